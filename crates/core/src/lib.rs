@@ -1,0 +1,26 @@
+//! Millstream's domain: what a table, a change, a position and an epoch are, the ports through which everything outside is
+//! reached, and the one public error type.
+//!
+//! Core knows Arrow, for that is what rows are made of here. It knows no DataFusion, no SQL text, no socket, no file and no
+//! engine: an adapter depends on core, never the reverse. Whatever decides something without doing I/O (watermarks, row
+//! versions, retry delays) is a pure function here; whatever does I/O is a trait in [`ports`].
+
+pub mod batches;
+pub mod change;
+pub mod error;
+pub mod ident;
+pub mod key;
+pub mod ports;
+pub mod retry;
+pub mod status;
+pub mod table;
+pub mod time;
+pub mod value;
+
+pub use change::{ChangeBatch, ChangeKind, RowPosition};
+pub use error::{Error, ErrorKind, Result};
+pub use ident::{Attempt, Epoch, FlowId, Offset, TopicPartition};
+pub use key::{ClusteringColumn, KeySpec, SortOrder};
+pub use table::{TableKind, TableSpec};
+pub use time::{EventTime, Timestamp, Version};
+pub use value::Value;

@@ -1,0 +1,55 @@
+//! [`ReportStore`]: the results of batch jobs, published whole, boxes 7 and 8 of the architecture.
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+
+use crate::batches::BatchStream;
+use crate::error::Result;
+use crate::table::TableSpec;
+use crate::value::Value;
+
+/// A report to be published.
+pub struct Publication {
+    /// The report's name.
+    pub report: String,
+    /// The run that made it; rises with every run of the report.
+    pub run: u64,
+    /// All its rows, of the report's columns.
+    pub rows: BatchStream,
+}
+
+/// What a publication did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Rows of the new report.
+    pub rows: u64,
+    /// Keys of the old report that the new one no longer has.
+    pub removed: u64,
+}
+
+/// Reports by name.
+///
+/// **Atomicity.** A reader sees the old report or the new one, whole. A publication that fails, or whose process dies, leaves the
+/// old one. **Errors.** [`InvalidInput`](crate::ErrorKind::InvalidInput) for two rows with one primary key, or a null in it: the
+/// message names the key. [`Fenced`](crate::ErrorKind::Fenced) for a run lower than the published one.
+/// [`NotFound`](crate::ErrorKind::NotFound) for a report that was never ensured.
+#[async_trait]
+pub trait ReportStore: Send + Sync {
+    /// Makes the report known, empty at first. [`AlreadyExists`](crate::ErrorKind::AlreadyExists) shows both shapes when it exists with another.
+    async fn ensure_report(&self, spec: &TableSpec) -> Result<()>;
+
+    /// Puts the new rows in the place of all old ones.
+    async fn publish(&self, publication: Publication) -> Result<Published>;
+
+    /// The run of the published report; `None` before the first.
+    async fn published_run(&self, report: &str) -> Result<Option<u64>>;
+
+    /// All rows in key order, from one publication: the columns at `columns`, or all. A report never published has no rows.
+    async fn scan(&self, report: &str, columns: Option<Vec<usize>>) -> Result<BatchStream>;
+
+    /// The row with this primary key (one value for each key column, in order), as a batch of at most one row.
+    async fn get(&self, report: &str, key: &[Value]) -> Result<RecordBatch>;
+
+    /// Removes a report and its rows; unknown is fine.
+    async fn drop_report(&self, report: &str) -> Result<()>;
+}

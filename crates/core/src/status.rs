@@ -1,0 +1,107 @@
+//! What a running pipeline says of itself: read by the status page, `/readyz`, `/metrics` and `system.flows`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ident::{Attempt, Epoch};
+use crate::time::{EventTime, Timestamp};
+
+/// What a flow is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowPhase {
+    /// Restoring its checkpoint.
+    Starting,
+    /// Processing, or waiting for events.
+    Running,
+    /// Waiting for a system that doesn't answer, or for room on the disk; goes on by itself.
+    Waiting,
+    /// Stopped by an error that a retry can't mend; the other flows go on.
+    Failed,
+    /// Drained and stopped on request.
+    Stopped,
+}
+
+/// A flow's state at one moment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FlowStatus {
+    /// The flow's name.
+    pub flow: String,
+    /// The table it writes.
+    pub table: String,
+    /// The topic or event-store table it reads.
+    pub source: String,
+    /// What it is doing.
+    pub phase: FlowPhase,
+    /// Its attempt.
+    pub attempt: Attempt,
+    /// The last committed epoch.
+    pub epoch: Epoch,
+    /// Source rows processed since the process started.
+    pub rows_in: u64,
+    /// Rows written since the process started.
+    pub rows_out: u64,
+    /// Source rows per second over the last seconds.
+    pub rows_per_second: f64,
+    /// Source rows that wait to be read.
+    pub lag: u64,
+    /// Its watermark, where it has one.
+    pub watermark: Option<EventTime>,
+    /// Rows it sent to `system.dead_letters` since the process started.
+    pub dead_letters: u64,
+    /// Rows it sent to `system.late_rows` since the process started.
+    pub late_rows: u64,
+    /// The last error, with its time.
+    pub last_error: Option<(Timestamp, String)>,
+}
+
+/// A batch job's state at one moment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobStatus {
+    /// The report it refreshes.
+    pub report: String,
+    /// Its schedule (cron, UTC), where it has one.
+    pub schedule: Option<String>,
+    /// When it runs next.
+    pub next_run: Option<Timestamp>,
+    /// Whether it runs now.
+    pub running: bool,
+    /// When its last successful run ended.
+    pub last_success: Option<Timestamp>,
+    /// How long that run took.
+    pub last_duration: Option<Duration>,
+    /// Rows of the published report.
+    pub rows: Option<u64>,
+    /// The last error, with its time; `None` after a success.
+    pub last_error: Option<(Timestamp, String)>,
+}
+
+/// The whole pipeline's state at one moment.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PipelineStatus {
+    /// Every flow.
+    pub flows: Vec<FlowStatus>,
+    /// Every batch job.
+    pub jobs: Vec<JobStatus>,
+    /// Why intake is paused (a full disk), if it is.
+    pub intake_paused: Option<String>,
+}
+
+impl PipelineStatus {
+    /// Whether the pipeline is ready for traffic: else what it waits for, one line each.
+    #[must_use]
+    pub fn unready(&self) -> Vec<String> {
+        let flows = self.flows.iter().filter(|f| !matches!(f.phase, FlowPhase::Running)).map(|f| {
+            let why = f.last_error.as_ref().map(|(_, e)| format!(": {e}")).unwrap_or_default();
+            format!("flow {} is {}{why}", f.flow, format!("{:?}", f.phase).to_lowercase())
+        });
+        self.intake_paused.iter().map(|why| format!("intake is paused: {why}")).chain(flows).collect()
+    }
+}
+
+/// Whoever can say how the pipeline is doing.
+pub trait StatusSource: Send + Sync {
+    /// The state now. Cheap: called at every scrape.
+    fn status(&self) -> PipelineStatus;
+}
