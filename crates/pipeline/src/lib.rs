@@ -1,1 +1,7 @@
-//! stub
+//! The language: SQL text of Apache Spark Declarative Pipelines to a checked graph of flows, jobs and tables.
+//!
+//! In two steps, both pure: [`parse`] reads the statements and says which reference tables it needs the columns of;
+//! [`Parsed::check`] gets those and gives a [`Pipeline`], or every error with its place and remedy. This crate knows
+//! DataFusion's logical plans and Spark's functions. It opens no file and no socket, runs nothing, and knows no adapter.
+
+pub mod graph;

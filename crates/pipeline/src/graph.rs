@@ -1,0 +1,192 @@
+//! The checked graph: what the engine runs, what `explain` prints. Everything in it is resolved, typed and supported.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::logical_expr::LogicalPlan;
+use millstream_core::{FlowId, TableSpec};
+
+/// The metadata columns of a topic, readable beside its own (after them in the scan's schema, in this order), not part of `*`:
+/// `_key` BINARY, `_headers` ARRAY of STRUCT of `key` STRING and `value` BINARY, `_topic` STRING, `_partition` INT, `_offset` BIGINT,
+/// `_timestamp` TIMESTAMP.
+pub const TOPIC_METADATA: [&str; 6] = ["_key", "_headers", "_topic", "_partition", "_offset", "_timestamp"];
+
+/// The name of the scalar function that stands for `window(time, size)` in a plan: its arguments are the event time and the size in
+/// microseconds as a BIGINT literal, its result is `STRUCT<start TIMESTAMP NOT NULL, end TIMESTAMP NOT NULL>`, null for a null time.
+pub const WINDOW_FUNCTION: &str = "window";
+
+/// A checked pipeline.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// All tables, by name.
+    pub tables: BTreeMap<String, Table>,
+    /// All flows, in the order of the text.
+    pub flows: Vec<Flow>,
+    /// All batch jobs, in an order in which each comes after the reports it reads.
+    pub jobs: Vec<Job>,
+    /// What is allowed but doubtful, ready to print.
+    pub warnings: Vec<String>,
+}
+
+/// A table and who serves it.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Its name, columns, key and expiry.
+    pub spec: Arc<TableSpec>,
+    /// What the statement's `USING` and options say.
+    pub binding: Binding,
+}
+
+/// What a table's `USING` and options say.
+#[derive(Clone, Debug)]
+pub enum Binding {
+    /// `USING kafka`.
+    Topic(Topic),
+    /// `USING cassandra`.
+    EventStore,
+    /// `USING redis`.
+    Critical(Critical),
+    /// `USING parquet`, `csv` or `json`.
+    Reference(Reference),
+    /// `CREATE MATERIALIZED VIEW ... USING postgresql`.
+    Report,
+}
+
+/// A topic and how its values become rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// `subscribe`: the topic's name on the broker.
+    pub name: String,
+    /// `partitions`: with how many the built-in endpoint creates it (default 4).
+    pub partitions: i32,
+    /// `retention`: how long the built-in endpoint keeps records; `None`: its default.
+    pub retention: Option<Duration>,
+    /// `mode`: what a malformed value becomes.
+    pub mode: ParseMode,
+    /// `key.columns`: columns that are read from the record key of a tombstone (a JSON object, or for one column a plain value), so
+    /// that it deletes the row; without them a tombstone is a dead letter.
+    pub key_columns: Vec<String>,
+}
+
+/// What becomes of a value that isn't a row of the topic's columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ParseMode {
+    /// The row goes to `system.dead_letters`.
+    #[default]
+    DeadLetter,
+    /// Spark's `PERMISSIVE`: what can't be read is null.
+    Permissive,
+}
+
+/// A redis table's way back to the event store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Critical {
+    /// The flow that feeds it, and the event-store table that this flow reads; `None` when it isn't fed from one.
+    pub base: Option<CriticalBase>,
+}
+
+/// Where a missing row of a redis table is loaded from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CriticalBase {
+    /// The flow whose query makes the row.
+    pub flow: FlowId,
+    /// The event-store table that it reads.
+    pub table: String,
+    /// For each key column of the base table, in key order, the place of its value in the redis table's key.
+    pub key: Vec<usize>,
+}
+
+/// Where reference data comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// `parquet`, `csv` or `json`.
+    pub format: ReferenceFormat,
+    /// `LOCATION`: as written when absolute, else relative to the folder of the file that names it.
+    pub location: PathBuf,
+    /// `refresh`: how often it is looked at for changes (default 1 minute).
+    pub refresh: Duration,
+}
+
+/// File formats of reference data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReferenceFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// CSV with a header line.
+    Csv,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A flow: a query over one stream that writes one table, for ever.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Its name: the table's, or the `CREATE FLOW` statement's.
+    pub id: FlowId,
+    /// The table it writes.
+    pub target: String,
+    /// The topic or event-store table that it reads as a stream.
+    pub source: String,
+    /// The query: analysed (types coerced, Spark's rules applied) and with unused columns pruned. Its output has exactly the columns of
+    /// the target, in order.
+    ///
+    /// Shape: at most one `Aggregate`, whose `group_expr[window.group]` is a [`WINDOW_FUNCTION`] call. Below it (or anywhere, where
+    /// there is none) only `Projection`, `Filter`, `SubqueryAlias`, `Join` (inner, or left with the stream on the left; equality keys
+    /// and an optional residual filter; the other side is a query over reference tables alone) down to the one `TableScan` of `source`. Above it
+    /// only `Projection`, `Filter`, `SubqueryAlias`. A topic's scan has the topic's columns and then [`TOPIC_METADATA`].
+    pub plan: LogicalPlan,
+    /// The reference tables that it joins.
+    pub references: Vec<String>,
+    /// `WATERMARK column DELAY OF INTERVAL ...`.
+    pub watermark: Option<Watermark>,
+    /// Set when `plan` has an `Aggregate`.
+    pub window: Option<Window>,
+    /// `output_mode`.
+    pub mode: OutputMode,
+    /// All that decides what the flow computes, as text: a checkpoint of another text is not this flow's.
+    pub fingerprint: String,
+}
+
+/// A flow's watermark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watermark {
+    /// The event-time column of the source.
+    pub column: String,
+    /// How far behind the greatest event time it stays.
+    pub delay: Duration,
+}
+
+/// A tumbling window, aligned to 1970-01-01T00:00:00Z.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Its place in the aggregate's group expressions.
+    pub group: usize,
+    /// Its size.
+    pub size: Duration,
+}
+
+/// When a window's row is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputMode {
+    /// Once, when the watermark has passed its end. Also the mode of flows without a window.
+    #[default]
+    Append,
+    /// At every epoch that changed it.
+    Update,
+}
+
+/// A batch job: a query over tables that makes a report.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The report it publishes.
+    pub report: String,
+    /// The query, analysed. Its `TableScan`s name the pipeline's tables; their sources are to be replaced by the run's snapshot. Its output has
+    /// exactly the columns of the report, in order.
+    pub plan: LogicalPlan,
+    /// The tables that it reads.
+    pub inputs: Vec<String>,
+    /// `schedule`: cron, five fields, UTC; validated. `None`: on demand only.
+    pub schedule: Option<String>,
+}
