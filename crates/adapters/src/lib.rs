@@ -1,1 +1,7 @@
-//! stub
+//! The systems behind Millstream's ports: one folder a system, each behind a Cargo feature of its own.
+//!
+//! An adapter knows its system and `core`; it knows no other adapter, no SQL and no engine. Which adapter serves which
+//! table is decided in one place outside of this crate, the wiring of the binary.
+
+#[cfg(feature = "embedded")]
+pub mod embedded;
