@@ -11,6 +11,7 @@ pub mod error;
 pub mod ident;
 pub mod key;
 pub mod ports;
+mod raw_bytes;
 pub mod retry;
 pub mod status;
 pub mod table;

@@ -96,7 +96,7 @@ impl fmt::Display for Value {
             Self::Bool(v) => v.fmt(f),
             Self::Int(v) => v.fmt(f),
             Self::Str(v) => v.fmt(f),
-            Self::Bytes(v) => v.iter().try_for_each(|b| write!(f, "{b:02x}")),
+            Self::Bytes(v) => f.write_str(&format_hex(v)),
             Self::Date(v) => match epoch_day().checked_add_signed(chrono::TimeDelta::days((*v).into())) {
                 Some(date) => date.fmt(f),
                 None => write!(f, "{v} days"),
@@ -125,7 +125,13 @@ fn parse_timestamp(text: &str) -> Option<i64> {
         .map(|t| t.and_utc().timestamp_micros())
 }
 
-fn parse_hex(text: &str) -> Option<Vec<u8>> {
+/// Bytes as hexadecimal digits.
+pub(crate) fn format_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Bytes from hexadecimal digits; `None` where they aren't.
+pub(crate) fn parse_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     if !digits.len().is_multiple_of(2) {
         return None;

@@ -23,8 +23,10 @@ pub struct DeadLetter {
     /// The record's timestamp.
     pub timestamp: Timestamp,
     /// The raw key.
+    #[serde(with = "crate::raw_bytes")]
     pub key: Option<Bytes>,
     /// The raw value.
+    #[serde(with = "crate::raw_bytes")]
     pub value: Option<Bytes>,
     /// Why: names the column or expression, and what is wrong.
     pub reason: String,
@@ -46,8 +48,10 @@ pub struct LateRow {
     /// The record's timestamp.
     pub timestamp: Timestamp,
     /// The raw key.
+    #[serde(with = "crate::raw_bytes")]
     pub key: Option<Bytes>,
     /// The raw value.
+    #[serde(with = "crate::raw_bytes")]
     pub value: Option<Bytes>,
     /// Its event time.
     pub event_time: EventTime,
