@@ -1,0 +1,69 @@
+//! [`EventLog`] on the built-in log: records in, records out. What it promises stands at the port.
+
+use async_trait::async_trait;
+use millstream_core::ports::{EventLog, LogBounds, NewRecord, ReadOutcome, TopicInfo, TopicSpec};
+use millstream_core::{Error, Offset, Result, TopicPartition};
+
+use super::{Log, LogError, blocking};
+use crate::batch::{encode, encoded_len_max};
+
+#[async_trait]
+impl EventLog for Log {
+    async fn create_topic(&self, spec: &TopicSpec) -> Result<bool> {
+        Ok(self.create(spec.clone()).await?)
+    }
+
+    async fn delete_topic(&self, topic: &str) -> Result<()> {
+        Ok(self.delete(topic.to_owned()).await?)
+    }
+
+    async fn topics(&self) -> Result<Vec<TopicInfo>> {
+        Ok(self.all_topics().iter().map(|t| t.info()).collect())
+    }
+
+    async fn append(&self, partition: &TopicPartition, records: Vec<NewRecord>) -> Result<Offset> {
+        if records.is_empty() {
+            return Err(Error::invalid(format!("append to {partition} without records")));
+        }
+        if encoded_len_max(&records) > i32::MAX as usize {
+            return Err(Error::invalid(format!("append to {partition} of more than 2 GiB at once: append fewer records at a time")));
+        }
+        self.check_intake()?;
+        let topic = self.topic(&partition.topic)?;
+        let (number, now) = (partition.partition, self.clock().now());
+        let appended = blocking(move || topic.partition(number)?.append(encode(&records, now))).await?;
+        Ok(Offset(appended.base_offset))
+    }
+
+    async fn bounds(&self, partition: &TopicPartition) -> Result<LogBounds> {
+        Ok(self.topic(&partition.topic)?.partition(partition.partition)?.bounds())
+    }
+
+    async fn read(&self, partition: &TopicPartition, from: Offset, max_bytes: usize) -> Result<ReadOutcome> {
+        let topic = self.topic(&partition.topic)?;
+        let number = partition.partition;
+        let bounds = topic.partition(number)?.bounds();
+        if from == bounds.end {
+            return Ok(ReadOutcome { records: Vec::new(), next: from, bounds });
+        }
+        Ok(blocking(move || topic.partition(number)?.read_records(from.0, max_bytes)).await?)
+    }
+
+    async fn wait(&self, topic: &str, seen: &[Offset]) -> Result<()> {
+        let topic = self.topic(topic)?;
+        let mut changes = topic.changes();
+        loop {
+            changes.borrow_and_update();
+            if topic.is_deleted() {
+                return Err(LogError::NoTopic(topic.meta().name.clone()).into());
+            }
+            let mut partitions = topic.partitions().iter().zip(seen);
+            if partitions.any(|(partition, seen)| partition.bounds().end > *seen) {
+                return Ok(());
+            }
+            if changes.changed().await.is_err() {
+                return Err(LogError::Stopped.into());
+            }
+        }
+    }
+}
