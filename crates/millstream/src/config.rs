@@ -1,0 +1,96 @@
+//! The configuration: what `millstream.toml`, the environment and flags say about who serves what, and where.
+//!
+//! Everything here is data and pure checks ([`Config::validate`]); [`load`] reads it from its layers, and `wiring` alone acts on it.
+
+pub mod keys;
+pub mod listen;
+pub mod load;
+pub mod print;
+
+use std::path::PathBuf;
+
+use millstream_core::{Error, Result};
+use millstream_engine::EngineSettings;
+use serde::{Deserialize, Serialize};
+
+pub use listen::{ListenAddress, ListenSettings};
+pub use load::{Effective, Layers};
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The folder that holds everything. A relative path in a file counts from the file's folder.
+    pub data_dir: PathBuf,
+    /// What an acknowledged write survives.
+    pub durability: Durability,
+    /// Where clients connect.
+    pub listen: ListenSettings,
+    /// When a filling disk pauses intake.
+    pub disk: DiskSettings,
+    /// Flows and jobs.
+    pub engine: EngineSettings,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("millstream-data"),
+            durability: Durability::default(),
+            listen: ListenSettings::default(),
+            disk: DiskSettings::default(),
+            engine: EngineSettings::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Refuses values that can't work or would be unsafe, naming the setting. Does no I/O.
+    pub fn validate(&self) -> Result<()> {
+        if self.data_dir.as_os_str().is_empty() {
+            return Err(Error::invalid("data_dir is empty: name a folder"));
+        }
+        self.listen.validate()?;
+        self.disk.validate()?;
+        self.engine.validate()
+    }
+}
+
+/// What an acknowledged write survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The death of the process (kill -9), not of the machine.
+    #[default]
+    Process,
+    /// Power loss too: every acknowledgement waits for an fsync.
+    Fsync,
+}
+
+/// When a filling disk pauses intake. Section `[disk]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiskSettings {
+    /// With less free space than this under `data_dir`, producers are refused until there is more again.
+    pub free_bytes_min: u64,
+    /// How often the free space is looked at.
+    pub check_interval_ms: u64,
+}
+
+impl Default for DiskSettings {
+    fn default() -> Self {
+        Self { free_bytes_min: 512 << 20, check_interval_ms: 1_000 }
+    }
+}
+
+impl DiskSettings {
+    fn validate(&self) -> Result<()> {
+        if self.check_interval_ms == 0 {
+            return Err(Error::invalid("disk.check_interval_ms is 0: set it to at least 1"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

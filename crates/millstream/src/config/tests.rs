@@ -1,0 +1,126 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::keys::{KEYS, nearest};
+use super::*;
+
+fn load(text: &str) -> Result<Effective> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("millstream.toml");
+    std::fs::write(&file, text).unwrap();
+    Layers { file: Some(file), ..Layers::default() }.load()
+}
+
+fn refusal(text: &str) -> String {
+    match load(text) {
+        Ok(_) => panic!("{text:?} was taken"),
+        Err(e) => e.to_string(),
+    }
+}
+
+#[test]
+fn every_setting_is_listed_and_described() {
+    fn leaves(prefix: &str, value: &serde_json::Value, into: &mut BTreeSet<String>) {
+        match value.as_object() {
+            None => {
+                into.insert(prefix.to_owned());
+            }
+            Some(map) => map.iter().for_each(|(key, value)| {
+                let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                leaves(&name, value, into);
+            }),
+        }
+    }
+    let mut settings = BTreeSet::new();
+    leaves("", &serde_json::to_value(Config::default()).unwrap(), &mut settings);
+    let listed: BTreeSet<_> = KEYS.iter().map(|k| k.name.to_owned()).collect();
+    assert_eq!(settings, listed);
+    assert!(KEYS.iter().all(|k| k.about.ends_with('.')));
+}
+
+#[test]
+fn a_file_overrides_defaults_and_its_data_dir_counts_from_its_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("millstream.toml"), "data_dir = \"d\"\n[listen]\nkafka = \"localhost:19092\"\n").unwrap();
+    let loaded = Layers { beside: Some(dir.path().to_owned()), ..Layers::default() }.load().unwrap();
+    assert_eq!(loaded.config.data_dir, dir.path().join("d"));
+    assert_eq!(loaded.config.listen.kafka, ListenAddress::loopback(19092));
+    assert_eq!(loaded.config.listen.http, ListenAddress::loopback(8080));
+}
+
+#[test]
+fn a_flag_overrides_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("millstream.toml"), "data_dir = \"d\"\n").unwrap();
+    let layers = Layers { beside: Some(dir.path().to_owned()), data_dir: Some("other".into()), ..Layers::default() };
+    let loaded = layers.load().unwrap();
+    assert_eq!(loaded.config.data_dir, Path::new("other"));
+    assert!(print::effective(&loaded).contains("data_dir = \"other\"  # --data-dir"), "{}", print::effective(&loaded));
+}
+
+#[test]
+fn an_unknown_setting_is_refused_with_its_place_and_the_nearest_name() {
+    let message = refusal("[engine]\nepoch_row_max = 5\n");
+    assert!(message.contains("millstream.toml:2:1: unknown setting engine.epoch_row_max: did you mean engine.epoch_rows_max?"), "{message}");
+    let message = refusal("[lisen]\nhttp = \"127.0.0.1:1\"\n");
+    assert!(message.contains("millstream.toml:1:2: unknown setting lisen: did you mean listen?"), "{message}");
+    assert!(refusal("colour = 1").contains("`millstream config print` shows all settings"));
+}
+
+#[test]
+fn sections_of_real_engines_are_refused_by_name() {
+    for section in ["kafka", "cassandra", "postgresql", "mysql", "redis", "lake", "tables.airports"] {
+        let message = refusal(&format!("[{section}]\nx = 1\n"));
+        let top = section.split('.').next().unwrap();
+        assert!(message.contains(&format!("[{top}] is not supported yet: real engines come later")), "{message}");
+    }
+}
+
+#[test]
+fn broken_toml_is_refused_with_its_place() {
+    let message = refusal("data_dir = \"a\"\nlisten = {\n");
+    assert!(message.contains("millstream.toml:"), "{message}");
+}
+
+#[test]
+fn a_value_of_the_wrong_type_names_setting_and_file() {
+    let message = refusal("[engine]\nepoch_rows_max = \"many\"\n");
+    assert!(message.contains("setting engine.epoch_rows_max (from ") && message.contains("millstream.toml"), "{message}");
+    let message = refusal("[listen]\nkafka = \"9092\"\n");
+    assert!(message.contains("listen.kafka") && message.contains("such as 127.0.0.1:9092"), "{message}");
+    assert!(refusal("durability = \"raid\"").contains("durability"));
+    assert!(refusal("listen = 1").contains("listen is a section"));
+}
+
+#[test]
+fn a_listener_beyond_loopback_is_refused() {
+    let message = refusal("[listen]\nhttp = \"0.0.0.0:8080\"\n");
+    assert!(message.contains("listen.http = 0.0.0.0:8080 can be reached from other machines"), "{message}");
+    assert!(load("[listen]\nhttp = \"[::1]:8080\"\n").is_ok());
+}
+
+#[test]
+fn two_listeners_on_one_port_are_refused() {
+    let message = refusal("[listen]\nhttp = \"127.0.0.1:9092\"\n");
+    assert!(message.contains("listen.http and listen.kafka are both 127.0.0.1:9092"), "{message}");
+    assert!(load("[listen]\nhttp = \"127.0.0.1:0\"\nkafka = \"127.0.0.1:0\"\n").is_ok());
+}
+
+#[test]
+fn what_is_printed_can_be_read_again() {
+    let loaded = load("[engine]\ncheckpoints_kept = 3\n").unwrap();
+    let text = print::effective(&loaded);
+    assert!(text.contains("checkpoints_kept = 3  # ") && text.contains("http = \"127.0.0.1:8080\"  # default"), "{text}");
+    let again = load(&text).unwrap();
+    assert_eq!(again.config.engine, loaded.config.engine);
+    assert_eq!(again.config.listen, loaded.config.listen);
+}
+
+#[test]
+fn the_nearest_setting_is_found_across_sections() {
+    assert_eq!(nearest("engine.epoch_bytes"), Some("engine.epoch_bytes_max"));
+    assert_eq!(nearest("datadir"), Some("data_dir"));
+    assert_eq!(nearest("xyz"), None);
+}

@@ -1,0 +1,28 @@
+//! Where log lines go: stderr, as text or JSON. Stdout is for data alone.
+
+use millstream_core::{Error, Result};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::LogFormat;
+
+/// Begins to log events that pass `filter`. Called once.
+pub fn install(format: LogFormat, filter: &str) -> Result<()> {
+    let filter = EnvFilter::try_new(quieted(filter))
+        .map_err(|e| Error::invalid(format!("--log-level {filter:?} is not a level or filter: {e}")))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let installed = match format {
+        LogFormat::Text => {
+            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            builder.with_ansi(colours).with_target(false).try_init()
+        }
+        LogFormat::Json => builder.json().try_init(),
+    };
+    installed.map_err(|e| Error::internal(format!("logging can't begin: {e}")))
+}
+
+/// `filter`, with the chatter of the storage engine and the query engine below it, unless the user names them.
+fn quieted(filter: &str) -> String {
+    let chatty = ["fjall", "lsm_tree", "datafusion", "rdkafka", "librdkafka"];
+    let quiet = chatty.iter().filter(|name| !filter.contains(**name)).map(|name| format!("{name}=warn"));
+    std::iter::once(filter.to_owned()).chain(quiet).collect::<Vec<_>>().join(",")
+}
