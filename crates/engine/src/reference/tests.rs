@@ -1,0 +1,133 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::sync::Mutex;
+
+use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use async_trait::async_trait;
+use millstream_core::{ErrorKind, KeySpec, TableKind};
+use millstream_testkit::ManualClock;
+
+use super::*;
+
+/// A source whose rows and revision the test sets.
+struct Settable(Mutex<(String, Result<RecordBatch, String>)>);
+
+impl Settable {
+    fn set(&self, revision: &str, rows: Result<RecordBatch, String>) {
+        *self.0.lock().unwrap() = (revision.to_owned(), rows);
+    }
+}
+
+#[async_trait]
+impl ReferenceSource for Settable {
+    async fn schema(&self) -> Result<SchemaRef> {
+        Ok(spec().schema.clone())
+    }
+
+    async fn revision(&self) -> Result<String> {
+        Ok(self.0.lock().unwrap().0.clone())
+    }
+
+    async fn load(&self) -> Result<Vec<RecordBatch>> {
+        self.0.lock().unwrap().1.clone().map(|b| vec![b]).map_err(Error::unavailable)
+    }
+}
+
+fn spec() -> Arc<TableSpec> {
+    let schema = Schema::new(vec![Field::new("code", DataType::Utf8, false), Field::new("n", DataType::Int64, true)]);
+    Arc::new(TableSpec {
+        name: "airlines".to_owned(),
+        kind: TableKind::Reference,
+        schema: Arc::new(schema),
+        key: KeySpec::default(),
+        ttl: None,
+    })
+}
+
+fn rows(values: &[i32]) -> RecordBatch {
+    let codes: Vec<_> = values.iter().map(|n| format!("c{n}")).collect();
+    RecordBatch::try_from_iter([
+        ("n", Arc::new(Int32Array::from(values.to_vec())) as ArrayRef),
+        ("extra", Arc::new(Int64Array::from(vec![0; values.len()]))),
+        ("code", Arc::new(StringArray::from(codes))),
+    ])
+    .unwrap()
+}
+
+async fn tables(clock: &Arc<ManualClock>, source: &Arc<Settable>) -> ReferenceTables {
+    let source: Arc<dyn ReferenceSource> = source.clone();
+    let loaded = load(&spec(), source.as_ref(), 1).await.unwrap();
+    let held = Held { rows: Arc::new(loaded), revision: "r1".to_owned(), checked: clock.now(), last_error: None };
+    let table = ReferenceTable { spec: spec(), source, refresh: Duration::from_secs(60), held: RwLock::new(held) };
+    ReferenceTables { tables: [("airlines".to_owned(), table)].into(), clock: clock.clone() }
+}
+
+fn source() -> Arc<Settable> {
+    Arc::new(Settable(Mutex::new(("r1".to_owned(), Ok(rows(&[1, 2]))))))
+}
+
+#[tokio::test]
+async fn rows_have_the_columns_of_the_table() {
+    let tables = tables(&Arc::default(), &source()).await;
+    let rows = tables.get("airlines").unwrap();
+    assert_eq!((rows.generation, rows.rows()), (1, 2));
+    assert_eq!(rows.batches[0].schema(), spec().schema);
+    assert_eq!(rows.batches[0].column(1).as_primitive::<Int64Type>().values(), &[1, 2]);
+    assert_eq!(tables.get("nope").unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_change_swaps_the_table_and_leaves_what_readers_hold() {
+    let source = source();
+    let tables = tables(&Arc::default(), &source).await;
+    let before = tables.get("airlines").unwrap();
+    assert!(!tables.refresh("airlines").await.unwrap());
+    source.set("r2", Ok(rows(&[7])));
+    assert!(tables.refresh("airlines").await.unwrap());
+    let after = tables.get("airlines").unwrap();
+    assert_eq!((before.rows(), before.generation), (2, 1));
+    assert_eq!((after.rows(), after.generation), (1, 2));
+}
+
+#[tokio::test]
+async fn a_source_that_fails_keeps_the_old_rows_and_shows_why() {
+    let source = source();
+    let tables = tables(&Arc::default(), &source).await;
+    source.set("r2", Err("the share is gone".to_owned()));
+    tables.refresh("airlines").await.unwrap_err();
+    assert_eq!(tables.get("airlines").unwrap().generation, 1);
+    let (_, error) = tables.status()[0].last_error.clone().unwrap();
+    assert!(error.contains("airlines") && error.contains("the share is gone"), "{error}");
+    source.set("r2", Ok(rows(&[7])));
+    assert!(tables.refresh("airlines").await.unwrap());
+    assert!(tables.status()[0].last_error.is_none());
+}
+
+#[tokio::test]
+async fn the_background_looks_at_every_table_by_its_clock_until_shutdown() {
+    let (clock, source) = (Arc::new(ManualClock::default()), source());
+    let tables = Arc::new(tables(&clock, &source).await);
+    let shutdown = CancellationToken::new();
+    let mut tasks = tokio::task::JoinSet::new();
+    let (running, token) = (tables.clone(), shutdown.clone());
+    tasks.spawn(async move { running.run(token).await });
+    clock.until_sleepers(1).await;
+    source.set("r2", Ok(rows(&[7, 8, 9])));
+    clock.advance(Duration::from_secs(60));
+    while tables.get("airlines").unwrap().generation == 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(tables.get("airlines").unwrap().rows(), 3);
+    shutdown.cancel();
+    tasks.join_next().await.unwrap().unwrap();
+}
+
+#[test]
+fn a_value_that_does_not_fit_names_its_column() {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("n", DataType::Int8, true)]));
+    let error = fit(&rows(&[1, 300]), &schema).unwrap_err();
+    assert!(error.to_string().contains("column n as Int8"), "{error}");
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("absent", DataType::Int8, true)]));
+    assert!(fit(&rows(&[1]), &schema).unwrap_err().to_string().contains("no column absent"));
+}
