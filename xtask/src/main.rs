@@ -1,2 +1,84 @@
-//! stub
-fn main() {}
+//! The project's entry points, as `cargo xtask NAME`: what a person and what CI run.
+//!
+//! It starts other programs and reads files. It knows no product crate: it asks the `millstream` program, as any user would.
+
+#![expect(clippy::print_stdout, reason = "a developer's tool speaks on stdout")]
+
+mod bench;
+mod ci;
+mod demo;
+mod docs;
+mod e2e;
+mod prerequisites;
+mod run;
+mod suites;
+mod tidy;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Millstream's entry points for developers
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Build everything, then run the flights demo; arguments go to `millstream demo`
+    Demo {
+        /// Such as --exit, --rate 20000, --faults
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Build everything, then run all tests, and print the table of contract suites by systems
+    Test {
+        /// Go to `cargo test`, such as -p millstream-core, or -- --nocapture
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run the program with real clients (kcat, psql, the Java client), and compare the demo with its figures
+    E2e {
+        /// Only the checks whose name contains this
+        filter: Option<String>,
+    },
+    /// Check what the house rules say and a program can see
+    Tidy,
+    /// Everything that CI checks beside the tests: format, clippy, tidy, generated docs
+    Ci,
+    /// Write docs/reference/ from the program
+    Docs {
+        /// Compare, write nothing, and fail on a difference
+        #[arg(long)]
+        check: bool,
+    },
+    /// Print the table of contract suites by systems of the last test run
+    Suites,
+    /// Run the benchmarks, in release mode
+    Bench {
+        /// Only this one
+        name: Option<String>,
+    },
+}
+
+impl Task {
+    fn run(self) -> Result<()> {
+        match self {
+            Self::Demo { arguments } => demo::run(&arguments),
+            Self::Test { arguments } => suites::test(&arguments),
+            Self::E2e { filter } => e2e::run(filter.as_deref()),
+            Self::Tidy => tidy::run(),
+            Self::Ci => ci::run(),
+            Self::Docs { check } => docs::run(check),
+            Self::Suites => suites::print(),
+            Self::Bench { name } => bench::run(name.as_deref()),
+        }
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    match Task::parse().run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

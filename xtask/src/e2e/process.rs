@@ -1,0 +1,154 @@
+//! A running `millstream`: started on free ports and a data directory of its own, ended when it is dropped.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::clients;
+use crate::ci::now;
+use crate::workspace;
+
+/// A folder under the build's own, emptied for this run.
+pub fn folder(name: &str) -> Result<PathBuf> {
+    let folder = workspace::target_dir()?.join("e2e").join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("can't empty {}", folder.display()))?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// A `millstream` that serves.
+pub struct Millstream {
+    child: Child,
+    lines: Receiver<String>,
+    data_dir: PathBuf,
+    /// The Kafka endpoint, `host:port`.
+    pub kafka: String,
+    /// The PostgreSQL endpoint, `host:port`.
+    pub sql: String,
+    /// The HTTP endpoint, `host:port`.
+    pub http: String,
+}
+
+impl Millstream {
+    /// Starts `millstream ARGUMENTS` with its data in `folder`; its log goes to `folder/log`.
+    pub fn start(folder: &Path, arguments: &[&str]) -> Result<Self> {
+        let [kafka, sql, http] = free_addresses()?;
+        let config = folder.join("millstream.toml");
+        std::fs::write(&config, format!("[listen]\nkafka = \"{kafka}\"\nsql = \"{sql}\"\nhttp = \"{http}\"\n"))?;
+        let data_dir = folder.join("data");
+        let log = std::fs::File::create(folder.join("log"))?;
+        let mut command = Command::new(workspace::program()?);
+        command.current_dir(workspace::root()).args(arguments).arg("--config").arg(&config).arg("--data-dir").arg(&data_dir);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().context("can't start millstream")?;
+        let stdout = BufReader::new(child.stdout.take().context("no stdout")?);
+        let (sender, lines) = channel();
+        // Ends by itself: at the end of the program's output, or when nobody listens any more.
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Ok(Self { child, lines, data_dir, kafka, sql, http })
+    }
+
+    /// Waits until `/readyz` says yes.
+    pub fn wait_until_ready(&mut self, limit: Duration) -> Result<()> {
+        let http = self.http.clone();
+        until(limit, "/readyz answers 200", || {
+            self.must_run()?;
+            Ok(clients::get(&http, "/readyz").is_ok_and(|answer| answer.status == 200))
+        })
+    }
+
+    /// Waits until a line of its stdout contains `text`; gives all lines up to that one.
+    pub fn wait_for_line(&mut self, limit: Duration, text: &str) -> Result<Vec<String>> {
+        let start = now();
+        let mut seen = Vec::new();
+        loop {
+            let left = limit.checked_sub(start.elapsed()).unwrap_or_default();
+            match self.lines.recv_timeout(left) {
+                Ok(line) => seen.push(line),
+                Err(_) => bail!("millstream did not print {text:?} within {limit:?}; it printed\n{}\n{}", seen.join("\n"), self.log()),
+            }
+            if seen.last().is_some_and(|line| line.contains(text)) {
+                return Ok(seen);
+            }
+        }
+    }
+
+    /// Waits until it ends by itself; gives its exit status, its stdout, and the peak of its resident memory in bytes (VmHWM).
+    pub fn wait_for_end(mut self, limit: Duration) -> Result<(ExitStatus, String, u64)> {
+        let mut peak = 0;
+        let mut ended = None;
+        until(limit, "millstream ends", || {
+            peak = peak.max(peak_memory(self.child.id()).unwrap_or(0));
+            ended = self.child.try_wait()?;
+            Ok(ended.is_some())
+        })?;
+        let status = ended.context("it has ended")?;
+        let lines: Vec<String> = self.lines.iter().collect();
+        if !status.success() {
+            bail!("millstream: {status}\n{}\n{}", lines.join("\n"), self.log());
+        }
+        Ok((status, lines.join("\n"), peak))
+    }
+
+    /// Runs another `millstream ARGUMENTS` beside it, on the same data directory, and gives its stdout.
+    pub fn command(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(workspace::program()?);
+        command.current_dir(workspace::root()).args(arguments).arg("--data-dir").arg(&self.data_dir);
+        crate::run::captured(&mut command)
+    }
+
+    /// The end of what it logged.
+    pub fn log(&self) -> String {
+        let path = self.data_dir.with_file_name("log");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    fn must_run(&mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("millstream ended: {status}\n{}", self.log());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Millstream {
+    fn drop(&mut self) {
+        // It has ended already when either fails.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks `condition` until it is true; an error names `what` after `limit`.
+pub fn until(limit: Duration, what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+    let start = now();
+    while !condition()? {
+        if start.elapsed() > limit {
+            bail!("waited {limit:?} in vain until {what}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Addresses that nobody listens on at this moment.
+fn free_addresses() -> Result<[String; 3]> {
+    let bind = || TcpListener::bind("127.0.0.1:0");
+    let listeners = [bind()?, bind()?, bind()?];
+    let [a, b, c] = listeners.each_ref().map(TcpListener::local_addr);
+    Ok([a?.to_string(), b?.to_string(), c?.to_string()])
+}
+
+fn peak_memory(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+}

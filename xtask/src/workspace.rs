@@ -1,0 +1,52 @@
+//! The checkout: where it is, what `cargo metadata` says of it, and the one way in which it is built.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use cargo_metadata::{Metadata, MetadataCommand};
+
+use crate::{prerequisites, run};
+
+/// The root of the checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// `cargo`, started at the root.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    cargo
+}
+
+/// The workspace's own packages, without their external dependencies' manifests.
+pub fn metadata() -> Result<Metadata> {
+    MetadataCommand::new().current_dir(root()).no_deps().exec().context("cargo metadata failed")
+}
+
+/// Builds every target of every crate under the one profile, as the tests do too: so the demo and the tests share all artifacts.
+/// (`cargo run -p millstream` would choose other features for the dependencies, and compile DataFusion a second time.)
+pub fn build() -> Result<()> {
+    prerequisites::check()?;
+    run::shown(cargo().args(["build", "--workspace", "--all-targets", "--locked"]))
+}
+
+/// The `millstream` program that [`build`] made.
+pub fn program() -> Result<PathBuf> {
+    Ok(target_dir()?.join("debug").join("millstream"))
+}
+
+/// The folder for what was built, and for logs of runs.
+pub fn target_dir() -> Result<PathBuf> {
+    Ok(metadata()?.target_directory.into_std_path_buf())
+}
+
+/// The checkout's files, relative to the root, in order: what git tracks, and what is new and not ignored.
+pub fn files() -> Result<Vec<PathBuf>> {
+    let listed = run::captured(Command::new("git").current_dir(root()).args(["ls-files", "--cached", "--others", "--exclude-standard"]))?;
+    let mut files: Vec<_> = listed.lines().map(PathBuf::from).filter(|file| root().join(file).is_file()).collect();
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
