@@ -1,0 +1,74 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+use millstream_core::{Attempt, Epoch, EventTime, Timestamp};
+
+use super::*;
+
+fn flow() -> FlowStatus {
+    FlowStatus {
+        flow: "hourly \"delays\"".into(),
+        table: "hourly_delays".into(),
+        source: "flights".into(),
+        phase: FlowPhase::Waiting,
+        attempt: Attempt(2),
+        epoch: Epoch(7),
+        rows_in: 10,
+        rows_out: 5,
+        rows_per_second: 2.5,
+        lag: 3,
+        watermark: Some(EventTime(1_500_000)),
+        dead_letters: 1,
+        late_rows: 4,
+        last_error: Some((Timestamp(2_000_000), "no".into())),
+    }
+}
+
+#[test]
+fn each_flow_has_its_rate_lag_watermark_and_phase() {
+    let text = render(&PipelineStatus { flows: vec![flow()], ..PipelineStatus::default() });
+    let labels = r#"{flow="hourly \"delays\"",table="hourly_delays",source="flights"}"#;
+    for (name, value) in [
+        ("rows_per_second", "2.5"),
+        ("lag_rows", "3"),
+        ("watermark_seconds", "1.5"),
+        ("dead_letters_total", "1"),
+        ("late_rows_total", "4"),
+        ("epoch", "7"),
+        ("last_error_seconds", "2"),
+    ] {
+        let line = format!("millstream_flow_{name}{labels} {value}\n");
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
+    let phase = |name: &str, value: u8| format!("source=\"flights\",phase=\"{name}\"}} {value}\n");
+    assert!(text.contains(&phase("waiting", 1)) && text.contains(&phase("running", 0)));
+}
+
+#[test]
+fn a_flow_without_a_watermark_has_no_such_sample() {
+    let text = render(&PipelineStatus { flows: vec![FlowStatus { watermark: None, ..flow() }], ..PipelineStatus::default() });
+    assert!(!text.contains("millstream_flow_watermark_seconds{"));
+}
+
+#[test]
+fn every_sample_belongs_to_the_family_announced_before_it() {
+    let job = JobStatus {
+        report: "carrier_daily".into(),
+        schedule: None,
+        next_run: Some(Timestamp(1)),
+        running: true,
+        last_success: Some(Timestamp(1)),
+        last_duration: Some(std::time::Duration::from_millis(1_500)),
+        rows: Some(5_432),
+        last_error: None,
+    };
+    let text = render(&PipelineStatus { flows: vec![flow()], jobs: vec![job], intake_paused: None });
+    let mut family = "";
+    for line in text.lines() {
+        match line.strip_prefix("# TYPE ") {
+            Some(announced) => family = announced.split(' ').next().unwrap(),
+            None if line.starts_with('#') => {}
+            None => assert_eq!(line.split(['{', ' ']).next().unwrap(), family),
+        }
+    }
+    assert!(text.contains("millstream_job_report_rows{report=\"carrier_daily\"} 5432\n"));
+    assert!(text.contains("millstream_job_last_duration_seconds{report=\"carrier_daily\"} 1.5\n"));
+}

@@ -1,0 +1,297 @@
+//! `GET /v1/tables/{table}`: one read of a table by its key, through the cache, as a JSON answer that says where it came from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use millstream_core::ports::{CriticalRow, PartitionQuery, VERSION_COLUMN};
+use millstream_core::{Error, ErrorKind, Result, TableKind, TableSpec, Timestamp, Value, Version};
+
+use super::HttpParts;
+use super::cache::reads::{Entry, How, Loaded, ReadCache, etag};
+use super::cache::{CachePolicy, Slot};
+use super::json::{write_row, write_text};
+use super::problem::Problem;
+use super::request::{self, ReadRequest};
+use super::settings::HttpSettings;
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// What every handler works with.
+pub(crate) struct Gateway {
+    pub parts: HttpParts,
+    pub settings: HttpSettings,
+    pub tables: BTreeMap<String, Arc<TableSpec>>,
+    cache: ReadCache,
+}
+
+impl Gateway {
+    pub fn new(parts: HttpParts, settings: HttpSettings) -> Self {
+        let policy = CachePolicy {
+            age_max: Duration::from_secs(settings.cache_age_s_max),
+            negative_age_max: Duration::from_secs(settings.cache_negative_age_s_max),
+            stale_max: Duration::from_secs(settings.cache_stale_s_max),
+        };
+        let cache = ReadCache::new(settings.cache_bytes_max, policy, parts.invalidations.clone(), parts.clock.clone());
+        let tables = parts.tables.iter().map(|t| (t.name.clone(), Arc::new(t.clone()))).collect();
+        Self { parts, settings, tables, cache }
+    }
+}
+
+/// The handler.
+pub(crate) async fn read_table(
+    State(gateway): State<Arc<Gateway>>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Some(table) = gateway.tables.get(&name) else {
+        let names: Vec<&str> = gateway.tables.keys().map(String::as_str).collect();
+        return Err(Problem::not_found(format!("there is no table {name}; the tables are {}", names.join(", "))));
+    };
+    let parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes()).into_owned().collect();
+    let request = request::parse(table, &parameters, &gateway.settings)?;
+    let answer = match request {
+        ReadRequest::Partition(query) => partition(&gateway, table, query).await?,
+        ReadRequest::Key(key) if table.kind == TableKind::Report => report_row(&gateway, table, key).await?,
+        ReadRequest::Key(key) => critical_row(&gateway, table, key).await?,
+        ReadRequest::Filter { equal, limit, offset } => reference_rows(&gateway, table, &equal, limit, offset)?,
+    };
+    let next = answer.next.as_deref().map(|token| next_link(&name, &parameters, token));
+    answer.respond(&name, &headers, next)
+}
+
+/// An answer before it is dressed as a response.
+struct Answer {
+    body: Option<Bytes>,
+    etag: String,
+    cache_status: String,
+    age_s: i64,
+    next: Option<String>,
+}
+
+impl Answer {
+    fn respond(self, table: &str, request: &HeaderMap, next: Option<String>) -> Result<Response, Problem> {
+        let cache_status = HeaderValue::from_str(&self.cache_status).map_err(|_| internal("a header"))?;
+        let dress = |mut response: Response| {
+            let headers = response.headers_mut();
+            headers.insert(CACHE_STATUS, cache_status.clone());
+            headers.insert(AGE, HeaderValue::from(self.age_s));
+            // A cache between us and the website can't be told of a write, so it has to ask (and mostly hears 304).
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            response
+        };
+        let Some(body) = self.body else {
+            return Ok(dress(Problem::not_found(format!("table {table} has no row with this key")).into_response()));
+        };
+        let etag = HeaderValue::from_str(&self.etag).map_err(|_| internal("an entity tag"))?;
+        let unchanged = matches(request, &self.etag);
+        let mut response = if unchanged {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+        };
+        response.headers_mut().insert(ETAG, etag);
+        if let Some(link) = next.and_then(|n| HeaderValue::from_str(&n).ok()) {
+            response.headers_mut().insert(LINK, link);
+        }
+        Ok(dress(response))
+    }
+}
+
+fn internal(what: &str) -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{what} of this answer can't be written"))
+}
+
+/// Whether `If-None-Match` names `etag` (RFC 9110, 13.1.2: weak comparison).
+fn matches(request: &HeaderMap, etag: &str) -> bool {
+    let tags = request.get_all(IF_NONE_MATCH).iter().filter_map(|v| v.to_str().ok());
+    tags.flat_map(|v| v.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}
+
+fn next_link(table: &str, parameters: &[(String, String)], token: &str) -> String {
+    let kept = parameters.iter().filter(|(name, _)| name != "page").map(|(name, value)| (name.as_str(), value.as_str()));
+    let all: Vec<String> = kept.chain([("page", token)]).map(|(n, v)| format!("{}={}", request::encode(n), request::encode(v))).collect();
+    format!("<{}?{}>; rel=\"next\"", request::path(table), all.join("&"))
+}
+
+async fn partition(gateway: &Gateway, table: &Arc<TableSpec>, query: PartitionQuery) -> Result<Answer, Problem> {
+    let slot = Slot::of(&table.name, &query.partition);
+    let request = format!("{} {query:?}", table.name);
+    let load = async {
+        let page = gateway.parts.event_store.read_partition(&table.name, &query).await?;
+        let next = page.next.map(|token| token.0);
+        let body = rows_body(table, std::slice::from_ref(&page.rows), next.as_deref())?;
+        let expires = table.ttl.and_then(|ttl| earliest_version(&page.rows).map(|v| Timestamp(v.plus(ttl).micros())));
+        Ok(Loaded { body: Some(body), next, negative: page.rows.num_rows() == 0, expires, keep: true, stored: true })
+    };
+    let (entry, how) = gateway.cache.get(slot, &request, load).await.map_err(|e| Problem::from(e.as_ref()))?;
+    Ok(cached(gateway, &table.name, &entry, how, "event-store"))
+}
+
+async fn report_row(gateway: &Gateway, table: &Arc<TableSpec>, key: Vec<Value>) -> Result<Answer, Problem> {
+    // A publication replaces the whole report, so all its rows have one counter.
+    let slot = Slot::of(&table.name, &[]);
+    let request = format!("{} {key:?}", table.name);
+    let load = async {
+        let row = gateway.parts.report_store.get(&table.name, &key).await?;
+        let body = if row.num_rows() == 0 { None } else { Some(rows_body(table, &[row], None)?) };
+        Ok(Loaded { negative: body.is_none(), body, next: None, expires: None, keep: true, stored: true })
+    };
+    let (entry, how) = gateway.cache.get(slot, &request, load).await.map_err(|e| Problem::from(e.as_ref()))?;
+    Ok(cached(gateway, &table.name, &entry, how, "report-store"))
+}
+
+/// The critical store is the cache here; on a miss the row is read from the event store and filled in. Only the absence of a row is kept
+/// in memory, for a critical store can't hold it. While the critical store doesn't answer, websites are served from the event store.
+async fn critical_row(gateway: &Gateway, table: &Arc<TableSpec>, key: Vec<Value>) -> Result<Answer, Problem> {
+    let slot = Slot::of(&table.name, &key);
+    let store = &gateway.parts.critical_store;
+    let generation = gateway.parts.invalidations.generations().read(slot);
+    let in_cache = match store.get(&table.name, &key).await {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            tracing::warn!(%error, table = table.name, "the critical store does not answer; reading from the event store");
+            None
+        }
+        Err(error) => return Err(Problem::from(&error)),
+    };
+    if let Some(row) = in_cache {
+        let now = gateway.parts.clock.now();
+        let body = rows_body(table, std::slice::from_ref(&row.row), None).map_err(|e| Problem::from(&e))?;
+        outcome(&table.name, "hit", "critical-store");
+        let ttl = row.expires.map(|at| format!("; ttl={}", seconds_until(at, now))).unwrap_or_default();
+        let age_s = (now.micros().saturating_sub(row.version.micros()) / 1_000_000).max(0);
+        let cache_status = format!("millstream; hit{ttl}; detail=critical-store");
+        return Ok(Answer { etag: etag(&body), body: Some(body), cache_status, age_s, next: None });
+    }
+    let request = format!("{} {key:?}", table.name);
+    let load = async {
+        let Some(row) = load_critical(gateway, &table.name, &key).await? else {
+            return Ok(Loaded { body: None, next: None, negative: true, expires: None, keep: true, stored: true });
+        };
+        let filled = store.fill(&table.name, &row).await;
+        if let Err(error) = &filled {
+            tracing::warn!(%error, table = table.name, "a loaded critical event could not be put into the critical store");
+        }
+        let body = rows_body(table, std::slice::from_ref(&row.row), None)?;
+        Ok(Loaded { body: Some(body), next: None, negative: false, expires: row.expires, keep: false, stored: filled.is_ok() })
+    };
+    let (entry, how) = gateway.cache.get_under(generation, &request, load).await.map_err(|e| Problem::from(e.as_ref()))?;
+    Ok(cached(gateway, &table.name, &entry, how, "event-store"))
+}
+
+/// A table that no event-store table feeds has no way back: then what is not in the critical store is nowhere.
+async fn load_critical(gateway: &Gateway, table: &str, key: &[Value]) -> Result<Option<CriticalRow>> {
+    match gateway.parts.critical_loader.load(table, key).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
+        other => other,
+    }
+}
+
+fn reference_rows(
+    gateway: &Gateway,
+    table: &Arc<TableSpec>,
+    equal: &[(usize, Value)],
+    limit: usize,
+    offset: usize,
+) -> Result<Answer, Problem> {
+    let Some(source) = gateway.parts.reference.get(&table.name) else {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("reference table {} is not loaded yet", table.name)));
+    };
+    let (found, more) = filter(&source.rows(), equal, limit, offset).map_err(|e| Problem::from(&e))?;
+    let next = more.then(|| (offset + limit).to_string());
+    let body = rows_body(table, &found, next.as_deref()).map_err(|e| Problem::from(&e))?;
+    outcome(&table.name, "hit", "memory");
+    Ok(Answer { etag: etag(&body), body: Some(body), cache_status: "millstream; hit; detail=memory".into(), age_s: 0, next })
+}
+
+/// Up to `limit` rows after the first `offset` of those with all values `equal`, and whether there are more.
+fn filter(batches: &[RecordBatch], equal: &[(usize, Value)], limit: usize, offset: usize) -> Result<(Vec<RecordBatch>, bool)> {
+    let (mut found, mut seen) = (Vec::new(), 0);
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let mut all = true;
+            for (column, value) in equal {
+                all = all && Value::at(batch.column(*column), row)?.as_ref() == Some(value);
+            }
+            if !all {
+                continue;
+            }
+            if seen == offset + limit {
+                return Ok((found, true));
+            }
+            if seen >= offset {
+                found.push(batch.slice(row, 1));
+            }
+            seen += 1;
+        }
+    }
+    Ok((found, false))
+}
+
+fn earliest_version(rows: &RecordBatch) -> Option<Version> {
+    let versions = rows.column_by_name(VERSION_COLUMN)?;
+    let versions = versions.as_primitive_opt::<Int64Type>()?;
+    (0..versions.len()).map(|i| Version(versions.value(i))).min()
+}
+
+fn rows_body(table: &TableSpec, batches: &[RecordBatch], next: Option<&str>) -> Result<Bytes> {
+    let mut out = Vec::with_capacity(256);
+    out.extend_from_slice(b"{\"table\":");
+    write_text(&mut out, &table.name)?;
+    out.extend_from_slice(b",\"rows\":[");
+    let mut first = true;
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            write_row(&mut out, batch, table.schema.fields().len(), row)?;
+        }
+    }
+    out.extend_from_slice(b"],\"next_page\":");
+    match next {
+        Some(token) => write_text(&mut out, token)?,
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b"}\n");
+    Ok(out.into())
+}
+
+fn cached(gateway: &Gateway, table: &str, entry: &Arc<Entry>, how: How, origin: &'static str) -> Answer {
+    let now = gateway.parts.clock.now();
+    let ttl = entry.lifetime.ttl_s(now);
+    let stored = if entry.loaded.stored { "; stored" } else { "" };
+    let (word, status) = match how {
+        How::Hit => ("hit", format!("millstream; hit; ttl={ttl}; detail=memory")),
+        How::StaleOnError => ("stale", format!("millstream; hit; ttl={ttl}; detail=stale-because-{origin}-unavailable")),
+        How::Miss => ("miss", format!("millstream; fwd=miss{stored}; detail={origin}")),
+        How::Refreshed => ("refreshed", format!("millstream; fwd=stale{stored}; detail={origin}")),
+        How::Collapsed => ("collapsed", format!("millstream; fwd=miss; collapsed; detail={origin}")),
+    };
+    outcome(table, word, origin);
+    let next = entry.loaded.next.clone();
+    Answer { body: entry.loaded.body.clone(), etag: entry.etag.clone(), cache_status: status, age_s: entry.lifetime.age_s(now), next }
+}
+
+fn outcome(table: &str, how: &'static str, origin: &'static str) {
+    ::metrics::counter!("millstream_http_reads_total", "table" => table.to_owned(), "cache" => how, "origin" => origin).increment(1);
+}
+
+fn seconds_until(at: Timestamp, now: Timestamp) -> i64 {
+    at.micros().saturating_sub(now.micros()).div_euclid(1_000_000)
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}

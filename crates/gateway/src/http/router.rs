@@ -1,0 +1,88 @@
+//! Which path goes to which handler, and what holds for every request: bounds, a time-out, safe headers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::Semaphore;
+
+use super::problem::Problem;
+use super::read::{Gateway, read_table};
+use super::{HttpParts, HttpSettings, health, metrics, openapi, page};
+
+/// The whole API. Needs no socket: tests call it in memory.
+pub fn router(parts: HttpParts, settings: HttpSettings) -> Router {
+    let bounds = Arc::new(Bounds {
+        requests: Semaphore::new(settings.requests_max.min(Semaphore::MAX_PERMITS)),
+        clock: parts.clock.clone(),
+        settings: settings.clone(),
+    });
+    let gateway = Arc::new(Gateway::new(parts, settings));
+    // Probes and metrics stay outside of the bound on requests, so that a busy process isn't taken for a dead one.
+    let bounded = Router::new()
+        .route("/", get(page::page))
+        .route("/v1/status", get(health::status))
+        .route("/v1/tables", get(openapi::tables))
+        .route("/v1/tables/{table}", get(read_table))
+        .route("/openapi.json", get(openapi::openapi))
+        .layer(from_fn_with_state(bounds.clone(), bound));
+    let probes = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics));
+    bounded
+        .merge(probes)
+        .fallback(async || Problem::not_found("there is nothing at this path; see / for what there is, and /openapi.json for the API"))
+        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the API only reads: use GET or HEAD"))
+        .layer(from_fn_with_state(bounds, guard))
+        .with_state(gateway)
+}
+
+struct Bounds {
+    requests: Semaphore,
+    clock: Arc<dyn millstream_core::ports::Clock>,
+    settings: HttpSettings,
+}
+
+async fn bound(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {
+    let Ok(_permit) = bounds.requests.try_acquire() else {
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests at one time; try again in a moment").into_response();
+    };
+    tokio::select! {
+        response = next.run(request) => response,
+        () = bounds.clock.sleep(bounds.settings.request_timeout()) => Problem::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            format!("no answer within {} s; a store is slow or does not answer", bounds.settings.request_timeout_s),
+        )
+        .into_response(),
+    }
+}
+
+async fn guard(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {
+    let length = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
+    let mut response = if length > bounds.settings.uri_bytes_max {
+        let detail = format!("the URL has {length} bytes; at most {} are read", bounds.settings.uri_bytes_max);
+        Problem::new(StatusCode::URI_TOO_LONG, detail).into_response()
+    } else {
+        next.run(request).await
+    };
+    ::metrics::counter!("millstream_http_responses_total", "status" => response.status().as_u16().to_string()).increment(1);
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+    );
+    response
+}
+
+#[cfg(test)]
+mod tests;
