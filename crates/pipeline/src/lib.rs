@@ -5,3 +5,5 @@
 //! DataFusion's logical plans and Spark's functions. It opens no file and no socket, runs nothing, and knows no adapter.
 
 pub mod graph;
+pub mod session;
+mod spark;

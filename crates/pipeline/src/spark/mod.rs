@@ -1,0 +1,10 @@
+//! Spark's semantics where DataFusion's differ: arithmetic, windows, dates, and which functions the language has.
+//!
+//! Everything here is a scalar function or a planning rule of DataFusion; nothing knows statements, tables or flows.
+
+pub mod arithmetic;
+pub mod datetime;
+pub mod decimal;
+pub mod functions;
+pub mod planner;
+pub mod window;

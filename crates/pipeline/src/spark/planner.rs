@@ -1,0 +1,56 @@
+//! How operators of the SQL text become expressions: Spark's arithmetic for numbers, DataFusion's for dates and intervals.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use super::arithmetic::{self, Operation};
+
+/// Plans `+ - * / % DIV` as Spark does.
+#[derive(Debug, Default)]
+pub struct SparkOperators;
+
+impl ExprPlanner for SparkOperators {
+    fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let operation = match raw.op {
+            BinaryOperator::Plus => Operation::Add,
+            BinaryOperator::Minus => Operation::Subtract,
+            BinaryOperator::Multiply => Operation::Multiply,
+            BinaryOperator::Divide => Operation::Divide,
+            BinaryOperator::Modulo => Operation::Remainder,
+            BinaryOperator::MyIntegerDivide => Operation::IntegralDivide,
+            _ => return Ok(PlannerResult::Original(raw)),
+        };
+        let (left, right) = (raw.left.get_type(schema)?, raw.right.get_type(schema)?);
+        if !is_temporal(&left) && !is_temporal(&right) {
+            return Ok(PlannerResult::Planned(call(operation, raw.left, raw.right)));
+        }
+        let date = matches!(left, DataType::Date32);
+        match operation {
+            // DATE plus or minus a number counts days.
+            Operation::Add | Operation::Subtract if date && right.is_integer() => {
+                let days = cast(raw.right, DataType::Int32);
+                let function = if operation == Operation::Add {
+                    datafusion_spark::function::datetime::date_add()
+                } else {
+                    datafusion_spark::function::datetime::date_sub()
+                };
+                Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![raw.left, days]))))
+            }
+            _ => Ok(PlannerResult::Original(raw)),
+        }
+    }
+}
+
+/// `left operation right` as the function that stands for it.
+#[must_use]
+pub fn call(operation: Operation, left: Expr, right: Expr) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(arithmetic::function(operation), vec![left, right]))
+}
+
+fn is_temporal(data_type: &DataType) -> bool {
+    data_type.is_temporal() || matches!(data_type, DataType::Interval(_) | DataType::Duration(_))
+}
