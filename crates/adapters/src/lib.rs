@@ -5,3 +5,5 @@
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "lake")]
+pub mod lake;

@@ -56,15 +56,18 @@ macro_rules! check {
 /// Ends the case unless both values are equal, and shows both.
 #[macro_export]
 macro_rules! check_eq {
-    ($got:expr, $want:expr, $($expectation:tt)+) => {{
-        let (got, want) = (&$got, &$want);
-        if got != want {
-            return Err($crate::Failure::Broken(format!(
-                "{}:{}: {}\n     got {}\n    want {}", file!(), line!(), format!($($expectation)+),
-                $crate::check::shortened(got), $crate::check::shortened(want)
-            )));
+    ($got:expr, $want:expr, $($expectation:tt)+) => {
+        match (&$got, &$want) {
+            (got, want) => {
+                if got != want {
+                    return Err($crate::Failure::Broken(format!(
+                        "{}:{}: {}\n     got {}\n    want {}", file!(), line!(), format!($($expectation)+),
+                        $crate::check::shortened(got), $crate::check::shortened(want)
+                    )));
+                }
+            }
         }
-    }};
+    };
 }
 
 /// The debug form of `value`, cut where it is too long to read.

@@ -1,0 +1,88 @@
+//! Which files a path stands for, and the revision that changes when they do.
+
+use std::fmt::Write as _;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use super::error::LakeError;
+
+/// How a reference table's files are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LakeFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// CSV (RFC 4180) with a header line; an empty field is null.
+    Csv,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LakeFormat {
+    /// The word for it after `USING`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Csv => "csv",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// The data files at `path`: the file itself, or those in the folder, by name. As in Spark, names that begin with `_` or `.` are no data.
+pub(super) fn data_files(path: &Path) -> Result<Vec<(PathBuf, Metadata)>, LakeError> {
+    let io = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => LakeError::Missing(path.to_owned()),
+        _ => LakeError::Io(path.to_owned(), error),
+    };
+    let metadata = std::fs::metadata(path).map_err(io)?;
+    if metadata.is_file() {
+        refuse_compressed(path)?;
+        return Ok(vec![(path.to_owned(), metadata)]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(io)? {
+        let file = entry.map_err(io)?.path();
+        let hidden = file.file_name().is_some_and(|name| name.as_encoded_bytes().first().is_some_and(|b| matches!(b, b'_' | b'.')));
+        if hidden {
+            continue;
+        }
+        let metadata = std::fs::metadata(&file).map_err(|e| LakeError::Io(file.clone(), e))?;
+        if metadata.is_dir() {
+            return Err(LakeError::Unsupported {
+                path: path.to_owned(),
+                what: format!("it has a folder inside ({}), and partitioned folders are not supported", file.display()),
+            });
+        }
+        refuse_compressed(&file)?;
+        files.push((file, metadata));
+    }
+    if files.is_empty() {
+        return Err(LakeError::EmptyFolder(path.to_owned()));
+    }
+    files.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(files)
+}
+
+fn refuse_compressed(file: &Path) -> Result<(), LakeError> {
+    match file.extension().and_then(|e| e.to_str()) {
+        Some(ending @ ("gz" | "bz2" | "zst" | "xz" | "zip" | "lz4")) => Err(LakeError::Unsupported {
+            path: file.to_owned(),
+            what: format!("compressed files (.{ending}) are not supported: unpack it, or write Parquet"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Names, sizes and modification times.
+pub(super) fn revision(files: &[(PathBuf, Metadata)]) -> String {
+    let mut text = String::new();
+    for (file, metadata) in files {
+        let modified = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_nanos());
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        // Writing to a String can't fail.
+        let _ = write!(text, "{name}:{}:{modified};", metadata.len());
+    }
+    text
+}
