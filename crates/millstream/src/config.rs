@@ -6,15 +6,20 @@ pub mod keys;
 pub mod listen;
 pub mod load;
 pub mod print;
+pub mod store;
 
 use std::path::PathBuf;
 
+use millstream_broker::BrokerSettings;
 use millstream_core::{Error, Result};
 use millstream_engine::EngineSettings;
+use millstream_gateway::http::HttpSettings;
+use millstream_gateway::sql::SqlSettings;
 use serde::{Deserialize, Serialize};
 
 pub use listen::{ListenAddress, ListenSettings};
 pub use load::{Effective, Layers};
+pub use store::StoreConfig;
 
 /// All settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +35,14 @@ pub struct Config {
     pub disk: DiskSettings,
     /// Flows and jobs.
     pub engine: EngineSettings,
+    /// The Kafka endpoint. Its durability is that of the whole program.
+    pub broker: BrokerSettings,
+    /// The built-in store.
+    pub store: StoreConfig,
+    /// The HTTP API.
+    pub http: HttpSettings,
+    /// The PostgreSQL endpoint.
+    pub sql: SqlSettings,
 }
 
 impl Default for Config {
@@ -40,6 +53,10 @@ impl Default for Config {
             listen: ListenSettings::default(),
             disk: DiskSettings::default(),
             engine: EngineSettings::default(),
+            broker: BrokerSettings::default(),
+            store: StoreConfig::default(),
+            http: HttpSettings::default(),
+            sql: SqlSettings::default(),
         }
     }
 }
@@ -52,7 +69,11 @@ impl Config {
         }
         self.listen.validate()?;
         self.disk.validate()?;
-        self.engine.validate()
+        self.engine.validate()?;
+        self.broker.validate()?;
+        self.store.validate()?;
+        self.http.validate()?;
+        self.sql.validate()
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use millstream_core::{Error, Result};
 
 pub use events::Flights;
-pub use faults::{Kind, Publication, Sequence, SequenceOptions};
+pub use faults::{Counts, Kind, Publication, Sequence, SequenceOptions};
 
 /// The pipeline and its reference data, by the path they have beside each other.
 const FILES: &[(&str, &[u8])] = &[

@@ -4,11 +4,22 @@
 //! everything else to stderr.
 
 mod cli;
+mod commands;
 mod config;
+mod control;
+mod data_dir;
 mod disk;
 mod flights;
 mod logs;
+mod project;
+mod publisher;
+mod requests;
 mod rows;
+mod runtime;
+mod service;
+mod signals;
+mod sql;
+mod wiring;
 
 use std::process::ExitCode;
 
@@ -16,12 +27,9 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let outcome = logs::install(cli.log_format, &cli.log_level);
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.kind().exit_code())
-        }
-    }
+    let outcome = logs::install(cli.log_format, &cli.log_level).and_then(|()| commands::run(cli));
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(error.kind().exit_code())
+    })
 }

@@ -37,10 +37,47 @@ pub const KEYS: &[Key] = &[
     ),
     key("engine.checkpoints_kept", "How many committed checkpoints are kept; at least 2."),
     key("engine.reference_refresh_ms", "How often reference data is looked at, in milliseconds, when the table doesn't say."),
+    key("broker.retention_secs", "How long records are kept, in seconds, in topics that don't say it themselves; not set: for ever."),
+    key("broker.retention_check_secs", "How often retention is looked after, in seconds."),
+    key("broker.segment_bytes", "A segment file that has reached this size is closed and a new one begun."),
+    key("broker.message_bytes_max", "The largest record batch that a producer may send (Kafka's `message.max.bytes`)."),
+    key("broker.auto_create_topics", "Whether asking for an unknown topic's metadata creates it."),
+    key("broker.default_partitions", "Partitions of a topic that is created without saying how many."),
+    key("broker.partitions_max", "Partitions that all topics together may have."),
+    key("broker.advertised_host", "The host name that clients are told to connect to; not set: the address that they reached the endpoint by."),
+    key("broker.connections_max", "Connections that may be open at once; further ones are closed at once."),
+    key("broker.request_bytes_max", "The largest request."),
+    key("broker.in_flight_bytes_max", "Bytes of requests that may be in memory at once, over all connections; reading waits beyond that."),
+    key("broker.fetch_bytes_max", "The most that one fetch response holds; a single larger batch is sent all the same."),
+    key("broker.groups_max", "Consumer groups that may exist at once."),
+    key("broker.drain_secs", "How long a shutdown waits for requests that are being answered, in seconds."),
+    key("store.cache_bytes", "Memory for blocks of files that were read."),
+    key("store.memtable_bytes", "The most that one large keyspace keeps in memory before it writes a file."),
+    key("store.journal_bytes", "The most that the journal takes on disk (at least 64 MiB)."),
+    key("store.critical_front_bytes", "Memory for critical events in front of the store."),
+    key("store.page_rows", "Rows of a page whose query has no limit."),
+    key("store.feed_retention_s", "How long changes stay in the change feed, in seconds."),
+    key("store.tombstone_grace_s", "How long a delete is remembered, so that older writes that come later lose, in seconds."),
+    key("http.page_rows_default", "Rows of a page when the request names no `limit`."),
+    key("http.page_rows_max", "The greatest `limit`."),
+    key("http.request_timeout_s", "How long a request may take, in seconds; then it is answered with 504."),
+    key("http.header_timeout_s", "How long a client may take to send the head of a request, in seconds; also how long an idle connection is kept."),
+    key("http.header_bytes_max", "The greatest head of a request (at least 8,192); a longer one is answered with 431."),
+    key("http.uri_bytes_max", "The greatest request target; a longer one is answered with 414."),
+    key("http.connections_max", "Connections at one time; further ones wait to be accepted."),
+    key("http.requests_max", "Requests at one time; further ones are answered with 503."),
+    key("http.cache_bytes_max", "Memory for cached answers; 0 keeps none."),
+    key("http.cache_age_s_max", "How long a cached answer is fresh, in seconds, where no write makes it invalid before."),
+    key("http.cache_negative_age_s_max", "The same for an answer without rows."),
+    key(
+        "http.cache_stale_s_max",
+        "How long a cached answer that is no longer fresh may still be given while its store doesn't answer, in seconds.",
+    ),
+    key("http.drain_s_max", "How long requests may go on after a shutdown began, in seconds."),
 ];
 
 /// Sections that will choose real engines. They are refused by name, so that nobody believes that they count.
-pub const REAL_ENGINES: &[&str] = &["kafka", "cassandra", "postgresql", "mysql", "redis", "lake", "spark", "checkpoints", "tables"];
+pub const REAL_ENGINES: &[&str] = &["kafka", "cassandra", "postgresql", "mysql", "redis", "lake", "spark", "checkpoints", "system", "tables"];
 
 /// Variables of the environment that begin like settings and are none: they steer tests.
 pub const NOT_SETTINGS: &[&str] = &["fault", "require"];

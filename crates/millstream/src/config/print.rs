@@ -22,6 +22,10 @@ pub fn effective(effective: &Effective) -> String {
             section = of;
         }
         let Ok(value) = effective.figment.find_value(key.name) else { continue };
+        if matches!(value, Value::Empty(..)) {
+            let _ = writeln!(text, "# {name} is not set");
+            continue;
+        }
         let shown = if key.name == "data_dir" {
             toml_string(&effective.config.data_dir.display().to_string())
         } else if is_secret(name) {
@@ -46,7 +50,10 @@ pub fn markdown() -> String {
     );
     let defaults = Value::serialize(Config::default()).ok();
     for key in KEYS {
-        let default = defaults.as_ref().and_then(|d| d.find_ref(key.name)).map_or_else(String::new, |v| format!("`{}`", toml_value(v)));
+        let default = defaults.as_ref().and_then(|d| d.find_ref(key.name)).map_or_else(String::new, |v| match v {
+            Value::Empty(..) => "not set".to_owned(),
+            value => format!("`{}`", toml_value(value)),
+        });
         let _ = writeln!(text, "| `{}` | {default} | {} |", key.name, key.about);
     }
     text

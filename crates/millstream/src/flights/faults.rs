@@ -64,12 +64,45 @@ pub struct Sequence {
     extra: std::collections::VecDeque<Publication>,
     late: std::collections::VecDeque<Publication>,
     skip: Vec<u64>,
+    counts: Counts,
+}
+
+/// What was met so far, held records included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Flights.
+    pub flights: u64,
+    /// Malformed records.
+    pub malformed: u64,
+    /// Duplicates.
+    pub duplicates: u64,
+    /// Late events.
+    pub late: u64,
+    /// Of all these, those that the topic held already.
+    pub held: u64,
+}
+
+impl Counts {
+    /// Whether there was any fault.
+    pub fn has_faults(&self) -> bool {
+        self.malformed + self.duplicates + self.late > 0
+    }
+
+    fn count(&mut self, kind: Kind) {
+        let of = match kind {
+            Kind::Flight => &mut self.flights,
+            Kind::Malformed => &mut self.malformed,
+            Kind::Duplicate => &mut self.duplicates,
+            Kind::Late => &mut self.late,
+        };
+        *of += 1;
+    }
 }
 
 impl Sequence {
     /// The sequence over `flights`.
     pub fn new(flights: Flights, options: SequenceOptions) -> Self {
-        Self { flights: Jittered::new(flights), options, extra: [].into(), late: [].into(), skip: Vec::new() }
+        Self { flights: Jittered::new(flights), options, extra: [].into(), late: [].into(), skip: Vec::new(), counts: Counts::default() }
     }
 
     /// The rest of the sequence, where partition `p` already holds its first `held[p]` records.
@@ -77,6 +110,11 @@ impl Sequence {
     pub fn after(mut self, held: &[u64]) -> Self {
         self.skip = held.to_vec();
         self
+    }
+
+    /// What was met so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
     }
 
     fn plan(&mut self, flight: Flight) {
@@ -98,6 +136,7 @@ impl Sequence {
         match self.skip.get_mut(place) {
             Some(left) if *left > 0 => {
                 *left -= 1;
+                self.counts.held += 1;
                 true
             }
             _ => false,
@@ -128,9 +167,13 @@ impl Iterator for Sequence {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.following()? {
-                Ok(publication) if self.is_held(&publication) => {}
-                other => return Some(other),
+            let publication = match self.following()? {
+                Ok(publication) => publication,
+                Err(e) => return Some(Err(e)),
+            };
+            self.counts.count(publication.kind);
+            if !self.is_held(&publication) {
+                return Some(Ok(publication));
             }
         }
     }
