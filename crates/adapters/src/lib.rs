@@ -5,5 +5,7 @@
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "lake")]
 pub mod lake;
