@@ -1,20 +1,76 @@
-//! `cargo xtask bench`: the benchmarks of `examples/benches`, each a small program of its own crate's `benches/` target.
+//! `cargo xtask bench`: measures what the program promises, in release mode, several times, and sets it beside the promise.
+//!
+//! Only whole runs of the program are measured; it knows no crate's inside.
+
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::ci::now;
+use crate::e2e::process::{Millstream, folder};
+use crate::suites::align;
 use crate::{prerequisites, run, workspace};
 
-/// Runs all benchmarks, or the one called `name`, under the release profile.
+/// A measured run: how long it took, and the peak of its memory in bytes.
+struct Sample {
+    took: Duration,
+    memory_bytes: u64,
+}
+
+/// A benchmark by name, with what is promised of it on a quiet machine with 2 cores.
+struct Bench {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    promised: Sample,
+}
+
+const RUNS: usize = 5;
+
+const BENCHES: [Bench; 1] =
+    [Bench { name: "demo", arguments: &["demo", "--exit"], promised: Sample { took: Duration::from_secs(10), memory_bytes: 600_000_000 } }];
+
+/// Runs all benchmarks, or the one called `name`.
 pub fn run(name: Option<&str>) -> Result<()> {
     prerequisites::check()?;
-    let metadata = workspace::metadata()?;
-    let targets = metadata.packages.iter().flat_map(|p| p.targets.iter().filter(|t| t.is_bench()).map(move |t| (&p.name, &t.name)));
-    let chosen: Vec<_> = targets.filter(|(_, target)| name.is_none_or(|name| name == target.as_str())).collect();
+    let chosen: Vec<_> = BENCHES.iter().filter(|bench| name.is_none_or(|name| name == bench.name)).collect();
     if chosen.is_empty() {
-        bail!("there is no benchmark{}", name.map(|name| format!(" called {name}")).unwrap_or_default());
+        bail!("there is no such benchmark; there are: {}", BENCHES.map(|bench| bench.name).join(", "));
     }
-    for (package, target) in chosen {
-        run::shown(workspace::cargo().args(["bench", "--locked", "--package", package.as_str(), "--bench", target]))?;
+    run::shown(workspace::cargo().args(["build", "--release", "--locked", "--package", "millstream"]))?;
+    let program = workspace::target_dir()?.join("release").join("millstream");
+    let mut table = vec![["benchmark", "figure", "least", "median", "most", "promised", "median/promised"].map(str::to_owned).to_vec()];
+    for bench in chosen {
+        let mut seconds = Vec::new();
+        let mut megabytes = Vec::new();
+        for _ in 0..RUNS {
+            let start = now();
+            let (_, _, peak) =
+                Millstream::start_program(&program, &folder("bench")?, bench.arguments)?.wait_for_end(Duration::from_secs(600))?;
+            seconds.push(start.elapsed().as_secs_f64());
+            megabytes.push(megabytes_of(peak));
+        }
+        table.push(row(bench.name, "seconds", &mut seconds, bench.promised.took.as_secs_f64()));
+        table.push(row(bench.name, "megabytes", &mut megabytes, megabytes_of(bench.promised.memory_bytes)));
     }
+    println!("{}", align(&table));
     Ok(())
 }
+
+#[expect(clippy::cast_precision_loss, reason = "megabytes, for people")]
+fn megabytes_of(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+fn row(name: &str, figure: &str, samples: &mut [f64], promised: f64) -> Vec<String> {
+    samples.sort_by(f64::total_cmp);
+    let at = |index: usize| samples.get(index).copied().unwrap_or(f64::NAN);
+    let (least, median, most) = (at(0), at(samples.len() / 2), at(samples.len().saturating_sub(1)));
+    let numbers = [least, median, most, promised].map(|number| format!("{number:.1}"));
+    let mut cells = vec![name.to_owned(), figure.to_owned()];
+    cells.extend(numbers);
+    cells.push(format!("{:.2}", median / promised));
+    cells
+}
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ mod tidy;
 mod workspace;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
 /// Millstream's entry points for developers
 #[derive(Parser)]

@@ -9,7 +9,7 @@ mod figures;
 mod grid;
 mod java;
 mod live;
-mod process;
+pub mod process;
 mod refusals;
 
 use anyhow::Result;

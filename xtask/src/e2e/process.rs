@@ -39,12 +39,17 @@ pub struct Millstream {
 impl Millstream {
     /// Starts `millstream ARGUMENTS` with its data in `folder`; its log goes to `folder/log`.
     pub fn start(folder: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::start_program(&workspace::program()?, folder, arguments)
+    }
+
+    /// The same with another build of the program.
+    pub fn start_program(program: &Path, folder: &Path, arguments: &[&str]) -> Result<Self> {
         let [kafka, sql, http] = free_addresses()?;
         let config = folder.join("millstream.toml");
         std::fs::write(&config, format!("[listen]\nkafka = \"{kafka}\"\nsql = \"{sql}\"\nhttp = \"{http}\"\n"))?;
         let data_dir = folder.join("data");
         let log = std::fs::File::create(folder.join("log"))?;
-        let mut command = Command::new(workspace::program()?);
+        let mut command = Command::new(program);
         command.current_dir(workspace::root()).args(arguments).arg("--config").arg(&config).arg("--data-dir").arg(&data_dir);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().context("can't start millstream")?;
         let stdout = BufReader::new(child.stdout.take().context("no stdout")?);

@@ -5,6 +5,7 @@
 mod documents;
 mod exceptions;
 mod layering;
+mod manifests;
 mod sources;
 mod words;
 
@@ -68,7 +69,9 @@ pub fn run() -> Result<()> {
     let root = workspace::root();
     let files = workspace::files()?;
     let documents: Vec<Document> = files.iter().filter_map(|path| read(&root, path).transpose()).collect::<Result<_>>()?;
-    let mut findings = layering::check(&workspace::metadata()?);
+    let metadata = workspace::metadata()?;
+    let mut findings = layering::check(&metadata);
+    findings.extend(manifests::check(&metadata, &documents));
     findings.extend(sources::check(&documents));
     findings.extend(sources::check_names(&files));
     findings.extend(words::check(&documents));
