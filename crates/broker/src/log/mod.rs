@@ -6,6 +6,7 @@
 
 mod error;
 mod event_log;
+mod offset_file;
 mod partition;
 mod producer_ids;
 mod producers;
@@ -15,8 +16,8 @@ mod segment;
 mod topic;
 
 pub use error::LogError;
-pub use partition::{Appended, LEADER_EPOCH, Partition};
-pub use segment::Batches;
+pub use offset_file::OffsetFile;
+pub use partition::{Appended, LEADER_EPOCH};
 pub use topic::{Topic, check_name};
 
 use std::collections::BTreeMap;
@@ -39,6 +40,9 @@ const TOPICS_FOLDER: &str = "topics";
 const STAGING_FOLDER: &str = "staging";
 const DELETED_FOLDER: &str = "deleted";
 const PRODUCER_IDS_FILE: &str = "producer-ids";
+const CLUSTER_FILE: &str = "cluster";
+const CLUSTER_FILE_VERSION: u8 = 1;
+const OFFSETS_FILE: &str = "group-offsets";
 
 /// The topics of one folder, which belongs to this process alone.
 pub struct Log {
@@ -47,6 +51,7 @@ pub struct Log {
 
 struct Shared {
     folder: PathBuf,
+    cluster_id: String,
     settings: BrokerSettings,
     clock: Arc<dyn Clock>,
     topics: RwLock<BTreeMap<String, Arc<Topic>>>,
@@ -81,6 +86,22 @@ impl Log {
     #[must_use]
     pub fn settings(&self) -> &BrokerSettings {
         &self.shared.settings
+    }
+
+    /// The name that this log has told its clients since it was created.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.shared.cluster_id
+    }
+
+    /// The offsets that consumer groups have committed here.
+    pub(crate) async fn open_offsets(&self) -> Result<OffsetFile, LogError> {
+        let shared = self.shared.clone();
+        blocking(move || {
+            let exists = |key: &crate::coordinator::OffsetKey| shared.topic(&key.topic).is_ok_and(|t| t.meta().id == key.topic_id);
+            OffsetFile::open(&shared.folder.join(OFFSETS_FILE), shared.settings.durability, exists)
+        })
+        .await
     }
 
     /// The folder that it lives in.
@@ -180,9 +201,11 @@ impl Shared {
             topics.insert(topic.meta().name.clone(), Arc::new(topic));
         }
         let last_id = topics.values().map(|t| t.meta().id).max().unwrap_or(0);
+        let cluster_id = cluster_id(&folder.join(CLUSTER_FILE), &*clock)?;
         let producer_ids = ProducerIds::open(&folder.join(PRODUCER_IDS_FILE))?;
         Ok(Self {
             folder,
+            cluster_id,
             settings,
             clock,
             topics: RwLock::new(topics),
@@ -287,6 +310,20 @@ where
         Ok(done) => done.map_err(Into::into),
         Err(_) => Err(LogError::Stopped),
     }
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Cluster {
+    id: String,
+}
+
+fn cluster_id(path: &Path, clock: &dyn Clock) -> Result<String, LogError> {
+    if let Some(Cluster { id }) = sealed::read(path, CLUSTER_FILE_VERSION)? {
+        return Ok(id);
+    }
+    let id = format!("millstream-{:x}", clock.now().micros());
+    sealed::write(path, CLUSTER_FILE_VERSION, &Cluster { id: id.clone() })?;
+    Ok(id)
 }
 
 fn lock_folder(folder: &Path) -> Result<File, LogError> {

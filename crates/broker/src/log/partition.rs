@@ -30,6 +30,8 @@ const READ_BYTES_MAX: usize = 4 << 20;
 pub struct Appended {
     /// Offset of the first record.
     pub base_offset: i64,
+    /// Offset after the last record.
+    pub next_offset: i64,
     /// First offset that the partition holds.
     pub start_offset: i64,
     /// The append time that the log gave, in milliseconds; `-1`: the producer's own times stand.
@@ -151,15 +153,16 @@ impl Partition {
         (later + here).max(1)
     }
 
-    /// Bytes on the disk.
-    #[must_use]
-    pub fn size_bytes(&self) -> u64 {
-        self.view().segments.iter().map(|s| s.len).sum()
+    /// Appends a batch, and returns when it is as durable as the settings say.
+    pub fn append(&self, batch: CheckedBatch) -> Result<Appended, LogError> {
+        let appended = self.append_unsettled(batch)?;
+        self.settle(&appended)?;
+        Ok(appended)
     }
 
-    /// Appends a batch, and returns when it is as durable as the settings say. A batch that an idempotent producer sends again is
+    /// Appends a batch, that [`settle`](Self::settle) makes durable and visible. A batch that an idempotent producer sends again is
     /// not appended twice, but answered as it was the first time.
-    pub fn append(&self, mut batch: CheckedBatch) -> Result<Appended, LogError> {
+    pub fn append_unsettled(&self, mut batch: CheckedBatch) -> Result<Appended, LogError> {
         let (base_offset, next_offset) = {
             let mut writer = lock(&self.writer);
             self.check_open(&writer)?;
@@ -171,12 +174,19 @@ impl Partition {
                 }
             }
         };
-        match self.durability {
-            Durability::Process => self.show(next_offset),
-            Durability::Fsync => self.flush_until(next_offset)?,
-        }
         let append_time_ms = if batch.header().has_append_time() { batch.header().max_timestamp_ms } else { -1 };
-        Ok(Appended { base_offset, start_offset: self.view().start(), append_time_ms })
+        Ok(Appended { base_offset, next_offset, start_offset: self.view().start(), append_time_ms })
+    }
+
+    /// Returns when what was appended may be acknowledged.
+    pub fn settle(&self, appended: &Appended) -> Result<(), LogError> {
+        match self.durability {
+            Durability::Process => {
+                self.show(appended.next_offset);
+                Ok(())
+            }
+            Durability::Fsync => self.flush_until(appended.next_offset),
+        }
     }
 
     fn check_open(&self, writer: &Writer) -> Result<(), LogError> {
@@ -282,6 +292,15 @@ impl Partition {
     /// Refuses appends from now on: the topic is being deleted.
     pub fn close_deleted(&self) {
         lock(&self.writer).closed = Some(Closed::Deleted);
+    }
+
+    /// Checks that `from` is an offset that a reader may stand at.
+    pub fn check_offset(&self, from: i64) -> Result<LogBounds, LogError> {
+        let bounds = self.bounds();
+        if (bounds.start.0..=bounds.end.0).contains(&from) {
+            return Ok(bounds);
+        }
+        Err(LogError::OutOfRange { partition: self.id.clone(), asked: Offset(from), bounds })
     }
 
     fn span(&self, from: i64) -> Result<(LogBounds, Option<Span>), LogError> {
