@@ -1,0 +1,151 @@
+//! The fjall database under all built-in engines: its keyspaces, how durable a write is, and how blocking work leaves the runtime.
+//!
+//! It knows keys and values, and nothing of tables, rows or epochs.
+
+use std::path::{Path, PathBuf};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Snapshot};
+use millstream_core::{Error, Result};
+
+use super::StoreSettings;
+use super::error::During;
+
+/// How much a write survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// A write that returned is with the operating system: it survives the death of the process (kill -9), not a power loss.
+    #[default]
+    Process,
+    /// A write that returned is on the disk (`fsync`).
+    Fsync,
+}
+
+/// The open database. Dropping the last handle ends fjall's own threads.
+pub(super) struct Store {
+    db: Database,
+    path: PathBuf,
+    durability: Durability,
+    free_bytes_min: u64,
+    /// Table registry, epochs, report pointers, numbers: small and read at start.
+    pub meta: Keyspace,
+    /// Rows of event-store tables.
+    pub rows: Keyspace,
+    /// Blocks of the change feeds.
+    pub feed: Keyspace,
+    /// Critical events.
+    pub critical: Keyspace,
+    /// Rows of reports, by generation.
+    pub reports: Keyspace,
+    /// Checkpoints of flows, and their attempts.
+    pub checkpoints: Keyspace,
+    /// Dead letters, late rows, job runs, properties.
+    pub system: Keyspace,
+}
+
+impl Store {
+    /// Opens the database in `path`, or makes it. Blocks: replays the journal.
+    pub fn open(path: &Path, settings: &StoreSettings) -> Result<Self> {
+        let db = Database::builder(path)
+            .cache_size(settings.cache_bytes)
+            .max_journaling_size(settings.journal_bytes.max(StoreSettings::JOURNAL_BYTES_MIN))
+            .open()
+            .during("opening it")
+            .map_err(|e| e.context(path.display()))?;
+        let keyspace = |name: &str, memtable: u64| {
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable);
+            db.keyspace(name, options).during("opening a keyspace").map_err(|e| e.context(name))
+        };
+        let large = settings.memtable_bytes;
+        let small = (large / 8).max(1 << 20);
+        Ok(Self {
+            meta: keyspace("meta", small)?,
+            rows: keyspace("rows", large)?,
+            feed: keyspace("feed", large)?,
+            critical: keyspace("critical", large / 2)?,
+            reports: keyspace("reports", large / 2)?,
+            checkpoints: keyspace("checkpoints", large / 2)?,
+            system: keyspace("system", small)?,
+            path: path.to_owned(),
+            durability: settings.durability,
+            free_bytes_min: settings.free_bytes_min,
+            db,
+        })
+    }
+
+    /// A batch: all its writes become visible, and survive, together or not at all.
+    pub fn batch(&self, writes: usize) -> OwnedWriteBatch {
+        let mode = match self.durability {
+            Durability::Process => PersistMode::Buffer,
+            Durability::Fsync => PersistMode::SyncAll,
+        };
+        OwnedWriteBatch::with_capacity(self.db.clone(), writes).durability(Some(mode))
+    }
+
+    /// Commits a batch that brings new data. [`Exhausted`](millstream_core::ErrorKind::Exhausted), and nothing written, when the disk
+    /// is nearly full: fjall stops for good at the first write that fails, so the bound is watched before it is met.
+    pub fn commit(&self, batch: OwnedWriteBatch) -> Result<()> {
+        self.check_room()?;
+        self.commit_anyway(batch)
+    }
+
+    /// Commits a batch that frees space, or that is needed to stop in good order, however full the disk is.
+    pub fn commit_anyway(&self, batch: OwnedWriteBatch) -> Result<()> {
+        batch.commit().during("writing a batch")
+    }
+
+    fn check_room(&self) -> Result<()> {
+        let Ok(disk) = rustix::fs::statvfs(&self.path) else { return Ok(()) };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < self.free_bytes_min {
+            return Err(Error::exhausted(format!(
+                "the disk of {} has {} MiB left and the built-in store keeps {} MiB free; make room on it",
+                self.path.display(),
+                free >> 20,
+                self.free_bytes_min >> 20
+            )));
+        }
+        Ok(())
+    }
+
+    /// A view of all keyspaces at one moment, in which each batch is whole or absent.
+    pub fn snapshot(&self) -> Snapshot {
+        self.db.snapshot()
+    }
+
+    /// Bytes on disk.
+    pub fn disk_bytes(&self) -> Result<u64> {
+        self.db.disk_space().during("measuring it")
+    }
+
+    /// Removes every key of `keyspace` that begins with `prefix`, in batches. Not atomic: only for what nobody can reach any more.
+    pub fn remove_prefix(&self, keyspace: &Keyspace, prefix: &[u8]) -> Result<u64> {
+        const KEYS_A_BATCH: usize = 10_000;
+        let mut removed = 0;
+        loop {
+            let mut batch = self.batch(KEYS_A_BATCH);
+            for entry in keyspace.prefix(prefix).take(KEYS_A_BATCH) {
+                batch.remove(keyspace, entry.key().during("reading a key")?);
+            }
+            let found = batch.len();
+            self.commit_anyway(batch)?;
+            removed += found as u64;
+            if found < KEYS_A_BATCH {
+                return Ok(removed);
+            }
+        }
+    }
+}
+
+/// Runs blocking work outside of the runtime's threads. It runs to its end even if the future is dropped.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(ended) => Err(Error::internal("a task of the built-in store ended abnormally").caused_by(ended)),
+    }
+}
+
+/// Locks a mutex. One that was poisoned guards a state that nobody knows: the caller must not go on.
+pub(super) fn lock<T>(mutex: &std::sync::Mutex<T>) -> Result<std::sync::MutexGuard<'_, T>> {
+    mutex.lock().map_err(|_| Error::internal("a task of the built-in store ended in the middle of a write; restart the process"))
+}

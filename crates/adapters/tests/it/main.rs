@@ -1,0 +1,4 @@
+//! The adapters against their ports' contracts: one module a system.
+
+#[cfg(feature = "embedded")]
+mod embedded;
