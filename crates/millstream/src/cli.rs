@@ -221,9 +221,12 @@ pub struct PublishArgs {
     /// Publish only the first so many events
     #[arg(long, value_name = "EVENTS")]
     pub limit: Option<u64>,
-    /// Add malformed events, duplicates and late events (the late ones come last)
+    /// Add malformed events and duplicates
     #[arg(long)]
     pub faults: bool,
+    /// With --faults, the late events too, which come last: to be asked for when the flows have passed everything else
+    #[arg(long)]
+    pub late_events: bool,
     /// Leave out the flights of one carrier, such as UA
     #[arg(long, value_name = "CARRIER")]
     pub without_carrier: Option<String>,

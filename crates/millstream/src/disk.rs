@@ -79,7 +79,7 @@ pub async fn watch(
     settings: DiskSettings,
     clock: Arc<dyn Clock>,
     intake: Arc<Intake>,
-    apply: impl Fn(Option<&str>) + Send,
+    apply: impl Fn(Option<&str>) + Send + Sync,
     shutdown: CancellationToken,
 ) {
     watch_with(&|| free_bytes(&dir), &settings, clock.as_ref(), &intake, &apply, shutdown).await;
@@ -90,7 +90,7 @@ async fn watch_with(
     settings: &DiskSettings,
     clock: &dyn Clock,
     intake: &Intake,
-    apply: &(impl Fn(Option<&str>) + Send),
+    apply: &(impl Fn(Option<&str>) + Sync),
     shutdown: CancellationToken,
 ) {
     loop {

@@ -7,8 +7,8 @@ use crate::cli::LogFormat;
 
 /// Begins to log events that pass `filter`. Called once.
 pub fn install(format: LogFormat, filter: &str) -> Result<()> {
-    let filter = EnvFilter::try_new(quieted(filter))
-        .map_err(|e| Error::invalid(format!("--log-level {filter:?} is not a level or filter: {e}")))?;
+    let filter =
+        EnvFilter::try_new(quieted(filter)).map_err(|e| Error::invalid(format!("--log-level {filter:?} is not a level or filter: {e}")))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let installed = match format {
         LogFormat::Text => {

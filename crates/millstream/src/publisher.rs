@@ -49,18 +49,19 @@ pub struct Publisher {
 impl Publisher {
     /// A publisher to `topic` at `bootstrap` (`host:port`), of at most `rate` records a second.
     pub fn connect(bootstrap: &str, topic: &str, rate: Option<u32>) -> Result<Self> {
-        let settings = ProducerSettings { delivery_timeout: DELIVERY_TIMEOUT, in_flight_kib_max: IN_FLIGHT_KIB, ..ProducerSettings::new(bootstrap) };
+        let settings =
+            ProducerSettings { delivery_timeout: DELIVERY_TIMEOUT, in_flight_kib_max: IN_FLIGHT_KIB, ..ProducerSettings::new(bootstrap) };
         Ok(Self { producer: KafkaProducer::connect(&settings)?, topic: topic.to_owned(), rate, clock: SystemClock })
     }
 
     /// Publishes at most `limit` records of `sequence` and waits for every acknowledgement. Late ones go out after all others were
-    /// acknowledged and `before_late` has returned.
+    /// acknowledged, if `before_late` then says so.
     pub async fn publish(
         self,
         sequence: Sequence,
         limit: u64,
         bar: &ProgressBar,
-        before_late: impl AsyncFnOnce() -> Result<()>,
+        before_late: impl AsyncFnOnce() -> Result<bool>,
     ) -> Result<Published> {
         let began = self.clock.now();
         let (made, mut chunks) = mpsc::channel(CHUNKS_AHEAD);
@@ -69,28 +70,34 @@ impl Publisher {
         let maker = tokio::task::spawn_blocking(move || make(sequence, size, &made));
         let mut before_late = Some(before_late);
         let mut sent = 0;
-        while let Some(chunk) = chunks.recv().await {
-            let left = usize::try_from(limit - sent).unwrap_or(usize::MAX);
-            for publication in chunk.iter().take(left) {
+        'sending: while let Some(chunk) = chunks.recv().await {
+            for publication in &chunk {
                 if publication.kind == Kind::Late
-                    && let Some(wait) = before_late.take()
+                    && let Some(ask) = before_late.take()
                 {
                     self.producer.flush().await?;
-                    wait().await?;
+                    if !ask().await? {
+                        break 'sending;
+                    }
+                }
+                if sent == limit {
+                    break 'sending;
                 }
                 self.send(publication).await?;
                 sent += 1;
             }
             bar.inc(chunk.len() as u64);
-            if sent == limit {
-                break;
-            }
             self.keep_pace(sent, began.micros()).await;
         }
         drop(chunks);
         self.producer.flush().await?;
         let sequence = maker.await.map_err(|e| Error::internal("making events ended early").caused_by(e))??;
-        Ok(Published { records: self.producer.delivered(), sequence, began_micros: began.micros(), micros: self.clock.now().micros() - began.micros() })
+        Ok(Published {
+            records: self.producer.delivered(),
+            sequence,
+            began_micros: began.micros(),
+            micros: self.clock.now().micros() - began.micros(),
+        })
     }
 
     async fn send(&self, publication: &Publication) -> Result<()> {

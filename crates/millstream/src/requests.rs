@@ -27,7 +27,9 @@ pub async fn carry_out(opened: &Opened, running: Option<Addresses>, request: Req
         Request::ReplayDeadLetters { replay } => replayed(&opened.engine.replay_dead_letters(replay).await?, running, answer).await,
         Request::ReplayLateRows { replay } => replayed(&opened.engine.replay_late_rows(replay).await?, running, answer).await,
         Request::Status => status(opened, running, answer).await,
-        Request::Reset { name } => Err(Error::invalid(format!("{name} can't be reset while its pipeline runs: stop process {} first", std::process::id()))),
+        Request::Reset { name } => {
+            Err(Error::invalid(format!("{name} can't be reset while its pipeline runs: stop process {} first", std::process::id())))
+        }
     }
 }
 
@@ -67,7 +69,9 @@ async fn status(opened: &Opened, running: Option<Addresses>, answer: &Answer) ->
 
 async fn replayed(outcome: &ReplayOutcome, running: Option<Addresses>, answer: &Answer) -> Result<u8> {
     let ReplayOutcome { released, published, windows } = outcome;
-    answer.data(format!("{released} set-aside rows replayed: {published} records published again, {windows} windows aggregated anew\n")).await?;
+    answer
+        .data(format!("{released} set-aside rows replayed: {published} records published again, {windows} windows aggregated anew\n"))
+        .await?;
     if running.is_none() && *published > 0 {
         answer.note("nothing runs on this data directory: the flows take the records up when the pipeline runs again").await?;
     }

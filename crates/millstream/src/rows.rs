@@ -45,7 +45,8 @@ impl RowWriter {
             RowFormat::Json => json(batch),
             RowFormat::Csv => Ok(cells(batch)?.iter().map(|row| csv_line(row.iter().map(Option::as_deref))).collect()),
             RowFormat::Table => {
-                let lines = cells(batch)?.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).map(|c| one_line(&c)).collect());
+                let lines =
+                    cells(batch)?.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).map(|c| one_line(&c)).collect());
                 match &self.widths {
                     Some(widths) => Ok(lines.map(|row: Vec<_>| self.table_line(&row, widths)).collect()),
                     None => {

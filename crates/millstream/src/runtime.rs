@@ -21,5 +21,9 @@ const SECONDS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.
 /// Makes the process's metrics recordable. Called once.
 pub fn record_metrics() -> Result<PrometheusHandle> {
     let failed = |e: metrics_exporter_prometheus::BuildError| Error::internal("metrics can't be recorded").caused_by(e);
-    PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS).map_err(failed)?.install_recorder().map_err(failed)
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
+        .map_err(failed)?
+        .install_recorder()
+        .map_err(failed)
 }

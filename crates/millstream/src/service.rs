@@ -47,7 +47,7 @@ impl Service {
         let listen = &opened.config.listen;
         let http = HttpServer::bind(listen.http.0, opened.config.http.clone(), http_parts(&opened, name, metrics)).await?;
         let kafka = KafkaServer::bind(listen.kafka.0, opened.log.clone()).await?;
-        let sql = SqlServer::bind(listen.sql.0, opened.config.sql.clone(), opened.engine.session()?).await?;
+        let sql = SqlServer::bind(listen.sql.0, opened.config.sql.clone(), opened.engine.session()?, opened.ports.clock.clone()).await?;
         let control = ControlServer::bind(data_dir)?;
         let addresses = Addresses { http: http.local_addr(), kafka: kafka.local_addr(), sql: sql.local_addr() };
         Ok(Self { opened, addresses, http, kafka, sql, control })

@@ -95,7 +95,7 @@ pub fn references(pipeline: &Pipeline) -> Result<BTreeMap<String, Arc<dyn Refere
     let mut sources = BTreeMap::<String, Arc<dyn ReferenceSource>>::new();
     for (name, table) in &pipeline.tables {
         if let Binding::Reference(reference) = &table.binding {
-            sources.insert(name.clone(), crate::project::reference_source(reference)?);
+            sources.insert(name.clone(), crate::project::reference_source(reference, Some(table.spec.schema.clone()))?);
         }
     }
     Ok(sources)

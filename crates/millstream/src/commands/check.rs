@@ -10,6 +10,12 @@ use crate::{project, runtime};
 /// Checks the pipeline at `path`. Diagnostics and warnings go to stderr.
 pub fn run(path: &Path) -> Result<ExitCode> {
     let pipeline = runtime::block_on(project::load(path))?;
-    eprintln!("{}: {} flows, {} jobs, {} tables, no errors", path.display(), pipeline.flows.len(), pipeline.jobs.len(), pipeline.tables.len());
+    eprintln!(
+        "{}: {} flows, {} jobs, {} tables, no errors",
+        path.display(),
+        pipeline.flows.len(),
+        pipeline.jobs.len(),
+        pipeline.tables.len()
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ mod summary;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use millstream_adapters::embedded::DataDir;
 use millstream_core::ports::{Clock, EventLog, SystemClock};
@@ -19,8 +20,9 @@ use crate::config::{Config, Layers};
 use crate::flights::{self, Flights, Sequence, SequenceOptions};
 use crate::publisher::{Published, Publisher};
 use crate::service::{self, Addresses, Service};
+use crate::signals::Signals;
 use crate::wiring::{self, Opened};
-use crate::{data_dir, project, runtime, signals};
+use crate::{data_dir, project, runtime};
 
 /// The report that the demo waits for.
 const REPORT: &str = "carrier_daily";
@@ -31,7 +33,7 @@ pub fn run(args: DemoArgs) -> Result<ExitCode> {
     let clean = runtime::block_on(async move {
         let shutdown = CancellationToken::new();
         let mut signals = JoinSet::new();
-        signals.spawn(signals::follow(shutdown.clone()));
+        signals.spawn(Signals::receive()?.follow(shutdown.clone()));
         let started = SystemClock.now().micros();
         let demo = tokio::select! {
             demo = Demo::open(config, &args, started) => demo?,
@@ -105,7 +107,7 @@ impl Demo {
 /// Publishes, waits, refreshes, verifies and prints.
 async fn tell(args: &DemoArgs, opened: &Arc<Opened>, addresses: Addresses, started_micros: i64) -> Result<bool> {
     let published = publish(args, opened, addresses).await?;
-    opened.engine.caught_up().await?;
+    catch_up(opened).await?;
     let caught_up_micros = SystemClock.now().micros();
     opened.engine.refresh(REPORT).await?;
     let bar = present::bar("verifying {msg}");
@@ -120,6 +122,25 @@ async fn tell(args: &DemoArgs, opened: &Arc<Opened>, addresses: Addresses, start
     Ok(clean)
 }
 
+/// Waits until every flow has processed everything, and shows how much is left.
+async fn catch_up(opened: &Opened) -> Result<()> {
+    let bar = present::bar("processing, {msg} events behind");
+    let show = async {
+        loop {
+            let flows = opened.status.status().flows;
+            let lag = flows.iter().map(|f| f.lag).max().unwrap_or(0);
+            bar.set_message(indicatif::HumanCount(lag).to_string());
+            SystemClock.sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let done = tokio::select! {
+        done = opened.engine.caught_up() => done,
+        () = show => Ok(()),
+    };
+    bar.finish_and_clear();
+    done
+}
+
 /// Publishes what the topic does not hold yet; late events only when every flow has passed all others.
 async fn publish(args: &DemoArgs, opened: &Arc<Opened>, addresses: Addresses) -> Result<Published> {
     let held = held(opened.log.as_ref()).await?;
@@ -129,7 +150,7 @@ async fn publish(args: &DemoArgs, opened: &Arc<Opened>, addresses: Addresses) ->
     let bar = present::bar("publishing {bar:40} {human_pos}/{human_len} events, {per_sec}, {eta} left");
     bar.set_length(total);
     let publisher = Publisher::connect(&addresses.kafka.to_string(), flights::TOPIC, args.rate)?;
-    let published = publisher.publish(sequence, u64::MAX, &bar, async || opened.engine.caught_up().await).await;
+    let published = publisher.publish(sequence, u64::MAX, &bar, async || catch_up(opened).await.map(|()| true)).await;
     bar.finish_and_clear();
     published
 }

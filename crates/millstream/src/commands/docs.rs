@@ -50,12 +50,8 @@ fn section(text: &mut String, command: &Command, name: &str) {
 fn row(text: &mut String, argument: &clap::Arg) {
     let values: Vec<_> = argument.get_value_names().unwrap_or_default().iter().map(|v| v.as_str().to_owned()).collect();
     let takes_value = argument.get_action().takes_values();
-    let flags: Vec<_> = argument
-        .get_short()
-        .map(|s| format!("-{s}"))
-        .into_iter()
-        .chain(argument.get_long().map(|l| format!("--{l}")))
-        .collect();
+    let flags: Vec<_> =
+        argument.get_short().map(|s| format!("-{s}")).into_iter().chain(argument.get_long().map(|l| format!("--{l}"))).collect();
     let name = match (flags.is_empty(), takes_value) {
         (true, _) => values.join(" "),
         (false, true) => format!("{} {}", flags.join(", "), values.join(" ")),

@@ -30,7 +30,8 @@ fn request(args: ReplayArgs, repaired: Vec<RepairedEvent>) -> (crate::cli::Place
 }
 
 fn read_repaired(path: &Path) -> Result<Vec<RepairedEvent>> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::from(e).context(format!("the repaired events {} can't be read", path.display())))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::from(e).context(format!("the repaired events {} can't be read", path.display())))?;
     let events = parse_repaired(&text).map_err(|e| e.context(path.display()))?;
     if events.is_empty() {
         return Err(Error::invalid(format!("{} holds no repaired events: write one JSON object a line", path.display())));
@@ -45,7 +46,11 @@ fn parse_repaired(text: &str) -> Result<Vec<RepairedEvent>> {
     lines
         .map(|(index, line)| {
             let wrong = |e: serde_json::Error| {
-                Error::invalid(format!("line {}: not a repaired event like {{\"partition\": 0, \"offset\": 17, \"value\": {{...}}}}", index + 1)).caused_by(e)
+                Error::invalid(format!(
+                    "line {}: not a repaired event like {{\"partition\": 0, \"offset\": 17, \"value\": {{...}}}}",
+                    index + 1
+                ))
+                .caused_by(e)
             };
             let mut event: serde_json::Value = serde_json::from_str(line).map_err(wrong)?;
             if let Some(value) = event.get_mut("value").filter(|v| v.is_object() || v.is_array()) {
@@ -64,7 +69,10 @@ mod tests {
 
     #[test]
     fn a_value_may_be_an_object_or_text() {
-        let events = parse_repaired("{\"partition\":1,\"offset\":2,\"value\":{\"a\":1}}\n\n{\"flow\":\"f\",\"partition\":1,\"offset\":3,\"value\":\"x\"}\n").unwrap();
+        let events = parse_repaired(
+            "{\"partition\":1,\"offset\":2,\"value\":{\"a\":1}}\n\n{\"flow\":\"f\",\"partition\":1,\"offset\":3,\"value\":\"x\"}\n",
+        )
+        .unwrap();
         assert_eq!(events[0].value, "{\"a\":1}");
         assert_eq!((events[1].flow.as_deref(), events[1].value.as_str()), (Some("f"), "x"));
     }

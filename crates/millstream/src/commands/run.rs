@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::RunArgs;
 use crate::config::{Config, Layers};
 use crate::service::{Addresses, Service};
-use crate::{data_dir, project, runtime, service, signals, wiring};
+use crate::signals::Signals;
+use crate::{data_dir, project, runtime, service, wiring};
 
 /// Runs the pipeline at the path that `args` names.
 pub fn run(args: RunArgs) -> Result<ExitCode> {
@@ -24,7 +25,7 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
     runtime::block_on(async move {
         let shutdown = CancellationToken::new();
         let mut signals = JoinSet::new();
-        signals.spawn(signals::follow(shutdown.clone()));
+        signals.spawn(Signals::receive()?.follow(shutdown.clone()));
         // Opening recovers logs and loads data, which can take a while: Ctrl-C ends it.
         let service = tokio::select! {
             service = open(config, &args) => service?,

@@ -15,10 +15,7 @@ const fn key(name: &'static str, about: &'static str) -> Key {
 /// Every setting, in the order of the reference page.
 pub const KEYS: &[Key] = &[
     key("data_dir", "The folder that holds everything. A relative path in a file counts from that file's folder."),
-    key(
-        "durability",
-        "What an acknowledged write survives: `process`, the death of the process (kill -9); `fsync`, power loss too.",
-    ),
+    key("durability", "What an acknowledged write survives: `process`, the death of the process (kill -9); `fsync`, power loss too."),
     key("listen.http", "Address and port of the HTTP API and the status page. Loopback only; port 0 takes a free one."),
     key("listen.kafka", "Address and port of the Kafka endpoint. Loopback only; port 0 takes a free one."),
     key("listen.sql", "Address and port of the PostgreSQL endpoint. Loopback only; port 0 takes a free one."),
@@ -44,7 +41,10 @@ pub const KEYS: &[Key] = &[
     key("broker.auto_create_topics", "Whether asking for an unknown topic's metadata creates it."),
     key("broker.default_partitions", "Partitions of a topic that is created without saying how many."),
     key("broker.partitions_max", "Partitions that all topics together may have."),
-    key("broker.advertised_host", "The host name that clients are told to connect to; not set: the address that they reached the endpoint by."),
+    key(
+        "broker.advertised_host",
+        "The host name that clients are told to connect to; not set: the address that they reached the endpoint by.",
+    ),
     key("broker.connections_max", "Connections that may be open at once; further ones are closed at once."),
     key("broker.request_bytes_max", "The largest request."),
     key("broker.in_flight_bytes_max", "Bytes of requests that may be in memory at once, over all connections; reading waits beyond that."),
@@ -61,7 +61,10 @@ pub const KEYS: &[Key] = &[
     key("http.page_rows_default", "Rows of a page when the request names no `limit`."),
     key("http.page_rows_max", "The greatest `limit`."),
     key("http.request_timeout_s", "How long a request may take, in seconds; then it is answered with 504."),
-    key("http.header_timeout_s", "How long a client may take to send the head of a request, in seconds; also how long an idle connection is kept."),
+    key(
+        "http.header_timeout_s",
+        "How long a client may take to send the head of a request, in seconds; also how long an idle connection is kept.",
+    ),
     key("http.header_bytes_max", "The greatest head of a request (at least 8,192); a longer one is answered with 431."),
     key("http.uri_bytes_max", "The greatest request target; a longer one is answered with 414."),
     key("http.connections_max", "Connections at one time; further ones wait to be accepted."),
@@ -74,10 +77,20 @@ pub const KEYS: &[Key] = &[
         "How long a cached answer that is no longer fresh may still be given while its store doesn't answer, in seconds.",
     ),
     key("http.drain_s_max", "How long requests may go on after a shutdown began, in seconds."),
+    key("sql.connections_max", "Connections at one time; a further one is refused with SQLSTATE 53300."),
+    key(
+        "sql.statement_timeout_s",
+        "How long a statement may run, in seconds, where the client sets no `statement_timeout`; 0: without end.",
+    ),
+    key("sql.drain_s_max", "How long statements may go on after a shutdown began, in seconds."),
 ];
 
+/// Settings of test builds (the engine's feature `fault-injection`): passed on without being shown. Any other build's engine refuses them.
+pub const TEST_SETTINGS: &[&str] = &["engine.fault"];
+
 /// Sections that will choose real engines. They are refused by name, so that nobody believes that they count.
-pub const REAL_ENGINES: &[&str] = &["kafka", "cassandra", "postgresql", "mysql", "redis", "lake", "spark", "checkpoints", "system", "tables"];
+pub const REAL_ENGINES: &[&str] =
+    &["kafka", "cassandra", "postgresql", "mysql", "redis", "lake", "spark", "checkpoints", "system", "tables"];
 
 /// Variables of the environment that begin like settings and are none: they steer tests.
 pub const NOT_SETTINGS: &[&str] = &["fault", "require"];
@@ -89,7 +102,7 @@ pub fn is_section(name: &str) -> bool {
 
 /// Whether `name` is a setting.
 pub fn is_setting(name: &str) -> bool {
-    KEYS.iter().any(|k| k.name == name)
+    KEYS.iter().any(|k| k.name == name) || TEST_SETTINGS.contains(&name)
 }
 
 /// The setting or section that was likely meant by `name`, if one is near.

@@ -44,7 +44,7 @@ impl Layers {
             let text = std::fs::read_to_string(path)
                 .map_err(|e| Error::from(e).context(format!("the configuration {} can't be read", path.display())))?;
             check_file(path, &text)?;
-            figment = figment.merge(Toml::file(path));
+            figment = figment.merge(Toml::file_exact(path));
         }
         check_environment()?;
         figment = figment.merge(Env::prefixed(ENV_PREFIX).ignore(NOT_SETTINGS).split("__"));
@@ -86,8 +86,8 @@ fn check_file(path: &Path, text: &str) -> Result<()> {
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         format!("{}:{line}:{column}", path.display())
     };
-    let table = DeTable::parse(text)
-        .map_err(|e| Error::invalid(format!("{}: {}", at(e.span().map_or(0, |s| s.start)), e.message().trim())))?;
+    let table =
+        DeTable::parse(text).map_err(|e| Error::invalid(format!("{}: {}", at(e.span().map_or(0, |s| s.start)), e.message().trim())))?;
     check_table(table.get_ref(), "", &at)
 }
 

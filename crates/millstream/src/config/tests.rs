@@ -37,6 +37,7 @@ fn every_setting_is_listed_and_described() {
     leaves("", &serde_json::to_value(Config::default()).unwrap(), &mut settings);
     // Durability is one setting, for the whole program.
     settings.remove("broker.durability");
+    super::keys::TEST_SETTINGS.iter().for_each(|name| drop(settings.remove(*name)));
     let listed: BTreeSet<_> = KEYS.iter().map(|k| k.name.to_owned()).collect();
     assert_eq!(settings, listed);
     assert!(KEYS.iter().all(|k| k.about.ends_with('.')));
@@ -65,7 +66,10 @@ fn a_flag_overrides_the_file() {
 #[test]
 fn an_unknown_setting_is_refused_with_its_place_and_the_nearest_name() {
     let message = refusal("[engine]\nepoch_row_max = 5\n");
-    assert!(message.contains("millstream.toml:2:1: unknown setting engine.epoch_row_max: did you mean engine.epoch_rows_max?"), "{message}");
+    assert!(
+        message.contains("millstream.toml:2:1: unknown setting engine.epoch_row_max: did you mean engine.epoch_rows_max?"),
+        "{message}"
+    );
     let message = refusal("[lisen]\nhttp = \"127.0.0.1:1\"\n");
     assert!(message.contains("millstream.toml:1:2: unknown setting lisen: did you mean listen?"), "{message}");
     assert!(refusal("[broker]\ndurability = \"fsync\"\n").contains("unknown setting broker.durability: did you mean durability?"));

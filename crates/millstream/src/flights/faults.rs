@@ -118,7 +118,8 @@ impl Sequence {
     }
 
     fn plan(&mut self, flight: Flight) {
-        let make = |kind, value| Publication { kind, partition: partition_of(&flight.carrier, PARTITIONS), key: flight.carrier.clone(), value };
+        let make =
+            |kind, value| Publication { kind, partition: partition_of(&flight.carrier, PARTITIONS), key: flight.carrier.clone(), value };
         self.extra.push_back(make(Kind::Flight, flight.json.clone()));
         if !self.options.faults {
             return;

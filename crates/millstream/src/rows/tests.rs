@@ -49,7 +49,8 @@ fn a_table_is_aligned_and_counted() {
     let text = written(RowFormat::Table);
     let squeeze = |t: &str| t.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
     assert_eq!(squeeze(&text)[2..], squeeze(expected)[2..]);
-    let bars: Vec<Vec<usize>> = text.lines().take(6).map(|l| l.char_indices().filter(|(_, c)| "|+".contains(*c)).map(|(i, _)| i).collect()).collect();
+    let bars: Vec<Vec<usize>> =
+        text.lines().take(6).map(|l| l.char_indices().filter(|(_, c)| "|+".contains(*c)).map(|(i, _)| i).collect()).collect();
     assert!(bars.iter().all(|b| *b == bars[0]), "{text}");
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use datafusion::prelude::SessionContext;
-use millstream_core::ports::{EventLog, SystemClock, Clock};
+use millstream_core::ports::{Clock, EventLog, SystemClock};
 use millstream_core::{Result, TableKind, TopicPartition};
 use millstream_engine::verify::VerifyReport;
 use millstream_pipeline::graph::Binding;
@@ -113,7 +113,9 @@ async fn faults(text: &mut String, session: &SessionContext, published: &Publish
 fn figures(published: &Published, times: Times) -> String {
     let seconds = |micros: i64| f64::from(i32::try_from(micros / 1_000).unwrap_or(i32::MAX)) / 1_000.0;
     let wall = seconds(SystemClock.now().micros() - times.started_micros);
-    let rate = |n: u64, s: f64| if s > 0.0 { grouped((f64::from(u32::try_from(n).unwrap_or(u32::MAX)) / s).round() as u64) } else { "-".to_owned() };
+    let rate = |n: u64, s: f64| {
+        if s > 0.0 { grouped((f64::from(u32::try_from(n).unwrap_or(u32::MAX)) / s).round() as u64) } else { "-".to_owned() }
+    };
     let publishing = seconds(published.micros);
     let through = seconds(times.caught_up_micros - published.began_micros);
     let before = match published.sequence.held {

@@ -1,0 +1,113 @@
+//! A pipeline on disk: its files, found, read, and checked together with the columns of its reference data.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use millstream_adapters::lake::{LakeFormat, LakeReferenceSource};
+use millstream_core::ports::ReferenceSource;
+use millstream_core::{Error, Result};
+use millstream_pipeline::graph::{Pipeline, Reference, ReferenceFormat};
+use millstream_pipeline::{Diagnostics, SourceFile, parse};
+
+/// The folder of the pipeline at `path`: where its configuration lies. The current one where no pipeline is named.
+pub fn folder(path: Option<&Path>) -> PathBuf {
+    let folder = path.and_then(|path| if path.is_dir() { Some(path) } else { path.parent() });
+    folder.filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
+
+/// What people call the pipeline at `path`: its folder's name, or its file's where that says more.
+pub fn name(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let stem = absolute.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let parent = absolute.parent().and_then(Path::file_name).map(|s| s.to_string_lossy().into_owned());
+    if stem == "pipeline" { parent.unwrap_or(stem) } else { stem }
+}
+
+/// Reads and checks the pipeline at `path`, a `.sql` file or a folder of them. Warnings go to stderr.
+/// [`InvalidInput`](millstream_core::ErrorKind::InvalidInput) with every error, each with its place and remedy.
+pub async fn load(path: &Path) -> Result<Pipeline> {
+    let files = read(path)?;
+    let parsed = parse(&files).map_err(|d| wrong(path, &d))?;
+    let mut schemas = BTreeMap::<String, Result<SchemaRef, String>>::new();
+    for (table, reference, declared) in parsed.references() {
+        if declared.is_none() {
+            let schema = reference_source(&reference, None)?.schema().await;
+            schemas.insert(table, schema.map_err(|e| e.to_string()));
+        }
+    }
+    let pipeline = parsed.check(&schemas).map_err(|d| wrong(path, &d))?;
+    pipeline.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    Ok(pipeline)
+}
+
+/// Where the rows of a reference table come from; `columns` are those that they must have.
+pub fn reference_source(reference: &Reference, columns: Option<SchemaRef>) -> Result<Arc<dyn ReferenceSource>> {
+    let format = match reference.format {
+        ReferenceFormat::Parquet => LakeFormat::Parquet,
+        ReferenceFormat::Csv => LakeFormat::Csv,
+        ReferenceFormat::Json => LakeFormat::Json,
+    };
+    let failed = |e: std::io::Error| Error::from(e).context(format!("the location {}", reference.location.display()));
+    let path = std::path::absolute(&reference.location).map_err(failed)?;
+    Ok(Arc::new(LakeReferenceSource::new(format, path, columns)))
+}
+
+fn read(path: &Path) -> Result<Vec<SourceFile>> {
+    if !path.exists() {
+        return Err(Error::not_found(format!("the pipeline {} does not exist", path.display())));
+    }
+    let paths = if path.is_dir() { sql_files(path)? } else { vec![path.to_owned()] };
+    let file = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Error::from(e).context(format!("the pipeline's file {} can't be read", path.display())))?;
+        Ok(SourceFile { name: path.display().to_string(), text })
+    };
+    paths.iter().map(file).collect()
+}
+
+/// The `.sql` files of a folder, by name.
+fn sql_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |e: std::io::Error| Error::from(e).context(format!("the folder {} can't be listed", folder.display()));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|e| e == "sql") && path.is_file() {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(Error::not_found(format!("the folder {} holds no .sql file", folder.display())));
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn wrong(path: &Path, diagnostics: &Diagnostics) -> Error {
+    let text = diagnostics.render(std::io::stderr().is_terminal());
+    let count = diagnostics.len();
+    Error::invalid(format!("{} has {count} error{}\n{text}", path.display(), if count == 1 { "" } else { "s" }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_pipeline_is_called_after_its_folder_or_its_file() {
+        assert_eq!(name(Path::new("/x/flights/pipeline.sql")), "flights");
+        assert_eq!(name(Path::new("/x/flights/orders.sql")), "orders");
+        assert_eq!(name(Path::new("/x/flights")), "flights");
+    }
+
+    #[test]
+    fn the_configuration_lies_beside_the_pipeline() {
+        assert_eq!(folder(Some(Path::new("a/pipeline.sql"))), Path::new("a"));
+        assert_eq!(folder(Some(Path::new("pipeline.sql"))), Path::new("."));
+        assert_eq!(folder(None), Path::new("."));
+    }
+}

@@ -1,0 +1,11 @@
+//! The program from outside: what the command line prints, refuses and survives. One process a test, ports and folders of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod check;
+mod configuration;
+mod init;
+mod kills;
+mod lifecycle;
+mod process;
+mod queries;

@@ -1,0 +1,138 @@
+//! What can be asked of a pipeline, whether it runs or not.
+
+use millstream_adapters::kafka::{KafkaProducer, OutgoingRecord, ProducerSettings};
+use serde_json::json;
+
+use super::process::{Outcome, Place, Running};
+
+const PIPELINE: &str = "
+CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, place STRING NOT NULL, value INT)
+USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '1');
+
+CREATE STREAMING TABLE by_place USING cassandra
+PARTITIONED BY (place) TBLPROPERTIES ('clustering_key' = 'ts DESC, id ASC')
+AS SELECT place, ts, id, value FROM STREAM readings;
+
+CREATE MATERIALIZED VIEW totals USING postgresql
+TBLPROPERTIES ('primary_key' = 'place')
+AS SELECT place, count(*) AS readings, sum(value) AS value FROM by_place GROUP BY place;
+";
+
+fn event(id: i64, place: &str, value: Option<i32>) -> String {
+    json!({ "id": id, "ts": "2026-01-01T12:00:00Z", "place": place, "value": value }).to_string()
+}
+
+/// Sends the events and returns when they are acknowledged.
+fn produce(running: &Running, events: &[String]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let producer = KafkaProducer::connect(&ProducerSettings::new(running.listen["kafka"].as_str().unwrap())).unwrap();
+        for event in events {
+            producer.send(OutgoingRecord { topic: "readings", value: Some(event.as_bytes()), ..OutgoingRecord::default() }).await.unwrap();
+        }
+        producer.flush().await.unwrap();
+    });
+}
+
+/// Asks until the answer is as expected: the flows take what was acknowledged in their own time.
+fn eventually(running: &Running, query: &str, expected: &[&str]) {
+    std::iter::repeat_with(|| running.rows(query).unwrap()).find(|rows| rows == expected).unwrap();
+}
+
+fn three_readings() -> (Place, Running) {
+    let place = Place::with(PIPELINE);
+    let running = place.run();
+    produce(&running, &[event(1, "attic", Some(5)), event(2, "attic", Some(7)), event(3, "", None)]);
+    eventually(&running, "select count(*) from by_place", &["3"]);
+    (place, running)
+}
+
+#[test]
+fn rows_are_printed_as_a_table_csv_or_json_alike_while_it_runs_and_at_rest() {
+    let (place, running) = three_readings();
+    let query = "select place, value from by_place order by id";
+    let print = |format: &str| Outcome::of(&mut place.command(&["sql", "-e", query, "--format", format])).stdout;
+    let expect = |when: &str| {
+        assert_eq!(print("csv"), "place,value\nattic,5\nattic,7\n\"\",\n", "{when}");
+        assert_eq!(
+            print("json"),
+            "{\"place\":\"attic\",\"value\":5}\n{\"place\":\"attic\",\"value\":7}\n{\"place\":\"\",\"value\":null}\n",
+            "{when}"
+        );
+        assert!(print("table").starts_with(" place | value\n-------+-------\n attic |     5\n"), "{when}: {}", print("table"));
+        assert!(print("table").ends_with("(3 rows)\n"), "{when}");
+    };
+    expect("running");
+    running.kill();
+    expect("at rest");
+}
+
+#[test]
+fn a_query_that_writes_or_is_wrong_is_refused() {
+    let place = Place::with(PIPELINE);
+    let _running = place.run();
+    Outcome::of(&mut place.command(&["sql", "-e", "select nothing from by_place"])).refused(&["nothing"]);
+    Outcome::of(&mut place.command(&["sql", "-e", "insert into by_place values ('a', now(), 1, 1)"])).refused(&["can't be answered"]);
+    Outcome::of(&mut place.command(&["sql", "-e", "create table x (a int)"])).refused(&["can't be answered"]);
+}
+
+#[test]
+fn a_report_is_refreshed_by_name_and_verified() {
+    let (place, running) = three_readings();
+    let refreshed = Outcome::of(&mut place.command(&["refresh", "totals"]));
+    assert_eq!(refreshed.code, Some(0), "{}", refreshed.stderr);
+    assert!(refreshed.stdout.contains("succeeded, 2 rows"), "{}", refreshed.stdout);
+    assert_eq!(running.rows("select place, readings, value from totals order by place").unwrap(), ["\"\",1,", "attic,2,12"]);
+    let verified = Outcome::of(&mut place.command(&["verify"]));
+    assert_eq!(verified.code, Some(0), "{}\n{}", verified.stdout, verified.stderr);
+    let (_, log) = running.terminate();
+    let at_rest = Outcome::of(&mut place.command(&["verify", "--format", "json"]));
+    assert_eq!(at_rest.code, Some(0), "{}\n{}\n{log}", at_rest.stdout, at_rest.stderr);
+    Outcome::of(&mut place.command(&["refresh", "nothing"])).refused(&["nothing"]);
+}
+
+#[test]
+fn a_dead_letter_is_replayed_repaired() {
+    let (place, running) = three_readings();
+    produce(&running, &["{\"id\": \"four\"}".to_owned()]);
+    eventually(&running, "select \"offset\", flow from system.dead_letters", &["3,by_place"]);
+    let file = place.dir().join("repaired.jsonl");
+    std::fs::write(&file, format!("{{\"partition\":0,\"offset\":3,\"value\":{}}}\n", event(4, "attic", Some(1)))).unwrap();
+    let replayed = Outcome::of(place.command(&["replay", "dead-letters", "--file"]).arg(&file));
+    assert_eq!(replayed.code, Some(0), "{}", replayed.stderr);
+    eventually(&running, "select count(*) from by_place", &["4"]);
+    assert!(running.rows("select * from system.dead_letters").unwrap().is_empty());
+}
+
+#[test]
+fn a_reset_table_is_built_again_and_only_at_rest() {
+    let (place, running) = three_readings();
+    Outcome::of(&mut place.command(&["reset", "by_place"])).refused(&["stop process"]);
+    running.terminate();
+    let reset = Outcome::of(&mut place.command(&["reset", "by_place"]));
+    assert_eq!(reset.code, Some(0), "{}", reset.stderr);
+    let count = |place: &Place| Outcome::of(&mut place.command(&["sql", "-e", "select count(*) from by_place", "--format", "csv"])).stdout;
+    assert!(count(&place).ends_with("\n0\n"));
+    let running = place.run();
+    eventually(&running, "select count(*) from by_place", &["3"]);
+}
+
+#[test]
+fn the_status_names_flows_and_listeners_and_nothing_runs_says_so() {
+    let (place, running) = three_readings();
+    let status: serde_json::Value = serde_json::from_str(&Outcome::of(&mut place.command(&["status"])).stdout).unwrap();
+    assert_eq!(status["pipeline"]["flows"][0]["flow"], "by_place");
+    assert_eq!(status["listen"]["kafka"], running.listen["kafka"]);
+    running.terminate();
+    let outcome = Outcome::of(&mut place.command(&["status"]));
+    assert_eq!(outcome.code, Some(3));
+    assert!(outcome.stderr.contains("no pipeline runs on data directory"), "{}", outcome.stderr);
+}
+
+#[test]
+fn an_unused_data_directory_says_how_to_use_it() {
+    let place = Place::with(PIPELINE);
+    let outcome = Outcome::of(&mut place.command(&["sql", "-e", "select 1"]));
+    assert_eq!(outcome.code, Some(3));
+    assert!(outcome.stderr.contains("millstream run"), "{}", outcome.stderr);
+}
