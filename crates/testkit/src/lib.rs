@@ -5,7 +5,7 @@
 //!
 //! # Running a suite on an adapter
 //!
-//! ```ignore
+//! ```no_run
 //! use std::sync::Arc;
 //! use millstream_core::ports::EventLog;
 //! use millstream_testkit::{OnData, suite, toy};
@@ -35,6 +35,7 @@ pub mod report;
 pub mod rows;
 pub mod suite;
 pub mod tables;
+pub mod toy;
 
 pub use check::{CaseResult, Failure};
 pub use clock::ManualClock;

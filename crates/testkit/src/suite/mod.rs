@@ -5,9 +5,12 @@
 
 pub mod change_feed;
 pub mod checkpoint_store;
-
+pub mod critical_store;
 pub mod event_log;
 pub mod event_store;
+pub mod reference_source;
+pub mod report_store;
+pub mod system_store;
 
 use std::future::Future;
 use std::task::Poll;

@@ -1,0 +1,135 @@
+//! [`ReportStore`] in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use futures::StreamExt;
+use millstream_core::batches::BatchStream;
+use millstream_core::ports::{Publication, Published, ReportStore};
+use millstream_core::{Error, Result, TableSpec, Value};
+
+use super::tables::{Key, check_all_values, check_columns, key, key_of, project_stream, same_shape};
+use super::{Defect, Disk};
+use crate::rows::{Row, batch, rows_of};
+
+/// All reports at one moment.
+pub(super) type Reports = BTreeMap<String, Report>;
+
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    spec: TableSpec,
+    run: Option<u64>,
+    rows: BTreeMap<Key, Row>,
+}
+
+/// Reports in memory.
+#[derive(Debug)]
+pub struct ToyReportStore {
+    disk: Arc<Disk>,
+}
+
+fn unknown(name: &str) -> Error {
+    Error::not_found(format!("report {name} does not exist in the toy store"))
+}
+
+impl ToyReportStore {
+    /// The reports on `disk`.
+    #[must_use]
+    pub fn open(disk: Arc<Disk>) -> Self {
+        disk.opening(&disk.reports);
+        Self { disk }
+    }
+
+    fn report(&self, name: &str) -> Result<Report> {
+        self.disk.reports.lock().get(name).cloned().ok_or_else(|| unknown(name))
+    }
+
+    /// Puts a report in the place of the old one.
+    fn put(&self, report: Report) {
+        let mut reports = self.disk.reports.lock();
+        let mut copy = Reports::clone(&reports);
+        copy.insert(report.spec.name.clone(), report);
+        *reports = Arc::new(copy);
+    }
+
+    fn check_run(&self, report: &Report, run: u64) -> Result<()> {
+        match report.run {
+            Some(published) if run < published && !self.disk.has(Defect::AcceptsOlderRuns) => {
+                Err(Error::fenced(format!("run {run} of report {} comes after run {published} was published", report.spec.name)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl ReportStore for ToyReportStore {
+    async fn ensure_report(&self, spec: &TableSpec) -> Result<()> {
+        spec.validate()?;
+        if let Ok(present) = self.report(&spec.name) {
+            return same_shape(&present.spec, spec);
+        }
+        self.put(Report { spec: spec.clone(), run: None, rows: BTreeMap::new() });
+        Ok(())
+    }
+
+    async fn publish(&self, publication: Publication) -> Result<Published> {
+        let Publication { report: name, run, rows: mut batches } = publication;
+        let old = self.report(&name)?;
+        self.check_run(&old, run)?;
+        let mut new = Report { run: Some(run), rows: BTreeMap::new(), ..old.clone() };
+        let mut count = 0;
+        while let Some(some) = batches.next().await {
+            let some = some?;
+            check_columns(&new.spec, &some.schema())?;
+            for row in rows_of(&some)? {
+                let key = key_of(&new.spec, &row)?;
+                count += 1;
+                if new.rows.insert(key.clone(), row).is_some() && !self.disk.has(Defect::AcceptsDuplicateKeys) {
+                    let values: Vec<String> = key.iter().map(|part| part.value().to_string()).collect();
+                    return Err(Error::invalid(format!("report {name} has two rows with the primary key ({})", values.join(", "))));
+                }
+            }
+            if self.disk.has(Defect::PublishesHalfReports) {
+                self.put(new.clone());
+                tokio::task::yield_now().await;
+            }
+        }
+        let removed = old.rows.keys().filter(|key| !new.rows.contains_key(*key)).count();
+        if self.disk.has(Defect::KeepsVanishedKeys) {
+            for (key, row) in old.rows {
+                new.rows.entry(key).or_insert(row);
+            }
+        }
+        // Another run may have been published meanwhile.
+        self.check_run(&self.report(&name)?, run)?;
+        self.put(new);
+        Ok(Published { rows: count, removed: u64::try_from(removed).unwrap_or(u64::MAX) })
+    }
+
+    async fn published_run(&self, report: &str) -> Result<Option<u64>> {
+        Ok(self.report(report)?.run)
+    }
+
+    async fn scan(&self, report: &str, columns: Option<Vec<usize>>) -> Result<BatchStream> {
+        let report = self.report(report)?;
+        project_stream(&report.spec.schema, columns.as_deref(), false, report.rows.into_values().map(|row| (row, 0)))
+    }
+
+    async fn get(&self, report: &str, values: &[Value]) -> Result<RecordBatch> {
+        let report = self.report(report)?;
+        check_all_values(&report.spec, &report.spec.key.partition, values)?;
+        let row = report.rows.get(&key(&report.spec, values.iter().cloned()));
+        batch(&report.spec.schema, row.map(std::slice::from_ref).unwrap_or_default())
+    }
+
+    async fn drop_report(&self, report: &str) -> Result<()> {
+        let mut reports = self.disk.reports.lock();
+        let mut copy = Reports::clone(&reports);
+        copy.remove(report);
+        *reports = Arc::new(copy);
+        Ok(())
+    }
+}
