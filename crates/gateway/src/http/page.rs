@@ -62,7 +62,7 @@ fn header(out: &mut String, pipeline: &str, version: &str, status: &PipelineStat
         "<header><div><h1>{}</h1><p class=\"quiet\">Millstream {} · {} UTC</p></div><span class=\"badge {class}\">{word}</span></header>",
         escape(pipeline),
         escape(version),
-        clock_time(now)
+        date_time(now)
     );
     if !unready.is_empty() {
         out.push_str("<ul class=\"notice\" role=\"status\">");
@@ -242,15 +242,15 @@ fn date_time(t: Timestamp) -> String {
     }
 }
 
-fn clock_time(t: Timestamp) -> String {
-    date_time(t)
-}
-
 /// A moment with its distance from now.
 fn when(t: Timestamp, now: Timestamp) -> String {
     let micros = t.micros().saturating_sub(now.micros());
     let distance = Duration::from_micros(micros.unsigned_abs());
-    let near = if micros >= 0 { format!("in {}", span(distance)) } else { format!("{} ago", span(distance)) };
+    let near = match (distance.as_secs(), micros >= 0) {
+        (0, _) => "now".to_owned(),
+        (_, true) => format!("in {}", span(distance)),
+        (_, false) => format!("{} ago", span(distance)),
+    };
     format!("<time datetime=\"{t}\" title=\"{t}\">{near}</time>")
 }
 

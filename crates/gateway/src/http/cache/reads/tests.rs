@@ -103,14 +103,11 @@ async fn a_fill_that_began_before_a_write_is_never_found_after_it() {
 async fn who_asks_after_a_write_does_not_join_a_read_from_before_it() {
     let it = Fixture::new();
     let gate = Semaphore::new(0);
-    let (entered, before) = (Semaphore::new(0), async {
-        it.cache
-            .get(Fixture::slot(), "t 1", async {
-                entered.add_permits(1);
-                let _ = gate.acquire().await;
-                body("old")
-            })
-            .await
+    let entered = Semaphore::new(0);
+    let before = it.cache.get(Fixture::slot(), "t 1", async {
+        entered.add_permits(1);
+        let _ = gate.acquire().await;
+        body("old")
     });
     let after = async {
         let _ = entered.acquire().await;

@@ -1,0 +1,178 @@
+//! Lets through what only reads, plans it, and answers the statements around transactions that need no work.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::{DFSchema, ParamValues};
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::{EmptyRelation, LogicalPlan};
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement as PlannerStatement;
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion_postgres::QueryHook;
+use datafusion_postgres::arrow_pg::datatypes::df::encode_dataframe;
+use datafusion_postgres::hooks::HookClient;
+use datafusion_postgres::pgwire::api::ClientInfo;
+use datafusion_postgres::pgwire::api::portal::Format;
+use datafusion_postgres::pgwire::api::results::{Response, Tag};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::messages::response::TransactionStatus;
+use datafusion_postgres::pgwire::types::format::FormatOptions;
+
+use super::errors::{error, read_only};
+use super::statements::refused;
+
+/// The first hook: refuses what writes.
+pub(crate) struct ReadOnlyHook;
+
+/// Savepoints: there is nothing to go back to, as nothing is ever written. Stands before datafusion-postgres' hook for transactions,
+/// which would end the transaction at ROLLBACK TO.
+pub(crate) struct SavepointHook;
+
+/// The last hook: plans and runs what the others left.
+pub(crate) struct ReadHook;
+
+fn failed(error: DataFusionError) -> PgWireError {
+    PgWireError::ApiError(Box::new(error))
+}
+
+/// The plan of `statement`, checked a second time: whatever the parser's statement was, the plan must not write.
+async fn plan(statement: &Statement, session: &SessionContext) -> PgWireResult<LogicalPlan> {
+    let plan = session.state().statement_to_plan(PlannerStatement::Statement(Box::new(statement.clone()))).await.map_err(failed)?;
+    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(true);
+    options.verify_plan(&plan).map_err(|_| read_only("this statement"))?;
+    Ok(plan)
+}
+
+fn nothing() -> LogicalPlan {
+    LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema: Arc::new(DFSchema::empty()) })
+}
+
+fn savepoint(statement: &Statement, client: &dyn HookClient) -> Option<PgWireResult<Response>> {
+    let outside = |what: &str| Some(Err(error("25P01", format!("{what} can only be used in transaction blocks"))));
+    match (statement, client.transaction_status()) {
+        (Statement::Savepoint { .. }, TransactionStatus::Idle) => outside("SAVEPOINT"),
+        (Statement::ReleaseSavepoint { .. }, TransactionStatus::Idle) => outside("RELEASE SAVEPOINT"),
+        (Statement::Rollback { savepoint: Some(_), .. }, TransactionStatus::Idle) => outside("ROLLBACK TO SAVEPOINT"),
+        (Statement::Savepoint { .. }, TransactionStatus::Transaction) => Some(Ok(Response::Execution(Tag::new("SAVEPOINT")))),
+        (Statement::ReleaseSavepoint { .. }, TransactionStatus::Transaction) => Some(Ok(Response::Execution(Tag::new("RELEASE")))),
+        (Statement::Rollback { savepoint: Some(_), .. }, _) => Some(Ok(Response::TransactionStart(Tag::new("ROLLBACK")))),
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl QueryHook for ReadOnlyHook {
+    async fn handle_simple_query(
+        &self,
+        statement: &Statement,
+        _: &SessionContext,
+        _: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        refused(statement).map(|what| Err(read_only(&what)))
+    }
+
+    async fn handle_extended_parse_query(
+        &self,
+        statement: &Statement,
+        _: &SessionContext,
+        _: &(dyn ClientInfo + Send + Sync),
+    ) -> Option<PgWireResult<LogicalPlan>> {
+        refused(statement).map(|what| Err(read_only(&what)))
+    }
+
+    async fn handle_extended_query(
+        &self,
+        statement: &Statement,
+        _: &LogicalPlan,
+        _: &ParamValues,
+        _: &SessionContext,
+        _: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        refused(statement).map(|what| Err(read_only(&what)))
+    }
+}
+
+#[async_trait]
+impl QueryHook for SavepointHook {
+    async fn handle_simple_query(
+        &self,
+        statement: &Statement,
+        _: &SessionContext,
+        client: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        savepoint(statement, client)
+    }
+
+    async fn handle_extended_parse_query(
+        &self,
+        statement: &Statement,
+        _: &SessionContext,
+        _: &(dyn ClientInfo + Send + Sync),
+    ) -> Option<PgWireResult<LogicalPlan>> {
+        let ours = matches!(
+            statement,
+            Statement::Savepoint { .. } | Statement::ReleaseSavepoint { .. } | Statement::Rollback { savepoint: Some(_), .. }
+        );
+        ours.then(|| Ok(nothing()))
+    }
+
+    async fn handle_extended_query(
+        &self,
+        statement: &Statement,
+        _: &LogicalPlan,
+        _: &ParamValues,
+        _: &SessionContext,
+        client: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        savepoint(statement, client)
+    }
+}
+
+#[async_trait]
+impl QueryHook for ReadHook {
+    async fn handle_simple_query(
+        &self,
+        statement: &Statement,
+        session: &SessionContext,
+        client: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        let options = Arc::new(FormatOptions::from_client_metadata(client.metadata()));
+        let run = async {
+            let plan = plan(statement, session).await?;
+            let frame = session.execute_logical_plan(plan).await.map_err(failed)?;
+            let tag = match statement {
+                Statement::Prepare { .. } => Some("PREPARE"),
+                Statement::Deallocate { .. } => Some("DEALLOCATE"),
+                _ => None,
+            };
+            match tag {
+                Some(tag) => Ok(Response::Execution(Tag::new(tag))),
+                None => Ok(Response::Query(encode_dataframe(frame, &Format::UnifiedText, Some(options)).await?)),
+            }
+        };
+        Some(run.await)
+    }
+
+    async fn handle_extended_parse_query(
+        &self,
+        statement: &Statement,
+        session: &SessionContext,
+        _: &(dyn ClientInfo + Send + Sync),
+    ) -> Option<PgWireResult<LogicalPlan>> {
+        Some(plan(statement, session).await)
+    }
+
+    async fn handle_extended_query(
+        &self,
+        _: &Statement,
+        _: &LogicalPlan,
+        _: &ParamValues,
+        _: &SessionContext,
+        _: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        // datafusion-postgres runs the checked plan, with the parameters put in.
+        None
+    }
+}
