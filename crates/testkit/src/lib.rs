@@ -28,7 +28,7 @@
 pub mod changes;
 pub mod check;
 pub mod clock;
-
+pub mod faults;
 pub mod generate;
 pub mod harness;
 pub mod report;

@@ -39,6 +39,7 @@ suite!(
         the_schema_is_that_of_the_rows,
         the_revision_changes_when_the_data_does,
         a_load_sees_what_was_replaced,
+        a_change_in_the_middle_of_a_load_is_never_a_mixture,
         a_load_beside_changes_is_never_a_mixture,
     ]
 );
@@ -105,31 +106,56 @@ pub async fn a_load_sees_what_was_replaced(h: &dyn Harness<Port>) -> CaseResult 
     Ok(())
 }
 
+/// `loaded` is all rows of one generation, or the load failed as it may.
+fn whole(loaded: millstream_core::Result<Vec<Row>>) -> CaseResult {
+    let generation = |row: &Row| format!("{:?}", row[1]).split('-').next().map(str::to_owned);
+    match loaded {
+        Ok(loaded) => {
+            let first = loaded.first().and_then(generation);
+            check!(loaded.iter().all(|r| generation(r) == first), "a load is of one generation: {}", crate::check::shortened(&loaded));
+            let n: i64 = first.as_deref().and_then(|g| g.rsplit(' ').next()?.parse().ok()).unwrap_or(-1);
+            check_eq!(loaded.len(), rows_of_generation(n).len(), "a load of generation {n} is whole");
+        }
+        Err(error) => check_eq!(error.kind(), ErrorKind::Unavailable, "a load beside a change may only fail as unavailable ({error})"),
+    }
+    Ok(())
+}
+
+fn rows_of_generation(n: i64) -> Vec<Row> {
+    rows(200 + n % 50, &format!("generation {n}"))
+}
+
+/// A change after a load has begun: old or new rows, or `Unavailable`.
+pub async fn a_change_in_the_middle_of_a_load_is_never_a_mixture(h: &dyn Harness<Port>) -> CaseResult {
+    let port = port_with(h, &rows_of_generation(0)).await?;
+    for n in 1..=20 {
+        let mut loading = Box::pin(load(&port));
+        let early = futures::poll!(&mut loading);
+        (port.replace)(&rows_of_generation(n))?;
+        let loaded = match early {
+            std::task::Poll::Ready(loaded) => loaded,
+            std::task::Poll::Pending => loading.await,
+        };
+        whole(loaded)?;
+    }
+    Ok(())
+}
+
 /// Loads beside changes: old or new rows, or `Unavailable`.
 pub async fn a_load_beside_changes_is_never_a_mixture(h: &dyn Harness<Port>) -> CaseResult {
-    let of = |n: i64| rows(200 + n % 50, &format!("generation {n}"));
-    let port = port_with(h, &of(0)).await?;
+    let port = port_with(h, &rows_of_generation(0)).await?;
     let replace = port.replace.clone();
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         for n in 1..=200 {
-            replace(&of(n))?;
+            replace(&rows_of_generation(n))?;
             tokio::task::yield_now().await;
         }
         Ok::<_, millstream_core::Error>(())
     });
-    let generation = |row: &Row| format!("{:?}", row[1]).split('-').next().map(str::to_owned);
     loop {
         let ended = tasks.try_join_next();
-        match load(&port).await {
-            Ok(loaded) => {
-                let first = loaded.first().and_then(generation);
-                check!(loaded.iter().all(|r| generation(r) == first), "a load is of one generation: {}", crate::check::shortened(&loaded));
-                let n: i64 = first.as_deref().and_then(|g| g.rsplit(' ').next()?.parse().ok()).unwrap_or(-1);
-                check_eq!(loaded.len(), of(n).len(), "a load of generation {n} is whole");
-            }
-            Err(error) => check_eq!(error.kind(), ErrorKind::Unavailable, "a load beside a change may only fail as unavailable ({error})"),
-        }
+        whole(load(&port).await)?;
         if let Some(done) = ended {
             done.map_err(|e| Failure::Broken(format!("the writer ends: {e}")))??;
             return Ok(());

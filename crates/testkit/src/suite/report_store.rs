@@ -50,7 +50,7 @@ async fn store_with(h: &dyn Harness<Port>, spec: &TableSpec) -> CaseResult<Port>
 }
 
 fn publication(spec: &TableSpec, run: u64, rows: &[Row]) -> CaseResult<Publication> {
-    Ok(Publication { report: spec.name.clone(), run, rows: stream_of(&spec.schema, rows, 4)? })
+    Ok(Publication { report: spec.name.clone(), run, rows: stream_of(&spec.schema, rows, if rows.len() > 1_000 { 4_096 } else { 4 })? })
 }
 
 async fn publish(store: &Port, spec: &TableSpec, run: u64, rows: &[Row]) -> CaseResult<Published> {
@@ -355,7 +355,11 @@ pub async fn reports_survive_a_restart(h: &dyn Harness<Port>) -> CaseResult {
         publish(&store, &spec, run, &lines(10 * i32::try_from(run).unwrap_or(1), 1)).await?;
         store = h.reopen(store).await?;
         store.ensure_report(&spec).await?;
-        check_eq!(scan(&store, "r").await?, lines(10 * i32::try_from(run).unwrap_or(1), 1), "the rows of run {run} are there after a restart");
+        check_eq!(
+            scan(&store, "r").await?,
+            lines(10 * i32::try_from(run).unwrap_or(1), 1),
+            "the rows of run {run} are there after a restart"
+        );
         check_eq!(store.published_run("r").await?, Some(run), "and so is its number");
     }
     Ok(())

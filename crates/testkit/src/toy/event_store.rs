@@ -13,7 +13,9 @@ use millstream_core::ports::{
 };
 use millstream_core::{Attempt, ChangeKind, Epoch, Error, FlowId, Result, RowPosition, TableSpec, Timestamp, Value};
 
-use super::tables::{Due, Epochs, Key, check_all_values, check_columns, check_values, expiry, key, key_of, project, project_stream, same_shape};
+use super::tables::{
+    Due, Epochs, Key, check_all_values, check_columns, check_values, expiry, key, key_of, project, project_stream, same_shape,
+};
 use super::{Defect, Disk};
 use crate::changes::{Change, change_batch, changes_of};
 use crate::clock::ManualClock;
