@@ -75,14 +75,26 @@ fn refuse_compressed(file: &Path) -> Result<(), LakeError> {
     }
 }
 
-/// Names, sizes and modification times.
+/// Names, sizes and modification times, and on Unix what tells two files of one name apart whose sizes and times are the same: the clock
+/// of a file system ticks every few milliseconds.
 pub(super) fn revision(files: &[(PathBuf, Metadata)]) -> String {
     let mut text = String::new();
     for (file, metadata) in files {
         let modified = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_nanos());
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         // Writing to a String can't fail.
-        let _ = write!(text, "{name}:{}:{modified};", metadata.len());
+        let _ = write!(text, "{name}:{}:{modified}:{};", metadata.len(), identity(metadata));
     }
     text
+}
+
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    format!("{}.{}.{}", metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Metadata) -> String {
+    String::new()
 }

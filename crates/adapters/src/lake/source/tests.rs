@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit};
 use arrow::util::pretty::pretty_format_batches;
 use millstream_core::ErrorKind;
 use millstream_core::table::timestamp_type;
+use millstream_testkit::{OnData, suite};
 use parquet::arrow::ArrowWriter;
 
 use super::*;
@@ -156,4 +157,44 @@ async fn what_is_not_there_or_not_the_format_is_named() {
     let declared = Arc::new(Schema::new(vec![Field::new("\u{e4}", DataType::Utf8, true)]));
     let other = LakeReferenceSource::new(LakeFormat::Parquet, dir.path().join("y.parquet"), Some(declared));
     assert!(other.load().await.unwrap_err().to_string().contains("has no column \u{e4} (it has a, A)"));
+}
+
+/// Puts `rows` into a file of `format`, written beside it and renamed.
+fn replace(file: &Path, format: LakeFormat, rows: &[millstream_testkit::Row]) {
+    let batch = millstream_testkit::rows::batch(&suite::reference_source::table(), rows).unwrap();
+    let beside = file.with_extension("new");
+    let out = fs::File::create(&beside).unwrap();
+    match format {
+        LakeFormat::Parquet => {
+            let mut writer = ArrowWriter::try_new(out, batch.schema(), None).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+        }
+        LakeFormat::Csv => arrow::csv::Writer::new(out).write(&batch).unwrap(),
+        LakeFormat::Json => {
+            let mut writer = arrow::json::LineDelimitedWriter::new(out);
+            writer.write(&batch).unwrap();
+            writer.finish().unwrap();
+        }
+    }
+    fs::rename(beside, file).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_every_format_keep_the_contract_of_a_reference_source() {
+    for format in [LakeFormat::Parquet, LakeFormat::Csv, LakeFormat::Json] {
+        let harness = || {
+            OnData::new(tempfile::tempdir().unwrap(), move |dir, _| async move {
+                let file = dir.path().join("reference");
+                let declared = (format != LakeFormat::Parquet).then(suite::reference_source::table);
+                let source = Arc::new(LakeReferenceSource::new(format, file.clone(), declared)) as Arc<dyn ReferenceSource>;
+                let replace: suite::reference_source::Replace = Arc::new(move |rows| {
+                    replace(&file, format, rows);
+                    Ok(())
+                });
+                Ok(suite::reference_source::Port { source, replace })
+            })
+        };
+        suite::reference_source::run(&format!("{} files", format.as_str()), harness).await.assert_passed();
+    }
 }
