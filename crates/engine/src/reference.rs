@@ -76,7 +76,7 @@ struct Held {
 
 impl ReferenceTables {
     /// Loads all reference tables of `pipeline`. Fails if one can't be loaded: a flow that joins it could only give wrong rows.
-    pub async fn open(pipeline: &Pipeline, ports: &Ports) -> Result<Self> {
+    pub async fn open(pipeline: &Pipeline, ports: &Ports) -> Result<Arc<Self>> {
         let mut tables = BTreeMap::new();
         for (name, table) in &pipeline.tables {
             let Binding::Reference(reference) = &table.binding else { continue };
@@ -91,7 +91,7 @@ impl ReferenceTables {
             let loaded = ReferenceTable { spec: table.spec.clone(), source, refresh: reference.refresh, held: RwLock::new(held) };
             tables.insert(name.clone(), loaded);
         }
-        Ok(Self { tables, clock: ports.clock.clone() })
+        Ok(Arc::new(Self { tables, clock: ports.clock.clone() }))
     }
 
     /// The rows of `table` now.

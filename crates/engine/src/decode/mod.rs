@@ -23,6 +23,7 @@
 //! separators in decimal strings, dates that are less or more than year, month and day.
 
 mod column;
+pub mod metadata;
 mod scalar;
 mod scan;
 
@@ -194,7 +195,7 @@ impl JsonDecoder {
             let member = self.members.next(scanner, &mut previous)?;
             scanner.colon()?;
             match member.and_then(|column| Some((self.columns.get(column)?, slots.get_mut(column)?))) {
-                Some((column, slot)) => *slot = column.read(scanner, &mut self.spill)?,
+                Some((column, slot)) => column.read(scanner, &mut self.spill, slot)?,
                 None => scanner.skip_value(1)?,
             }
             more = scanner.another(b'}')?;
@@ -236,11 +237,7 @@ impl JsonDecoder {
     fn plain_key<'a>(&mut self, column: usize, text: &'a str, slots: &mut [Slot<'a>]) -> Result<(), String> {
         let (Some(kind), Some(slot)) = (self.columns.get(column), slots.get_mut(column)) else { return Ok(()) };
         let mut scanner = Scanner::new(text);
-        if scanner.peek() == Some(b'"')
-            && let Ok(quoted) = kind.read(&mut scanner, &mut self.spill)
-            && scanner.finish().is_ok()
-        {
-            *slot = quoted;
+        if scanner.peek() == Some(b'"') && kind.read(&mut scanner, &mut self.spill, slot).is_ok() && scanner.finish().is_ok() {
             return Ok(());
         }
         *slot = kind.from_plain(text, &mut self.spill).unwrap_or(Slot::Bad(text));
@@ -277,10 +274,35 @@ struct Members {
 struct Member {
     /// The name as it stands in a record, with its quotes; empty where it would need escapes.
     quoted: Box<[u8]>,
+    /// The first 16 bytes of `quoted`, and which bits of them count: most names are compared as one word.
+    head: u128,
+    mask: u128,
     /// Its column; `None` for a member that no column has.
     column: Option<usize>,
     /// The member that followed it last time.
     next: usize,
+}
+
+impl Member {
+    fn new(quoted: Box<[u8]>, column: Option<usize>, next: usize) -> Self {
+        let bytes = quoted.iter().take(16).enumerate();
+        let head = bytes.fold(0, |head, (at, byte)| head | u128::from(*byte) << (8 * at));
+        let mask = if quoted.len() >= 16 { u128::MAX } else { (1 << (8 * quoted.len())) - 1 };
+        Self { quoted, head, mask, column, next }
+    }
+
+    /// Goes past this member's name, if it is next.
+    #[inline]
+    fn eat(&self, scanner: &mut Scanner<'_>) -> bool {
+        match scanner.word() {
+            Some(word) if (word ^ self.head) & self.mask != 0 => false,
+            Some(_) if (1..=16).contains(&self.quoted.len()) => {
+                scanner.advance(self.quoted.len());
+                true
+            }
+            _ => !self.quoted.is_empty() && scanner.eat_all(&self.quoted),
+        }
+    }
 }
 
 impl Members {
@@ -289,7 +311,7 @@ impl Members {
 
     fn new<'n>(names: impl Iterator<Item = &'n str>) -> Self {
         let mut members = Self { known: Vec::new(), by_name: HashMap::new() };
-        members.known.push(Member { quoted: Box::default(), column: None, next: 1 });
+        members.known.push(Member::new(Box::default(), None, 1));
         for (column, name) in names.enumerate() {
             members.learn(name, Some(column));
         }
@@ -300,7 +322,7 @@ impl Members {
         let id = self.known.len();
         let plain = name.bytes().all(|b| b >= 0x20 && !matches!(b, b'"' | b'\\'));
         let quoted = if plain { format!("\"{name}\"").into_bytes().into_boxed_slice() } else { Box::default() };
-        self.known.push(Member { quoted, column, next: id + 1 });
+        self.known.push(Member::new(quoted, column, id + 1));
         self.by_name.insert(name.to_owned(), id);
         id
     }
@@ -313,8 +335,7 @@ impl Members {
         for _ in 0..2 {
             guess = self.known.get(guess).map_or(Self::START, |member| member.next);
             if let Some(member) = self.known.get(guess)
-                && !member.quoted.is_empty()
-                && scanner.eat_all(&member.quoted)
+                && member.eat(scanner)
             {
                 *previous = guess;
                 return Ok(member.column);

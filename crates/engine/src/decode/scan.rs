@@ -93,6 +93,18 @@ impl<'a> Scanner<'a> {
         found
     }
 
+    /// The next 16 bytes, the first one lowest; `None` near the end of the text.
+    #[inline]
+    pub(super) fn word(&self) -> Option<u128> {
+        self.bytes.get(self.pos..).and_then(|rest| rest.first_chunk::<16>()).map(|chunk| u128::from_le_bytes(*chunk))
+    }
+
+    /// Goes past `length` bytes that the caller has looked at.
+    #[inline]
+    pub(super) fn advance(&mut self, length: usize) {
+        self.pos += length;
+    }
+
     /// Goes past `bytes`, if they are next.
     #[inline]
     pub(super) fn eat_all(&mut self, bytes: &[u8]) -> bool {

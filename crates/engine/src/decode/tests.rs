@@ -549,6 +549,7 @@ fn accepts_exactly_what_serde_json_accepts_of_damaged_texts() {
     let mut decoder = decoder(&[("s", DataType::Utf8, true)]);
     let mut random = Seeded(7);
     let original = br#"{"a":[1,-2.5e+3,true,null,{"b":"x\u00e9\n"}],"s":"text","n":0.10, "e":{} ,"l":[]}"#;
+    let mut good = 0;
     for _ in 0..50_000 {
         let mut bytes = original.to_vec();
         for _ in 0..=random.below(2) {
@@ -559,13 +560,16 @@ fn accepts_exactly_what_serde_json_accepts_of_damaged_texts() {
                 _ => bytes.insert(at, original[usize::try_from(random.below(original.len() as u64)).unwrap()]),
             }
         }
-        let theirs = serde_json::from_slice::<serde_json::Map<String, Json>>(&bytes).is_ok();
+        // A number beyond f64 is JSON, though serde_json has no value for it.
+        let theirs = match serde_json::from_slice::<serde_json::Map<String, Json>>(&bytes) {
+            Ok(_) => true,
+            Err(error) => error.to_string().contains("number out of range"),
+        };
         let ours = decoder.decode(&[record(Some(&bytes), None)]).unwrap().rejected.is_empty();
-        // serde_json refuses numbers beyond f64; JSON doesn't.
-        if ours != theirs && !String::from_utf8_lossy(&bytes).contains('e') {
-            panic!("ours {ours}, theirs {theirs}: {}", String::from_utf8_lossy(&bytes));
-        }
+        good += u32::from(ours);
+        assert_eq!(ours, theirs, "{}", String::from_utf8_lossy(&bytes));
     }
+    assert!((5_000..45_000).contains(&good), "{good} of the damaged texts are still JSON");
 }
 
 #[test]

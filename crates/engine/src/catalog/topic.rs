@@ -1,0 +1,123 @@
+//! A topic as a table: its records from the first that is kept to the last that was there when the query was planned, decoded by the
+//! topic's rules, with the metadata columns. What isn't a row of the topic's columns is not in it: flows put such records into
+//! `system.dead_letters`. Tombstones are not rows either.
+
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use futures::{FutureExt, StreamExt, stream};
+use millstream_core::batches::BatchStream;
+use millstream_core::ports::{EventLog, Record};
+use millstream_core::table::project_schema;
+use millstream_core::{ChangeKind, Error, Offset, Result, TableSpec, TopicPartition};
+use millstream_pipeline::graph::Topic;
+
+use super::port_table::{Part, Readable, Request};
+use crate::decode::JsonDecoder;
+use crate::decode::metadata::{metadata_column, with_metadata};
+
+/// About so many bytes of a partition are read and decoded at a time.
+const READ_BYTES: usize = 1 << 20;
+
+/// A topic, one part of a scan for each partition.
+pub(super) struct TopicTable {
+    spec: Arc<TableSpec>,
+    topic: Topic,
+    log: Arc<dyn EventLog>,
+    schema: SchemaRef,
+}
+
+impl TopicTable {
+    /// [`Unsupported`](millstream_core::ErrorKind::Unsupported) for columns that JSON can't be decoded into.
+    pub(super) fn new(spec: Arc<TableSpec>, topic: Topic, log: Arc<dyn EventLog>) -> Result<Self> {
+        JsonDecoder::new(spec.schema.clone(), topic.mode, &topic.key_columns)?;
+        let schema = with_metadata(&spec.schema);
+        Ok(Self { spec, topic, log, schema })
+    }
+}
+
+#[async_trait]
+impl Readable for TopicTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    async fn parts(&self, request: &Request) -> Result<Vec<Part>> {
+        let topics = self.log.topics().await?;
+        let found = topics.iter().find(|t| t.name == self.topic.name);
+        let found =
+            found.ok_or_else(|| Error::not_found(format!("topic {} of table {} does not exist", self.topic.name, self.spec.name)))?;
+        let mut parts: Vec<Part> = Vec::new();
+        for number in 0..found.partitions {
+            let partition = TopicPartition::new(self.topic.name.clone(), number);
+            let bounds = self.log.bounds(&partition).await?;
+            let (spec, topic, log) = (self.spec.clone(), self.topic.clone(), self.log.clone());
+            let (columns, schema) = (request.columns.clone(), project_schema(&self.schema, Some(&request.columns))?);
+            parts.push(Box::new(move || {
+                let read = JsonDecoder::new(spec.schema.clone(), topic.mode, &topic.key_columns).map(|decoder| PartitionRead {
+                    log: log.clone(),
+                    partition: partition.clone(),
+                    next: bounds.start,
+                    end: bounds.end,
+                    decoder,
+                    columns: columns.clone(),
+                    schema: schema.clone(),
+                });
+                async move { read.map(PartitionRead::batches) }.boxed()
+            }));
+        }
+        Ok(parts)
+    }
+}
+
+/// A read of one partition, chunk by chunk.
+struct PartitionRead {
+    log: Arc<dyn EventLog>,
+    partition: TopicPartition,
+    next: Offset,
+    end: Offset,
+    decoder: JsonDecoder,
+    columns: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl PartitionRead {
+    fn batches(self) -> BatchStream {
+        stream::try_unfold(self, |mut read| async move {
+            while read.next < read.end {
+                let outcome = read.log.read(&read.partition, read.next, READ_BYTES).await?;
+                let stands_still = outcome.next <= read.next;
+                read.next = if stands_still { read.end } else { outcome.next };
+                let records: Vec<Record> = outcome.records.into_iter().filter(|r| r.offset < read.end).collect();
+                if !records.is_empty() {
+                    return Ok(Some((read.decode(&records)?, read)));
+                }
+            }
+            Ok(None)
+        })
+        .boxed()
+    }
+
+    fn decode(&mut self, records: &[Record]) -> Result<RecordBatch> {
+        let decoded = self.decoder.decode(records)?;
+        let own = decoded.rows.num_columns();
+        let accepted = || decoded.accepted.iter().filter_map(|i| records.get(*i as usize)).collect::<Vec<_>>();
+        let columns = self.columns.iter().zip(self.schema.fields()).map(|(index, field)| {
+            if *index < own {
+                decoded.rows.column(*index).clone()
+            } else {
+                metadata_column(field.name(), &self.partition, accepted().into_iter())
+            }
+        });
+        let batch = RecordBatch::try_new(self.schema.clone(), columns.collect())?;
+        let deletes = ChangeKind::Delete.code();
+        if !decoded.kinds.values().contains(&deletes) {
+            return Ok(batch);
+        }
+        let rows: BooleanArray = decoded.kinds.values().iter().map(|kind| Some(*kind != deletes)).collect();
+        Ok(filter_record_batch(&batch, &rows)?)
+    }
+}
