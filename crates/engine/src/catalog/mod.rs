@@ -17,6 +17,7 @@ use std::sync::{Arc, Weak};
 
 use datafusion::catalog::MemorySchemaProvider;
 use datafusion::catalog::SchemaProvider;
+use datafusion::common::TableReference;
 use datafusion::common::tree_node::Transformed;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
@@ -101,8 +102,9 @@ fn readable(table: &Table, ports: &Ports, references: &Arc<ReferenceTables>, sna
     })
 }
 
-fn quoted(schema: &str, table: &str) -> datafusion::sql::TableReference {
-    datafusion::sql::TableReference::partial(schema, table)
+/// The table's name as it is, whatever its letters.
+fn quoted(schema: &str, table: &str) -> TableReference {
+    TableReference::partial(schema, table)
 }
 
 /// An error of a port on its way through DataFusion.
