@@ -1,12 +1,13 @@
-//! What a suite's run found, the table of suites by systems that a test run ends with, and the rule for systems that are absent.
+//! What a suite's run found, the line about it for the table of suites by systems that `cargo xtask test` ends with, and the rule for
+//! systems that are absent.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use crate::check::{CaseResult, Failure};
 
-/// The environment variable that names the file to which every suite run adds a line: `suite<TAB>system<TAB>passed|failed<TAB>passed/all`.
+/// The environment variable that names the file to which every suite run adds a line:
+/// `suite<TAB>system<TAB>passed|failed<TAB>passed/all`. `cargo xtask test` sets it and prints the table.
 pub const SUITE_LOG: &str = "MILLSTREAM_SUITE_LOG";
 
 /// The environment variable that lists the systems which must be there: `kafka,cassandra,postgresql,mysql,redis`.
@@ -84,36 +85,8 @@ impl SuiteReport {
     }
 }
 
-/// The table "suites by systems" of a [`SUITE_LOG`]'s content: a row a suite, a column a system, `passed/all` or `FAILED` in the cells,
-/// `-` where a suite did not run. The last line of a suite on a system counts.
-#[must_use]
-pub fn suite_table(log: &str) -> String {
-    let mut cells: BTreeMap<(&str, &str), String> = BTreeMap::new();
-    for line in log.lines() {
-        if let [suite, system, word, counts] = line.split('\t').collect::<Vec<_>>()[..] {
-            let cell = if word == "passed" { counts.to_owned() } else { format!("FAILED {counts}") };
-            cells.insert((suite, system), cell);
-        }
-    }
-    let suites: BTreeSet<_> = cells.keys().map(|(suite, _)| *suite).collect();
-    let systems: BTreeSet<_> = cells.keys().map(|(_, system)| *system).collect();
-    let mut lines = vec![std::iter::once("suite").chain(systems.iter().copied()).map(str::to_owned).collect::<Vec<_>>()];
-    for suite in suites {
-        let row = systems.iter().map(|system| cells.get(&(suite, *system)).cloned().unwrap_or_else(|| "-".to_owned()));
-        lines.push(std::iter::once(suite.to_owned()).chain(row).collect());
-    }
-    let widths: Vec<usize> = (0..=systems.len()).map(|c| lines.iter().map(|l| l[c].len()).max().unwrap_or(0)).collect();
-    lines
-        .iter()
-        .map(|line| {
-            let padded: Vec<_> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-            format!("{}\n", padded.join("  ").trim_end())
-        })
-        .collect()
-}
-
-/// Whether a test that needs `system` runs: `true` if it is `present`. If it is absent, the test is skipped with a line on stderr and in
-/// the [`SUITE_LOG`]'s table, unless [`REQUIRE`] lists it: then this panics.
+/// Whether a test that needs `system` runs: `true` if it is `present`. If it is absent, the test is skipped with a line on stderr,
+/// unless [`REQUIRE`] lists it: then this panics.
 #[expect(clippy::panic, reason = "this is a test's assertion")]
 #[must_use]
 pub fn require(system: &str, present: bool) -> bool {

@@ -3,12 +3,6 @@
 use super::*;
 
 #[test]
-fn the_table_has_a_row_a_suite_and_a_column_a_system() {
-    let log = "event log\ttoy\tpassed\t20/20\nevent log\tembedded\tfailed\t18/20\nevent store\ttoy\tpassed\t30/31\n";
-    assert_eq!(suite_table(log), "suite        embedded      toy\nevent log    FAILED 18/20  20/20\nevent store  -             30/31\n");
-}
-
-#[test]
 fn a_report_names_the_case_that_failed_and_what_was_expected() {
     let mut report = SuiteReport::new("event log", "toy");
     report.record("order", Ok(()));
