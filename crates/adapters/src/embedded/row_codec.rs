@@ -110,11 +110,6 @@ impl RowCodec {
         Ok(Self { schema, places, is_key, ends_at: at, cells_at: at + 4 * slots })
     }
 
-    /// The rows' columns.
-    pub fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
     /// The columns with all that aren't in the key nullable: of a deleted row only the key is known.
     pub fn nullable_schema(&self) -> SchemaRef {
         let fields = self

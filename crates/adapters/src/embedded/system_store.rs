@@ -190,7 +190,7 @@ impl SystemStore for EmbeddedSystemStore {
         let flow = flow.clone();
         self.run(move |store| {
             let mut batch = store.batch(16);
-            let is_after = |rest: &[u8]| rest.get(..8).is_some_and(|epoch| *epoch > committed.0.to_be_bytes());
+            let is_after = |rest: &[u8]| rest.get(..8).is_some_and(|epoch| *epoch > committed.0.to_be_bytes()[..]);
             for kind in [DEAD_LETTER, LATE_ROW] {
                 remove_prefix(&mut batch, store, &named(kind, flow.as_str()), is_after)?;
             }

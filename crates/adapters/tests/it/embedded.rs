@@ -46,3 +46,18 @@ async fn change_feed() {
 async fn checkpoint_store() {
     suite::checkpoint_store::run("built-in", harness(|s| s.checkpoints() as suite::checkpoint_store::Port)).await.assert_passed();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn report_store() {
+    suite::report_store::run("built-in", harness(|s| s.reports() as suite::report_store::Port)).await.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn critical_store() {
+    suite::critical_store::run("built-in", harness(|s| s.critical() as suite::critical_store::Port)).await.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn system_store() {
+    suite::system_store::run("built-in", harness(|s| s.system() as suite::system_store::Port)).await.assert_passed();
+}

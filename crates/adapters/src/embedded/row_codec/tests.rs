@@ -169,11 +169,11 @@ fn golden_format_1() {
             "243e0000",
             "ffffffffffffffff",
             "feff",
-            "020000000400000010000000", // ends of name, raw, tags
+            "02000000040000000f000000", // ends of name, raw, tags
             "c3a9",
             "00ff",
             "02000000010100000078",
-            "0000"
+            "00"
         ),
         concat!("0100ffffffffffffffff", "09", "feffffffffffffff", "00", "00000000", "0000000000000000", "0000", "000000000000000000000000"),
     ];
