@@ -66,7 +66,8 @@ impl From<ClientError> for Error {
         };
         let message = error.to_string();
         match error {
-            E::Kafka { source, .. } | E::Undelivered { source, .. } => Self::new(kind, message).caused_by(source),
+            // As text: the client's errors name their own cause, and the chain would name it again.
+            E::Kafka { source, .. } | E::Undelivered { source, .. } => Self::new(kind, message).caused_by(source.to_string()),
             E::Topic { source, .. } => Self::new(kind, message).caused_by(source),
             E::Ended { source, .. } => Self::new(kind, message).caused_by(source),
             _ => Self::new(kind, message),
