@@ -7,6 +7,8 @@
 //!
 //! **Memory.** Scans stream from their port, batch by batch; only `system.*` tables, which are small, are read whole.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod one_snapshot;
 mod port_table;
 mod stored;
