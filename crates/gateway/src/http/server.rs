@@ -110,3 +110,6 @@ async fn serve(socket: TcpStream, router: Router, settings: HttpSettings, shutdo
         tracing::debug!(%error, "an HTTP connection ended with an error");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,7 +133,7 @@ impl ReadCache {
             Some(Held::Answer { entry, .. }) => Some(entry),
             _ => None,
         };
-        let refreshing = old.is_some();
+        let refreshing = old.as_ref().is_some_and(|entry| entry.loaded.keep);
         let found = self
             .held
             .entry(key)
