@@ -2,12 +2,139 @@
 //!
 //! DataFusion has many more; a query that used one would not run on Spark, so the language doesn't know it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
 
 use super::arithmetic::{self, Operation};
 use super::{datetime, window};
+
+/// DataFusion's scalar functions that behave as Spark's.
+const SCALAR: &[&str] = &[
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "btrim",
+    "cbrt",
+    "char_length",
+    "character_length",
+    "coalesce",
+    "contains",
+    "cos",
+    "cosh",
+    "cot",
+    "current_date",
+    "current_timestamp",
+    "degrees",
+    "exp",
+    "greatest",
+    "ifnull",
+    "instr",
+    "isnan",
+    "least",
+    "left",
+    "ln",
+    "log10",
+    "log2",
+    "lower",
+    "lpad",
+    "ltrim",
+    "make_date",
+    "md5",
+    "named_struct",
+    "now",
+    "nullif",
+    "nvl",
+    "nvl2",
+    "pi",
+    "position",
+    "power",
+    "radians",
+    "regexp_count",
+    "regexp_like",
+    "repeat",
+    "replace",
+    "reverse",
+    "right",
+    "rpad",
+    "rtrim",
+    "signum",
+    "sin",
+    "sinh",
+    "split_part",
+    "sqrt",
+    "struct",
+    "tan",
+    "tanh",
+    "translate",
+    "trim",
+    "upper",
+    "uuid",
+];
+
+/// Aggregate functions that behave as Spark's.
+const AGGREGATE: &[&str] = &[
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "collect_list",
+    "collect_set",
+    "corr",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "first_value",
+    "last_value",
+    "max",
+    "mean",
+    "median",
+    "min",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "sum",
+    "try_sum",
+    "var_pop",
+    "var_samp",
+];
+
+/// Functions with an OVER clause.
+const WINDOW: &[&str] =
+    &["cume_dist", "dense_rank", "first_value", "lag", "last_value", "lead", "nth_value", "ntile", "percent_rank", "rank", "row_number"];
+
+/// Functions whose value differs when they are asked again: a flow that uses one can't be replayed.
+pub const VOLATILE: &[&str] = &[
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "current_timezone",
+    "localtimestamp",
+    "now",
+    "rand",
+    "randn",
+    "random",
+    "randstr",
+    "shuffle",
+    "uniform",
+    "unix_timestamp",
+    "uuid",
+];
 
 /// The scalar functions of this crate, to be registered over DataFusion's.
 #[must_use]
@@ -16,4 +143,17 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions.push(window::function());
     functions.extend(datetime::functions());
     functions
+}
+
+/// The names of all functions of the language, scalar, aggregate and window functions alike.
+#[must_use]
+pub fn names() -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = [SCALAR, AGGREGATE, WINDOW].concat().into_iter().map(str::to_owned).collect();
+    let spark = datafusion_spark::all_default_scalar_functions();
+    let own = own_scalar_functions();
+    for function in spark.iter().chain(own.iter().filter(|f| !f.name().starts_with("spark_"))) {
+        names.insert(function.name().to_owned());
+        names.extend(function.aliases().iter().cloned());
+    }
+    names
 }

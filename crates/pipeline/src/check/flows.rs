@@ -1,0 +1,247 @@
+//! Streaming tables and the flows that feed them.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::logical_expr::LogicalPlan;
+use millstream_core::{FlowId, TableKind, TableSpec};
+
+use super::columns::{self, Output};
+use super::shape::{self, StreamShape};
+use super::tables::{self, Target};
+use super::{Checker, FlowText, Reader, keys};
+use crate::describe;
+use crate::diagnostic::{Place, Problem};
+use crate::graph::{Binding, Critical, CriticalBase, Flow, OutputMode, Table, Watermark, Window};
+use crate::syntax::statement::{Head, WatermarkClause, WrittenQuery};
+
+/// A flow whose query is checked, before its table is known.
+struct Draft<'t, 'a> {
+    text: &'t FlowText<'a>,
+    query: WrittenQuery,
+    plan: LogicalPlan,
+    outputs: Vec<Output>,
+    source: String,
+    references: Vec<String>,
+    watermark: Option<Watermark>,
+    window: Option<Window>,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn streaming_table(&mut self, file: usize, head: &'a Head, flows: &[FlowText<'a>]) -> Result<(), Vec<Problem>> {
+        let target = tables::streaming_target(file, head);
+        let mut problems = Vec::new();
+        let mut drafts = Vec::new();
+        let mut wrong = flows.is_empty();
+        for text in flows {
+            match self.draft(text) {
+                Ok(draft) => drafts.push(draft),
+                Err(more) => {
+                    wrong = true;
+                    problems.extend(more);
+                }
+            }
+        }
+        if flows.is_empty() {
+            let message = format!("streaming table `{}` has no query, and no flow writes into it", head.name.value);
+            let help =
+                format!("write AS SELECT ... FROM STREAM ..., or CREATE FLOW f AS INSERT INTO {} BY NAME SELECT ...", head.name.value);
+            problems.push(Problem::new("millstream::no_flow", head.name.place, message).help(help));
+        }
+        let target = match target {
+            Ok(target) if !wrong => target,
+            target => return Err(target.err().into_iter().flatten().chain(problems).collect()),
+        };
+        self.finish_streaming_table(head, &target, drafts)
+    }
+
+    fn finish_streaming_table(&mut self, head: &'a Head, target: &Target, drafts: Vec<Draft<'_, 'a>>) -> Result<(), Vec<Problem>> {
+        let Some(first) = drafts.first() else { return Err(Vec::new()) };
+        let schema = nullable_in_any(&columns::target_schema(head, &first.outputs)?, &drafts, head);
+        let mut problems = tables::key_problems(head, target, &schema);
+        let spec = Arc::new(TableSpec {
+            name: head.name.value.clone(),
+            kind: target.kind,
+            schema: Arc::clone(&schema),
+            key: target.key.clone(),
+            ttl: target.ttl,
+        });
+        let mut flows = Vec::new();
+        for draft in drafts {
+            match self.flow(draft, target, &spec, problems.is_empty()) {
+                Ok(flow) => flows.push(flow),
+                Err(more) => problems.extend(more),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let base = match flows.as_slice() {
+            [(_, flow)] if target.kind == TableKind::Critical => self.critical_base(flow, &spec),
+            _ => None,
+        };
+        let updated = flows.iter().any(|(_, f)| (f.window.is_some() && f.mode == OutputMode::Update) || self.updated.contains(&f.source));
+        if updated {
+            self.updated.insert(head.name.value.clone());
+        }
+        self.flows.extend(flows);
+        let binding = if target.kind == TableKind::Critical { Binding::Critical(Critical { base }) } else { Binding::EventStore };
+        self.add_table(Table { spec, binding });
+        Ok(())
+    }
+
+    /// Checks the query of a flow by itself.
+    fn draft<'t>(&self, text: &'t FlowText<'a>) -> Result<Draft<'t, 'a>, Vec<Problem>> {
+        let file = text.text.file;
+        let inputs = self.inputs(&text.text, Reader::Flow)?;
+        let mut streams = inputs.streams.into_iter();
+        let Some((source, clause, place)) = streams.next() else {
+            let problem =
+                Problem::new("millstream::no_stream", text.text.query.place, format!("flow `{}` reads no stream", text.name.value));
+            return Err(vec![problem.help("write FROM STREAM table; for a query over tables alone write CREATE MATERIALIZED VIEW")]);
+        };
+        if let Some((_, _, second)) = streams.next() {
+            let problem = Problem::new("millstream::not_supported", second, "two streams in one flow are not supported yet");
+            return Err(vec![problem.help("write a flow for each stream into the same table (CREATE FLOW), or join in a batch job")]);
+        }
+        let watermark = clause.map(|clause| self.watermark(&source, clause)).transpose()?;
+        let query = self.rewritten(&text.text)?;
+        let plan = self.planner.plan(file, &query)?;
+        let plan = self.planner.analyze(file, &query, plan)?;
+        if shape::count_scans(&plan, &source) > 1 {
+            let message = format!("`{source}` is read twice in one flow");
+            let problem = Problem::new("millstream::not_supported", place, message);
+            return Err(vec![problem.help("read it once; use CASE or CREATE FLOW for several results")]);
+        }
+        let found =
+            StreamShape { file, query: &query, source: &source, watermark: watermark.as_ref() }.check(&plan).map_err(|p| vec![p])?;
+        if self.updated.contains(&source) && (found.window.is_some() || found.joins) {
+            let what = if found.window.is_some() { "aggregated" } else { "joined" };
+            let message = format!("rows of `{source}` change after they were written, so its changes can't be {what}");
+            let problem = Problem::new("millstream::updated_feed", place, message);
+            return Err(vec![problem.help(format!("{what} rows must be final: read what feeds `{source}`, or do it in a batch job"))]);
+        }
+        let outputs = columns::outputs(file, &query, &plan)?;
+        let references = shape::scanned(&plan).into_iter().filter(|t| *t != source).collect();
+        Ok(Draft { text, query, plan, outputs, source, references, watermark, window: found.window })
+    }
+
+    fn watermark(&self, source: &str, clause: WatermarkClause) -> Result<Watermark, Vec<Problem>> {
+        let Some(table) = self.tables.get(source) else { return Err(Vec::new()) };
+        let column = &clause.column;
+        let times: Vec<&str> =
+            table.spec.schema.fields().iter().filter(|f| is_timestamp(f.data_type())).map(|f| f.name().as_str()).collect();
+        let help = match times.as_slice() {
+            [] => format!("`{source}` has no TIMESTAMP column; declare one"),
+            _ => crate::suggest::did_you_mean(
+                &column.value,
+                times.iter().copied(),
+                &format!("its times are {}", crate::suggest::list(times.iter().copied())),
+            ),
+        };
+        match table.spec.schema.field_with_name(&column.value) {
+            Err(_) => {
+                let message = format!("`{source}` has no column `{}` for the watermark", column.value);
+                Err(vec![Problem::new("millstream::unknown_column", column.place, message).help(help)])
+            }
+            Ok(field) if !is_timestamp(field.data_type()) => {
+                let message = format!("a watermark needs a TIMESTAMP, but `{}` is a {}", column.value, tables::sql_type(field.data_type()));
+                Err(vec![Problem::new("millstream::bad_watermark", column.place, message).help(help)])
+            }
+            Ok(_) => Ok(Watermark { column: column.value.clone(), delay: clause.delay }),
+        }
+    }
+
+    fn flow(
+        &self,
+        draft: Draft<'_, 'a>,
+        target: &Target,
+        spec: &Arc<TableSpec>,
+        key_is_right: bool,
+    ) -> Result<(usize, Flow), Vec<Problem>> {
+        let file = draft.text.text.file;
+        let fitted = columns::fit(file, &draft.query, draft.plan, &draft.outputs, &spec.schema)?;
+        let mut problems = Vec::new();
+        if key_is_right && let Some(window) = &draft.window {
+            problems.extend(keys::window_key(&fitted, window, target, spec));
+        }
+        if draft.window.is_none() && target.mode == OutputMode::Update {
+            let message = "output_mode 'update' is for aggregates: without one, each event makes its row once";
+            problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help("take 'output_mode' out"));
+        }
+        let feed = self.tables.get(&draft.source).filter(|t| matches!(t.binding, Binding::EventStore));
+        if key_is_right
+            && target.kind == TableKind::Critical
+            && draft.window.is_none()
+            && let Some(base) = feed
+        {
+            problems.extend(keys::base_key(&fitted, &base.spec, spec, target.key_place).err());
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let plan = self.planner.optimize(file, &draft.query, fitted)?;
+        let window = match draft.window {
+            // Optimising may have moved the window within the group.
+            Some(window) => Some(keys::window_of(&plan, window.size).ok_or_else(|| lost_shape(draft.query.place))?),
+            None => None,
+        };
+        same_columns(&plan, &spec.schema).ok_or_else(|| lost_shape(draft.query.place))?;
+        let mut flow = Flow {
+            id: FlowId::new(&draft.text.name.value),
+            target: spec.name.clone(),
+            source: draft.source,
+            plan,
+            references: draft.references,
+            watermark: draft.watermark,
+            window,
+            mode: target.mode,
+            fingerprint: String::new(),
+        };
+        flow.fingerprint = describe::fingerprint(&flow, spec, &|name| self.tables.get(name).map(|t| Arc::clone(&t.spec)));
+        Ok((draft.text.order, flow))
+    }
+
+    /// Where a missing row of a redis table can be made again.
+    fn critical_base(&self, flow: &Flow, spec: &TableSpec) -> Option<CriticalBase> {
+        let base = self.tables.get(&flow.source).filter(|t| matches!(t.binding, Binding::EventStore) && flow.window.is_none())?;
+        let key = keys::base_positions(&flow.plan, &base.spec, spec)?;
+        Some(CriticalBase { flow: flow.id.clone(), table: flow.source.clone(), key })
+    }
+}
+
+fn is_timestamp(data_type: &arrow::datatypes::DataType) -> bool {
+    *data_type == millstream_core::table::timestamp_type()
+}
+
+/// A column without a declaration may be null if any flow may make it null.
+fn nullable_in_any(schema: &SchemaRef, drafts: &[Draft], head: &Head) -> SchemaRef {
+    if head.columns.is_some() {
+        return Arc::clone(schema);
+    }
+    let fields: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let nullable = drafts.iter().flat_map(|d| &d.outputs).any(|o| o.name == *field.name() && o.nullable);
+            field.as_ref().clone().with_nullable(nullable)
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn same_columns(plan: &LogicalPlan, schema: &SchemaRef) -> Option<()> {
+    let fields = plan.schema();
+    let equal = fields.fields().len() == schema.fields().len()
+        && fields.iter().zip(schema.fields()).all(|((qualifier, field), expected)| {
+            qualifier.is_none() && field.name() == expected.name() && field.data_type() == expected.data_type()
+        });
+    equal.then_some(())
+}
+
+fn lost_shape(place: Place) -> Vec<Problem> {
+    vec![
+        Problem::new("millstream::internal", place, "optimising the query changed its columns; this is a defect of Millstream")
+            .help("please report it with the query"),
+    ]
+}

@@ -1,0 +1,311 @@
+//! Whether a plan over a stream can run for ever: what may stand where, and the bound on its state.
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{JoinType, ScalarValue};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan};
+use std::time::Duration;
+
+use super::lineage::{self, Origin};
+use crate::diagnostic::{Place, Problem};
+use crate::graph::{WINDOW_FUNCTION, Watermark, Window};
+use crate::syntax::cursor::is_word;
+use crate::syntax::statement::WrittenQuery;
+
+/// What a flow's plan is checked against.
+pub(super) struct StreamShape<'a> {
+    pub(super) file: usize,
+    pub(super) query: &'a WrittenQuery,
+    /// The table that is read as a stream.
+    pub(super) source: &'a str,
+    pub(super) watermark: Option<&'a Watermark>,
+}
+
+/// What a plan has.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) window: Option<Window>,
+    pub(super) joins: bool,
+    aggregates: usize,
+}
+
+impl StreamShape<'_> {
+    /// Checks `plan` from the top down.
+    pub(super) fn check(&self, plan: &LogicalPlan) -> Result<Found, Problem> {
+        let mut found = Found::default();
+        self.node(plan, &mut found)?;
+        Ok(found)
+    }
+
+    fn node(&self, plan: &LogicalPlan, found: &mut Found) -> Result<(), Problem> {
+        if !self.reads_source(plan) {
+            return Ok(());
+        }
+        self.refuse_subqueries(plan)?;
+        match plan {
+            LogicalPlan::TableScan(_) => Ok(()),
+            LogicalPlan::Projection(p) => self.node(&p.input, found),
+            LogicalPlan::Filter(f) => self.node(&f.input, found),
+            LogicalPlan::SubqueryAlias(a) => self.node(&a.input, found),
+            LogicalPlan::Join(join) => self.join(join, found),
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate, found),
+            LogicalPlan::Sort(_) => {
+                Err(self.refused("ORDER BY over a stream never ends", "ORDER", "leave it out; sort where the table is read"))
+            }
+            LogicalPlan::Limit(_) => {
+                Err(self.refused("LIMIT over a stream is not supported", "LIMIT", "leave it out; limit where the table is read"))
+            }
+            LogicalPlan::Distinct(_) => Err(self.refused(
+                "DISTINCT over a stream keeps every row for ever",
+                "DISTINCT",
+                "leave it out: a table with a key has one row for each key",
+            )),
+            LogicalPlan::Union(_) => Err(self.refused(
+                "UNION over a stream is not supported yet",
+                "UNION",
+                "write a CREATE FLOW for each part, into the same table",
+            )),
+            LogicalPlan::Window(_) => {
+                Err(self.refused("functions with OVER are not supported over a stream", "OVER", "group by window(ts, '1 hour') instead"))
+            }
+            other => Err(self.refused(&format!("{} is not supported over a stream", node_name(other)), "SELECT", "write a plain SELECT")),
+        }
+    }
+
+    fn reads_source(&self, plan: &LogicalPlan) -> bool {
+        count_scans(plan, self.source) > 0
+    }
+
+    fn refuse_subqueries(&self, plan: &LogicalPlan) -> Result<(), Problem> {
+        let subquery = plan.expressions().iter().any(|expr| {
+            expr.exists(|e| Ok(matches!(e, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_))))
+                .unwrap_or(false)
+        });
+        if subquery {
+            let place = self.nth_select(1);
+            return Err(Problem::new("millstream::not_supported", place, "sub-queries in expressions are not supported over a stream")
+                .help("join the reference table instead"));
+        }
+        Ok(())
+    }
+
+    fn join(&self, join: &Join, found: &mut Found) -> Result<(), Problem> {
+        let (left, right) = (self.reads_source(&join.left), self.reads_source(&join.right));
+        if left && right {
+            return Err(self.refused("a stream can't be joined with itself", "JOIN", "aggregate it in a flow of its own"));
+        }
+        if found.aggregates > 0 {
+            // Below the aggregate: that is where joins belong.
+        } else if self.has_aggregate(if left { &join.left } else { &join.right }) {
+            return Err(self.refused(
+                "a join above an aggregate is not supported over a stream",
+                "JOIN",
+                "join the reference table before aggregating, or in a batch job",
+            ));
+        }
+        let keyword = |words: &[&str]| words.iter().find_map(|w| self.word(w));
+        match join.join_type {
+            JoinType::Inner => {}
+            JoinType::Left if left => {}
+            JoinType::Left | JoinType::Right => {
+                let place = keyword(&["LEFT", "RIGHT"]).unwrap_or(self.query.place);
+                let message = "an outer join keeps rows of the reference table, for which the stream has no end to wait for";
+                return Err(Problem::new("millstream::unsupported_join", place, message)
+                    .help("put the stream on the left: FROM STREAM events LEFT JOIN reference ON ..."));
+            }
+            JoinType::Full => {
+                let place = keyword(&["FULL"]).unwrap_or(self.query.place);
+                return Err(Problem::new("millstream::unsupported_join", place, "a full outer join is not possible over a stream")
+                    .help("write LEFT JOIN with the stream on the left, or JOIN"));
+            }
+            other => {
+                return Err(self.refused(&format!("{other} joins are not supported over a stream"), "JOIN", "write JOIN or LEFT JOIN"));
+            }
+        }
+        if join.on.is_empty() && !has_equality(join) {
+            return Err(self.refused(
+                "a join of a stream needs an equality of columns",
+                "JOIN",
+                "write JOIN reference ON stream.column = reference.column",
+            ));
+        }
+        found.joins = true;
+        self.node(if left { &join.left } else { &join.right }, found)
+    }
+
+    fn has_aggregate(&self, plan: &LogicalPlan) -> bool {
+        plan.exists(|n| Ok(matches!(n, LogicalPlan::Aggregate(_)))).unwrap_or(false)
+    }
+
+    fn aggregate(&self, aggregate: &Aggregate, found: &mut Found) -> Result<(), Problem> {
+        found.aggregates += 1;
+        if found.aggregates > 1 {
+            return Err(self.refused(
+                "an aggregate of an aggregate is not supported over a stream",
+                "GROUP",
+                "write the inner one as a streaming table, and a flow on its feed or a batch job for the outer one",
+            ));
+        }
+        if aggregate.aggr_expr.is_empty() {
+            return Err(self.refused(
+                "GROUP BY without an aggregate is not supported over a stream",
+                "GROUP",
+                "select count(*) or another aggregate",
+            ));
+        }
+        self.refuse_distinct(aggregate)?;
+        let Some(watermark) = self.watermark else {
+            let place = self.source_place();
+            return Err(Problem::new(
+                "millstream::no_watermark",
+                place,
+                "an aggregate over a stream without a watermark would never be done",
+            )
+            .help(format!("write FROM STREAM {} WATERMARK ts DELAY OF INTERVAL 1 HOUR, with its event-time column", self.source)));
+        };
+        let windows: Vec<_> = aggregate
+            .group_expr
+            .iter()
+            .enumerate()
+            .filter_map(|(at, e)| window_arguments(e).map(|(time, size)| (at, time, size)))
+            .collect();
+        let [(group, time, size)] = windows.as_slice() else {
+            let place = self.word("GROUP").unwrap_or(self.query.place);
+            let problem = if windows.is_empty() {
+                Problem::new("millstream::no_window", place, "an aggregate over a stream without a window keeps its state for ever")
+            } else {
+                Problem::new("millstream::no_window", place, "a stream is grouped by one window")
+            };
+            return Err(problem.help(format!("write GROUP BY ..., window({}, '1 hour')", watermark.column)));
+        };
+        let time_origin = lineage::expression(&aggregate.input, time, None);
+        let expected = Origin::Column { table: self.source.to_owned(), column: watermark.column.clone() };
+        if time_origin.as_ref() != Some(&expected) {
+            let place = self.word(WINDOW_FUNCTION).unwrap_or(self.query.place);
+            let message = format!("the window is over `{}`, but the watermark is on `{}`", short(time), watermark.column);
+            return Err(Problem::new("millstream::watermark_mismatch", place, message)
+                .help(format!("write window({}, ...), or put the watermark on the time of the window", watermark.column)));
+        }
+        found.window = Some(Window { group: *group, size: *size });
+        self.node(&aggregate.input, found)
+    }
+
+    fn refuse_distinct(&self, aggregate: &Aggregate) -> Result<(), Problem> {
+        for expr in &aggregate.aggr_expr {
+            let Expr::AggregateFunction(function) = strip_alias(expr) else { continue };
+            if function.params.distinct {
+                return Err(self.refused(
+                    "DISTINCT in an aggregate is not supported over a stream",
+                    "DISTINCT",
+                    "count without DISTINCT, or count in a batch job",
+                ));
+            }
+            if !function.params.order_by.is_empty() {
+                return Err(self.refused("ORDER BY in an aggregate is not supported over a stream", "ORDER", "use min or max"));
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(&self, message: &str, word: &str, help: &str) -> Problem {
+        let place = self.word(word).unwrap_or(self.query.place);
+        Problem::new("millstream::unsupported_over_stream", place, message).help(help)
+    }
+
+    /// Where the query first has this word.
+    fn word(&self, word: &str) -> Option<Place> {
+        self.query.tokens.iter().find(|t| is_word(&t.token, word)).map(|t| Place::new(self.file, t.span))
+    }
+
+    fn nth_select(&self, n: usize) -> Place {
+        let select = self.query.tokens.iter().filter(|t| is_word(&t.token, "SELECT")).nth(n);
+        select.map_or(self.query.place, |t| Place::new(self.file, t.span))
+    }
+
+    fn source_place(&self) -> Place {
+        self.word(self.source).unwrap_or(self.query.place)
+    }
+}
+
+/// How often `plan` scans `table`.
+pub(super) fn count_scans(plan: &LogicalPlan, table: &str) -> usize {
+    let mut scans = 0;
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && scan.table_name.table() == table
+        {
+            scans += 1;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    scans
+}
+
+/// The tables that `plan` scans, each once.
+pub(super) fn scanned(plan: &LogicalPlan) -> Vec<String> {
+    let mut tables: Vec<String> = Vec::new();
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let table = scan.table_name.table().to_owned();
+            if !tables.contains(&table) {
+                tables.push(table);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    tables
+}
+
+/// The one aggregate of a flow's plan.
+pub(super) fn aggregate_of(plan: &LogicalPlan) -> Option<&Aggregate> {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => Some(aggregate),
+        _ => plan.inputs().into_iter().find_map(aggregate_of),
+    }
+}
+
+fn strip_alias(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => strip_alias(&alias.expr),
+        other => other,
+    }
+}
+
+/// Time and size of a `window(...)` call.
+fn window_arguments(expr: &Expr) -> Option<(&Expr, Duration)> {
+    match strip_alias(expr) {
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == WINDOW_FUNCTION => match args.as_slice() {
+            [time, Expr::Literal(ScalarValue::Int64(Some(size)), _)] => Some((time, Duration::from_micros(u64::try_from(*size).ok()?))),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether the condition of a join, not yet taken apart, has an equality between both sides.
+fn has_equality(join: &Join) -> bool {
+    let Some(filter) = &join.filter else { return false };
+    datafusion::logical_expr::utils::split_conjunction(filter).iter().any(|part| match part {
+        Expr::BinaryExpr(b) if b.op == datafusion::logical_expr::Operator::Eq => {
+            let side = |e: &Expr| {
+                let columns = e.column_refs();
+                let of = |plan: &LogicalPlan| !columns.is_empty() && columns.iter().all(|c| plan.schema().has_column(c));
+                (of(&join.left), of(&join.right))
+            };
+            matches!((side(&b.left), side(&b.right)), ((true, false), (false, true)) | ((false, true), (true, false)))
+        }
+        _ => false,
+    })
+}
+
+fn short(expr: &Expr) -> String {
+    match strip_alias(expr) {
+        Expr::Column(column) => column.name.clone(),
+        Expr::Cast(cast) => short(&cast.expr),
+        other => other.to_string(),
+    }
+}
+
+fn node_name(plan: &LogicalPlan) -> String {
+    plan.display().to_string().split([':', ' ']).next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,94 @@
+//! Canonical text of a pipeline and its flows: equal exactly when they compute the same, kept beside data and checkpoints.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use datafusion::logical_expr::LogicalPlan;
+use millstream_core::TableSpec;
+
+use crate::check::tables::sql_type;
+use crate::graph::{Binding, Flow, OutputMode, ParseMode, Pipeline, Table};
+
+/// The version of these texts: raised when they would read differently for the same pipeline.
+const VERSION: u8 = 1;
+
+/// All that decides what `flow` computes.
+pub(crate) fn fingerprint(flow: &Flow, target: &TableSpec, spec_of: &dyn Fn(&str) -> Option<Arc<TableSpec>>) -> String {
+    let mut text = format!("flow v{VERSION} {} into {}\n", flow.id, flow.target);
+    for name in std::iter::once(&flow.source).chain(&flow.references) {
+        if let Some(spec) = spec_of(name) {
+            let _ = writeln!(text, "reads {name}: {}", spec.fingerprint());
+        }
+    }
+    let _ = writeln!(text, "writes {}: {}", target.name, target.fingerprint());
+    text.push_str(&flow_lines(flow));
+    text.push_str(&plan_lines(&flow.plan));
+    text
+}
+
+fn flow_lines(flow: &Flow) -> String {
+    let mut text = String::new();
+    if let Some(watermark) = &flow.watermark {
+        let _ = writeln!(text, "watermark {} delayed by {} us", watermark.column, watermark.delay.as_micros());
+    }
+    if let Some(window) = &flow.window {
+        let mode = match flow.mode {
+            OutputMode::Append => "append",
+            OutputMode::Update => "update",
+        };
+        let _ = writeln!(text, "window {} us, output mode {mode}", window.size.as_micros());
+    }
+    text
+}
+
+/// A plan with the types of its columns.
+fn plan_lines(plan: &LogicalPlan) -> String {
+    let mut text = String::new();
+    for line in plan.display_indent_schema().to_string().lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+    text
+}
+
+impl Pipeline {
+    /// The pipeline as canonical text, a fact a line: what a data directory keeps, so that a changed pipeline can be refused with the
+    /// lines that differ. What may change freely is not in it: schedules, where reference data lies, and how often it is looked at.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let mut text = format!("pipeline v{VERSION}\n");
+        for (name, table) in &self.tables {
+            let _ = writeln!(text, "table {name}: {}{}", table.spec.fingerprint(), binding(table));
+        }
+        for flow in &self.flows {
+            let _ = writeln!(text, "flow {}: {} into {}", flow.id, flow.source, flow.target);
+            text.push_str(&flow_lines(flow));
+            text.push_str(&plan_lines(&flow.plan));
+        }
+        for job in &self.jobs {
+            let _ = writeln!(text, "job {}", job.report);
+            text.push_str(&plan_lines(&job.plan));
+        }
+        text
+    }
+}
+
+fn binding(table: &Table) -> String {
+    match &table.binding {
+        Binding::Topic(topic) => {
+            let mode = match topic.mode {
+                ParseMode::DeadLetter => "",
+                ParseMode::Permissive => "; permissive",
+            };
+            let keys =
+                if topic.key_columns.is_empty() { String::new() } else { format!("; key columns ({})", topic.key_columns.join(", ")) };
+            format!("; topic {}{mode}{keys}", topic.name)
+        }
+        _ => String::new(),
+    }
+}
+
+/// A column with its type, as the language writes it.
+pub(crate) fn column(field: &arrow::datatypes::Field) -> String {
+    let not_null = if field.is_nullable() { "" } else { " NOT NULL" };
+    format!("{} {}{not_null}", field.name(), sql_type(field.data_type()))
+}

@@ -1,0 +1,219 @@
+//! The graph for people and for programs: tables with who serves them, flows, jobs.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use millstream_core::{KeySpec, SortOrder};
+use serde_json::{Value, json};
+
+use crate::describe::column;
+use crate::graph::{Binding, Flow, Job, OutputMode, Pipeline, ReferenceFormat, Table};
+
+/// The graph as text.
+#[must_use]
+pub fn text(pipeline: &Pipeline) -> String {
+    let mut text = String::from("Tables\n");
+    for (name, table) in &pipeline.tables {
+        let _ = writeln!(text, "  {name}: {}, served by {}", table.spec.kind.as_str(), server(table));
+        let columns: Vec<_> = table.spec.schema.fields().iter().map(|f| column(f)).collect();
+        let _ = writeln!(text, "    columns: {}", columns.join(", "));
+        if !table.spec.key.is_empty() {
+            let _ = writeln!(text, "    key: {}", key(&table.spec.key));
+        }
+        for line in details(table) {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
+    text.push_str("\nFlows\n");
+    for flow in &pipeline.flows {
+        text.push_str(&flow_text(flow));
+    }
+    text.push_str("\nJobs\n");
+    for job in &pipeline.jobs {
+        let _ = writeln!(text, "  {}: {} -> {}, {}", job.report, job.inputs.join(" + "), job.report, schedule(job));
+        text.push_str(&indented(&job.plan.display_indent().to_string()));
+    }
+    if !pipeline.warnings.is_empty() {
+        text.push_str("\nWarnings\n");
+        for warning in &pipeline.warnings {
+            let _ = writeln!(text, "  {warning}");
+        }
+    }
+    text
+}
+
+fn flow_text(flow: &Flow) -> String {
+    let mut text = String::new();
+    let joined = if flow.references.is_empty() { String::new() } else { format!(" with {}", flow.references.join(", ")) };
+    let _ = writeln!(text, "  {}: stream {}{joined} -> {}", flow.id, flow.source, flow.target);
+    if let Some(watermark) = &flow.watermark {
+        let _ = writeln!(text, "    watermark: {}, delayed by {}", watermark.column, length(watermark.delay));
+    }
+    if let Some(window) = &flow.window {
+        let _ = writeln!(text, "    window: {}, output mode {}", length(window.size), mode(flow.mode));
+    }
+    text.push_str(&indented(&flow.plan.display_indent().to_string()));
+    text
+}
+
+fn indented(plan: &str) -> String {
+    plan.lines().fold(String::new(), |mut text, line| {
+        let _ = writeln!(text, "    | {line}");
+        text
+    })
+}
+
+/// The graph as JSON: `tables`, `flows`, `jobs`, `warnings`.
+#[must_use]
+pub fn json(pipeline: &Pipeline) -> Value {
+    let tables: Vec<Value> = pipeline.tables.iter().map(|(name, table)| table_json(name, table)).collect();
+    let flows: Vec<Value> = pipeline.flows.iter().map(flow_json).collect();
+    let jobs: Vec<Value> = pipeline
+        .jobs
+        .iter()
+        .map(|job| {
+            json!({
+                "report": job.report,
+                "inputs": job.inputs,
+                "schedule": job.schedule,
+                "plan": job.plan.display_indent().to_string(),
+            })
+        })
+        .collect();
+    json!({ "tables": tables, "flows": flows, "jobs": jobs, "warnings": pipeline.warnings })
+}
+
+fn table_json(name: &str, table: &Table) -> Value {
+    let columns: Vec<Value> = table
+        .spec
+        .schema
+        .fields()
+        .iter()
+        .map(|f| json!({ "name": f.name(), "type": crate::check::tables::sql_type(f.data_type()), "nullable": f.is_nullable() }))
+        .collect();
+    let clustering: Vec<Value> = table.spec.key.clustering.iter().map(|c| json!({ "name": c.name, "order": order(c.order) })).collect();
+    let mut object = json!({
+        "name": name,
+        "kind": table.spec.kind,
+        "served_by": server(table),
+        "columns": columns,
+        "key": { "partition": table.spec.key.partition, "clustering": clustering },
+        "ttl_seconds": table.spec.ttl.map(|t| t.as_secs()),
+    });
+    let more = match &table.binding {
+        Binding::Topic(topic) => json!({
+            "topic": topic.name,
+            "partitions": topic.partitions,
+            "retention_seconds": topic.retention.map(|r| r.as_secs()),
+            "key_columns": topic.key_columns,
+        }),
+        Binding::Reference(reference) => json!({
+            "format": format_name(reference.format),
+            "location": reference.location,
+            "refresh_seconds": reference.refresh.as_secs(),
+        }),
+        Binding::Critical(critical) => json!({ "base_table": critical.base.as_ref().map(|b| &b.table) }),
+        Binding::EventStore | Binding::Report => json!({}),
+    };
+    if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+        object.extend(more);
+    }
+    object
+}
+
+fn flow_json(flow: &Flow) -> Value {
+    json!({
+        "name": flow.id,
+        "source": flow.source,
+        "references": flow.references,
+        "target": flow.target,
+        "watermark": flow.watermark.as_ref().map(|w| json!({ "column": w.column, "delay_us": micros(w.delay) })),
+        "window": flow.window.as_ref().map(|w| json!({ "size_us": micros(w.size), "output_mode": mode(flow.mode) })),
+        "plan": flow.plan.display_indent().to_string(),
+    })
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Who serves a table when the configuration says nothing else.
+fn server(table: &Table) -> &'static str {
+    match &table.binding {
+        Binding::Topic(_) => "the built-in Kafka endpoint",
+        Binding::EventStore => "the built-in event store",
+        Binding::Critical(_) => "the built-in cache",
+        Binding::Reference(_) => "files",
+        Binding::Report => "the built-in report store",
+    }
+}
+
+fn details(table: &Table) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(ttl) = table.spec.ttl {
+        lines.push(format!("expiry: {}", length(ttl)));
+    }
+    match &table.binding {
+        Binding::Topic(topic) => {
+            let retention = topic.retention.map_or_else(|| "by default".to_owned(), |r| format!("for {}", length(r)));
+            lines.push(format!("topic: {}, {} partitions, kept {retention}", topic.name, topic.partitions));
+            if !topic.key_columns.is_empty() {
+                lines.push(format!("deleted by a record with the key ({}) and no value", topic.key_columns.join(", ")));
+            }
+        }
+        Binding::Reference(reference) => {
+            let (format, location) = (format_name(reference.format), reference.location.display());
+            lines.push(format!("{format} in {location}, looked at every {}", length(reference.refresh)));
+        }
+        Binding::Critical(critical) => {
+            if let Some(base) = &critical.base {
+                lines.push(format!("a missing row is made from {} by flow {}", base.table, base.flow));
+            }
+        }
+        Binding::EventStore | Binding::Report => {}
+    }
+    lines
+}
+
+fn format_name(format: ReferenceFormat) -> &'static str {
+    match format {
+        ReferenceFormat::Parquet => "parquet",
+        ReferenceFormat::Csv => "csv",
+        ReferenceFormat::Json => "json",
+    }
+}
+
+fn key(key: &KeySpec) -> String {
+    let clustering: Vec<_> = key.clustering.iter().map(|c| format!("{} {}", c.name, order(c.order))).collect();
+    match (key.partition.as_slice(), clustering.as_slice()) {
+        (partition, []) => format!("({})", partition.join(", ")),
+        (partition, clustering) => format!("({}), ordered by {}", partition.join(", "), clustering.join(", ")),
+    }
+}
+
+fn order(order: SortOrder) -> &'static str {
+    match order {
+        SortOrder::Asc => "ASC",
+        SortOrder::Desc => "DESC",
+    }
+}
+
+fn mode(mode: OutputMode) -> &'static str {
+    match mode {
+        OutputMode::Append => "append",
+        OutputMode::Update => "update",
+    }
+}
+
+fn schedule(job: &Job) -> String {
+    job.schedule.as_ref().map_or_else(|| "on demand".to_owned(), |cron| format!("scheduled `{cron}` UTC"))
+}
+
+/// `2 hours`, `400 days`, `90 seconds`.
+fn length(duration: Duration) -> String {
+    let us = duration.as_micros();
+    let units = [("day", 86_400_000_000), ("hour", 3_600_000_000), ("minute", 60_000_000), ("second", 1_000_000), ("millisecond", 1_000)];
+    let (unit, count) =
+        units.iter().find(|(_, size)| us >= *size && us % size == 0).map_or(("microsecond", us), |(unit, size)| (*unit, us / size));
+    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
+}

@@ -1,0 +1,125 @@
+//! DataFusion's planning errors as ours: located, and in the language's words.
+
+use datafusion::common::{Column, DataFusionError, SchemaError, Span as PlanSpan};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
+
+use crate::diagnostic::{Place, Problem};
+use crate::graph::TOPIC_METADATA;
+use crate::suggest;
+use crate::syntax::statement::WrittenQuery;
+
+/// All problems that `error` consists of.
+pub(super) fn problems(file: usize, query: &WrittenQuery, error: &DataFusionError) -> Vec<Problem> {
+    let mut found = Vec::new();
+    collect(file, query, error, None, &mut found);
+    found
+}
+
+fn collect(file: usize, query: &WrittenQuery, error: &DataFusionError, place: Option<Place>, found: &mut Vec<Problem>) {
+    match error {
+        DataFusionError::Collection(errors) => errors.iter().for_each(|e| collect(file, query, e, place, found)),
+        DataFusionError::Context(_, inner) => collect(file, query, inner, place, found),
+        DataFusionError::Shared(inner) => collect(file, query, inner, place, found),
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            let place = diagnostic.span.map(|s| Place::new(file, span(s))).or(place);
+            if matches!(inner.as_ref(), DataFusionError::SchemaError(..)) || inner.diagnostic().is_some() {
+                collect(file, query, inner, place, found);
+                return;
+            }
+            let message = plain(&inner.strip_backtrace());
+            found.push(located(file, query, place, &message));
+        }
+        DataFusionError::SchemaError(schema_error, _) => found.push(name_problem(file, query, place, schema_error)),
+        other => found.push(located(file, query, place, &plain(&other.strip_backtrace()))),
+    }
+}
+
+fn name_problem(file: usize, query: &WrittenQuery, place: Option<Place>, error: &SchemaError) -> Problem {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let place = place.or_else(|| column_place(file, query, field)).unwrap_or(query.place);
+            let valid: Vec<&str> = valid_fields.iter().map(|c| c.name.as_str()).filter(|n| !TOPIC_METADATA.contains(n)).collect();
+            let listed = if valid.is_empty() {
+                "nothing that has columns is in reach".to_owned()
+            } else {
+                format!("the columns are {}", suggest::list(valid.iter().copied()))
+            };
+            let candidates = valid.iter().copied().chain(TOPIC_METADATA);
+            Problem::new("millstream::unknown_column", place, format!("there is no column `{}`", field.flat_name()))
+                .help(suggest::did_you_mean(&field.name, candidates, &listed))
+        }
+        SchemaError::AmbiguousReference { field } => {
+            let place = place.or_else(|| column_place(file, query, field)).unwrap_or(query.place);
+            Problem::new("millstream::ambiguous_column", place, format!("several tables have a column `{}`", field.name))
+                .help(format!("write the table before it: t.{}", field.name))
+        }
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            let place = place.or_else(|| word_place(file, query, name)).unwrap_or(query.place);
+            Problem::new("millstream::duplicate_column", place, format!("the query has two columns `{name}`"))
+                .help("give one of them another name with AS")
+        }
+    }
+}
+
+/// A problem whose place is where the error says, or where a name that the message quotes stands.
+fn located(file: usize, query: &WrittenQuery, place: Option<Place>, message: &str) -> Problem {
+    let place = place.or_else(|| quoted(message).find_map(|name| word_place(file, query, name))).unwrap_or(query.place);
+    let problem = Problem::new("millstream::invalid_query", place, lower_first(message));
+    if message.contains("must appear in the GROUP BY") || message.contains("must be in GROUP BY") || message.contains("GROUP BY clause") {
+        return problem.help("group by it, or put it into an aggregate function such as max()");
+    }
+    problem
+}
+
+fn column_place(file: usize, query: &WrittenQuery, column: &Column) -> Option<Place> {
+    column.spans.first().map(|s| Place::new(file, span(s))).or_else(|| word_place(file, query, &column.name))
+}
+
+/// Where the query first has `word`.
+pub(crate) fn word_place(file: usize, query: &WrittenQuery, word: &str) -> Option<Place> {
+    let token = query.tokens.iter().find(|t| matches!(&t.token, Token::Word(w) if w.value.eq_ignore_ascii_case(word)))?;
+    Some(Place::new(file, token.span))
+}
+
+/// The names in quotes in a message.
+fn quoted(message: &str) -> impl Iterator<Item = &str> {
+    message
+        .split(['\'', '"', '`'])
+        .skip(1)
+        .step_by(2)
+        .flat_map(|part| part.rsplit('.'))
+        .chain(message.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| w.len() > 3))
+}
+
+fn span(span: PlanSpan) -> Span {
+    Span::new(Location::new(span.start.line, span.start.column), Location::new(span.end.line, span.end.column))
+}
+
+/// A message without the words with which DataFusion introduces and ends it.
+fn plain(message: &str) -> String {
+    let mut text = message.trim();
+    for prefix in [
+        "type_coercion\ncaused by\n",
+        "Error during planning: ",
+        "Schema error: ",
+        "This feature is not implemented: ",
+        "Internal error: ",
+        "Execution error: ",
+        "Arrow error: ",
+        "SQL error: ",
+        "External error: ",
+    ] {
+        text = text.strip_prefix(prefix).unwrap_or(text);
+    }
+    let text = text.split(".\nThis issue was likely caused by a bug").next().unwrap_or(text);
+    text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.clone().next()) {
+        // An acronym or a quoted name stays as it is.
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => first.to_lowercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    }
+}

@@ -1,0 +1,213 @@
+//! From a query's syntax tree to a logical plan: names resolved, types coerced as Spark does, and optimised without
+//! losing the shape that `graph` promises.
+
+mod errors;
+mod literals;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{Column, Result as PlanResult, TableReference, plan_err};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::builder::LogicalTableSource;
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, TableType, WindowUDF, cast,
+};
+use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::push_down_filter::PushDownFilter;
+use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::sql::planner::SqlToRel;
+use datafusion::sql::sqlparser::ast::Statement;
+use millstream_core::table::timestamp_type;
+
+use crate::diagnostic::Problem;
+use crate::session;
+use crate::spark::functions;
+use crate::syntax::statement::WrittenQuery;
+
+/// Plans queries over the relations that it has been told of.
+pub(crate) struct Planner {
+    state: SessionState,
+    functions: BTreeSet<String>,
+    relations: BTreeMap<String, Arc<dyn TableSource>>,
+}
+
+impl Planner {
+    pub(crate) fn new() -> Self {
+        Self { state: session::spark_session().state(), functions: functions::names(), relations: BTreeMap::new() }
+    }
+
+    pub(crate) fn add_table(&mut self, name: &str, schema: SchemaRef) {
+        self.relations.insert(name.to_owned(), Arc::new(LogicalTableSource::new(schema)));
+    }
+
+    pub(crate) fn add_view(&mut self, name: &str, plan: LogicalPlan) {
+        let schema = Arc::clone(plan.schema().inner());
+        self.relations.insert(name.to_owned(), Arc::new(View { plan, schema }));
+    }
+
+    pub(crate) fn function_names(&self) -> &BTreeSet<String> {
+        &self.functions
+    }
+
+    /// The plan of `query` as written: names resolved, types not yet coerced. What a view is.
+    pub(crate) fn plan(&self, file: usize, query: &WrittenQuery) -> Result<LogicalPlan, Vec<Problem>> {
+        let catalog = Catalog { planner: self };
+        let plan = SqlToRel::new(&catalog).sql_statement_to_plan(Statement::Query(query.query.clone()));
+        plan.and_then(literals::narrow).map_err(|error| errors::problems(file, query, &error))
+    }
+
+    /// `plan` with its types coerced.
+    pub(crate) fn analyze(&self, file: usize, query: &WrittenQuery, plan: LogicalPlan) -> Result<LogicalPlan, Vec<Problem>> {
+        let options = self.state.config_options();
+        let analyzed = self.state.analyzer().execute_and_check(plan, options, |_, _| {});
+        analyzed.map_err(|error| errors::problems(file, query, &error))
+    }
+
+    /// `plan` with its constants folded, its filters near their source and unused columns pruned. No node changes its kind.
+    pub(crate) fn optimize(&self, file: usize, query: &WrittenQuery, plan: LogicalPlan) -> Result<LogicalPlan, Vec<Problem>> {
+        let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
+            Arc::new(SimplifyExpressions::new()),
+            Arc::new(ExtractEquijoinPredicate::new()),
+            Arc::new(EliminateCrossJoin::new()),
+            Arc::new(PushDownFilter::new()),
+            Arc::new(OptimizeProjections::new()),
+        ];
+        let optimized = Optimizer::with_rules(rules).optimize(plan, &self.state, |_, _| {});
+        optimized.map_err(|error| errors::problems(file, query, &error))
+    }
+}
+
+/// `plan` under a projection that gives it exactly these columns: index in the plan, name, type.
+pub(crate) fn project(plan: LogicalPlan, columns: &[(usize, String, DataType)]) -> PlanResult<LogicalPlan> {
+    let expressions: Vec<Expr> = columns
+        .iter()
+        .map(|(index, name, data_type)| {
+            let (qualifier, field) = plan.schema().qualified_field(*index);
+            let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+            let typed = if field.data_type() == data_type { column } else { cast(column, data_type.clone()) };
+            typed.alias(name)
+        })
+        .collect();
+    LogicalPlanBuilder::from(plan).project(expressions)?.build()
+}
+
+/// The type as which a table's column holds values of `data_type`; `None` if it can't.
+pub(crate) fn column_type(data_type: &DataType) -> Option<DataType> {
+    Some(match data_type {
+        DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Decimal128(..)
+        | DataType::Utf8
+        | DataType::Binary
+        | DataType::Date32 => data_type.clone(),
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
+        DataType::Float16 => DataType::Float32,
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) => DataType::Decimal128(*p, *s),
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary | DataType::FixedSizeBinary(_) => DataType::Binary,
+        DataType::Date64 => DataType::Date32,
+        DataType::Timestamp(_, Some(_)) => timestamp_type(),
+        DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
+        DataType::Dictionary(_, values) => return column_type(values),
+        _ => return None,
+    })
+}
+
+/// A temporary view: wherever it is read, its plan stands.
+struct View {
+    plan: LogicalPlan,
+    schema: SchemaRef,
+}
+
+impl TableSource for View {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    fn get_logical_plan(&self) -> Option<Cow<'_, LogicalPlan>> {
+        Some(Cow::Borrowed(&self.plan))
+    }
+}
+
+/// What DataFusion's planner gets to see: our relations, and the functions of the language.
+struct Catalog<'a> {
+    planner: &'a Planner,
+}
+
+impl Catalog<'_> {
+    fn knows(&self, function: &str) -> bool {
+        self.planner.functions.contains(function)
+    }
+}
+
+impl ContextProvider for Catalog<'_> {
+    fn get_table_source(&self, name: TableReference) -> PlanResult<Arc<dyn TableSource>> {
+        match self.planner.relations.get(name.table()) {
+            Some(source) if name.schema().is_none() => Ok(Arc::clone(source)),
+            _ => plan_err!("there is no table {name}"),
+        }
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.planner.state.expr_planners()
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.planner.state.scalar_functions().get(name).filter(|_| self.knows(name)).cloned()
+    }
+
+    fn get_higher_order_meta(&self, _name: &str) -> Option<Arc<HigherOrderUDF>> {
+        None
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.planner.state.aggregate_functions().get(name).filter(|_| self.knows(name)).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.planner.state.window_functions().get(name).filter(|_| self.knows(name)).cloned()
+    }
+
+    fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.planner.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.planner.functions.iter().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,341 @@
+//! The statement heads that sqlparser doesn't know: `CREATE STREAMING TABLE`, `CREATE FLOW`, and the clauses before a query.
+
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use millstream_core::table::timestamp_type;
+
+use super::cursor::Cursor;
+use super::query;
+use super::statement::{Column, Head, Name, Setting, Statement, Written};
+use crate::diagnostic::Problem;
+
+const STATEMENTS: &str =
+    "a pipeline has CREATE TABLE, CREATE STREAMING TABLE, CREATE FLOW, CREATE MATERIALIZED VIEW and CREATE TEMPORARY VIEW";
+
+/// Reads one statement.
+pub(crate) fn parse(file: usize, tokens: &[TokenWithSpan]) -> Result<Statement, Problem> {
+    let mut cursor = Cursor::new(file, tokens);
+    let begin = cursor.place();
+    if !cursor.eat_words(&["CREATE"]) {
+        return Err(Problem::new("millstream::unknown_statement", begin, "expected a CREATE statement").help(STATEMENTS));
+    }
+    let refresh = cursor.eat_words(&["OR", "REFRESH"]);
+    let replace = !refresh && cursor.eat_words(&["OR", "REPLACE"]);
+    let kind = cursor.place();
+    let statement = if cursor.eat_words(&["STREAMING", "TABLE"]) {
+        streaming_table(&mut cursor)
+    } else if cursor.eat_words(&["MATERIALIZED", "VIEW"]) {
+        materialized_view(&mut cursor)
+    } else if cursor.eat_words(&["TEMPORARY", "VIEW"]) || cursor.eat_words(&["TEMP", "VIEW"]) {
+        view(&mut cursor)
+    } else if cursor.eat_words(&["FLOW"]) {
+        flow(&mut cursor)
+    } else if cursor.eat_words(&["TABLE"]) {
+        table(&mut cursor)
+    } else {
+        return Err(other_statement(&mut cursor));
+    };
+    if replace && !matches!(statement, Ok(Statement::View(..)) | Err(_)) {
+        return Err(Problem::new("millstream::syntax", kind, "OR REPLACE is for temporary views alone").help("leave OR REPLACE out"));
+    }
+    statement
+}
+
+fn other_statement(cursor: &mut Cursor) -> Problem {
+    let place = cursor.place();
+    let function = cursor.eat_words(&["FUNCTION"]) || cursor.eat_words(&["TEMPORARY", "FUNCTION"]);
+    if function {
+        let name = cursor.identifier("a name").map_or_else(|_| String::new(), |n| format!(" {}", n.value));
+        return Problem::new(
+            "millstream::not_supported",
+            place.to(cursor.previous_place()),
+            format!("CREATE FUNCTION{name} is not supported yet"),
+        )
+        .help("write the expression out where it is used");
+    }
+    if cursor.eat_words(&["VIEW"]) {
+        return Problem::new("millstream::unknown_statement", place, "a pipeline has no permanent views")
+            .help("write CREATE TEMPORARY VIEW for a named sub-query, or CREATE MATERIALIZED VIEW for a report");
+    }
+    if cursor.eat_words(&["STREAMING"]) {
+        return cursor.expected("`TABLE` after CREATE STREAMING");
+    }
+    if cursor.eat_words(&["MATERIALIZED"]) {
+        return cursor.expected("`VIEW` after CREATE MATERIALIZED");
+    }
+    if cursor.eat_words(&["TEMPORARY"]) {
+        return cursor.expected("`VIEW` after CREATE TEMPORARY");
+    }
+    let found = cursor.peek().map_or_else(|| "nothing".to_owned(), |t| format!("`{t}`"));
+    Problem::new("millstream::unknown_statement", place, format!("CREATE is followed by {found}")).help(STATEMENTS)
+}
+
+fn table(cursor: &mut Cursor) -> Result<Statement, Problem> {
+    let head = head(cursor)?;
+    if cursor.at_words(&["AS"]) {
+        return Err(Problem::new("millstream::syntax", cursor.place(), "CREATE TABLE has no query")
+            .help("write CREATE STREAMING TABLE for a flow, or CREATE MATERIALIZED VIEW for a batch job"));
+    }
+    end(cursor)?;
+    Ok(Statement::Table(head))
+}
+
+fn streaming_table(cursor: &mut Cursor) -> Result<Statement, Problem> {
+    let head = head(cursor)?;
+    if cursor.is_done() {
+        return Ok(Statement::StreamingTable(head, None));
+    }
+    if !cursor.eat_words(&["AS"]) {
+        return Err(unexpected_clause(cursor));
+    }
+    Ok(Statement::StreamingTable(head, Some(query::parse(cursor)?)))
+}
+
+fn materialized_view(cursor: &mut Cursor) -> Result<Statement, Problem> {
+    let head = head(cursor)?;
+    if !cursor.is_done() && !cursor.at_words(&["AS"]) {
+        return Err(unexpected_clause(cursor));
+    }
+    cursor.expect_words(&["AS"], "and a query")?;
+    Ok(Statement::MaterializedView(head, query::parse(cursor)?))
+}
+
+fn view(cursor: &mut Cursor) -> Result<Statement, Problem> {
+    let name = table_name(cursor)?;
+    if cursor.eat_words(&["COMMENT"]) {
+        cursor.string("the comment")?;
+    }
+    cursor.expect_words(&["AS"], "and a query")?;
+    Ok(Statement::View(name, query::parse(cursor)?))
+}
+
+fn flow(cursor: &mut Cursor) -> Result<Statement, Problem> {
+    let name = cursor.identifier("the name of the flow")?;
+    if cursor.eat_words(&["COMMENT"]) {
+        cursor.string("the comment")?;
+    }
+    cursor.expect_words(&["AS"], "after the name of the flow")?;
+    if cursor.at_words(&["AUTO", "CDC"]) {
+        return Err(Problem::new("millstream::not_supported", cursor.place(), "AUTO CDC flows are not supported yet")
+            .help("write CREATE FLOW f AS INSERT INTO t BY NAME SELECT ..."));
+    }
+    cursor.expect_words(&["INSERT", "INTO"], "after AS: CREATE FLOW f AS INSERT INTO t BY NAME SELECT ...")?;
+    if cursor.at_words(&["ONCE"]) {
+        return Err(Problem::new("millstream::not_supported", cursor.place(), "INSERT INTO ONCE is not supported yet")
+            .help("leave ONCE out: a flow runs for ever"));
+    }
+    let target = table_name(cursor)?;
+    cursor.expect_words(&["BY", "NAME"], "after the table, for columns are matched by name")?;
+    Ok(Statement::Flow { name, target, query: query::parse(cursor)? })
+}
+
+fn table_name(cursor: &mut Cursor) -> Result<Name, Problem> {
+    let name = cursor.identifier("a name")?;
+    if cursor.peek() == Some(&Token::Period) {
+        return Err(Problem::new("millstream::qualified_name", name.place.to(cursor.place()), "a pipeline's tables have no schema")
+            .help("write the name alone"));
+    }
+    Ok(name)
+}
+
+fn head(cursor: &mut Cursor) -> Result<Head, Problem> {
+    cursor.eat_words(&["IF", "NOT", "EXISTS"]);
+    let name = table_name(cursor)?;
+    let columns = if cursor.peek() == Some(&Token::LParen) { Some(columns(cursor)?) } else { None };
+    let mut head = Head { name, columns, using: None, options: Vec::new(), properties: Vec::new(), partitioned_by: None, location: None };
+    let mut seen: Vec<&str> = Vec::new();
+    while let Some(clause) = clause_at(cursor) {
+        let place = cursor.place();
+        if seen.contains(&clause) {
+            return Err(Problem::new("millstream::duplicate_clause", place, format!("{clause} is written twice")).help("keep one of them"));
+        }
+        seen.push(clause);
+        cursor.advance();
+        match clause {
+            "USING" => head.using = Some(cursor.identifier("who holds the table after USING")?),
+            "OPTIONS" => head.options = settings(cursor, "OPTIONS")?,
+            "TBLPROPERTIES" => head.properties = settings(cursor, "TBLPROPERTIES")?,
+            "LOCATION" => head.location = Some(cursor.string("a path in quotes after LOCATION")?),
+            "COMMENT" => {
+                cursor.string("the comment")?;
+            }
+            _ => {
+                cursor.expect_words(&["BY"], "after PARTITIONED")?;
+                let columns = column_names(cursor)?;
+                head.partitioned_by = Some(Written::new(columns, place.to(cursor.previous_place())));
+            }
+        }
+    }
+    Ok(head)
+}
+
+fn clause_at(cursor: &Cursor) -> Option<&'static str> {
+    ["USING", "OPTIONS", "TBLPROPERTIES", "LOCATION", "COMMENT", "PARTITIONED"].into_iter().find(|clause| cursor.at_words(&[clause]))
+}
+
+fn end(cursor: &Cursor) -> Result<(), Problem> {
+    if cursor.is_done() { Ok(()) } else { Err(unexpected_clause(cursor)) }
+}
+
+fn unexpected_clause(cursor: &Cursor) -> Problem {
+    let found = cursor.peek().map_or_else(String::new, ToString::to_string);
+    let problem = Problem::new("millstream::syntax", cursor.place(), format!("`{found}` is not expected here"));
+    match found.to_uppercase().as_str() {
+        "CLUSTER" | "CLUSTERED" => problem.help("write TBLPROPERTIES ('clustering_key' = '...') for the order within a partition"),
+        "SELECT" | "WITH" => problem.help("write AS before the query"),
+        "CREATE" => problem.help("write `;` before the next statement"),
+        "SCHEDULE" => problem.help("write TBLPROPERTIES ('schedule' = '...')"),
+        _ => problem.help("the clauses are USING, OPTIONS, PARTITIONED BY, TBLPROPERTIES, LOCATION and COMMENT, then AS and the query"),
+    }
+}
+
+fn column_names(cursor: &mut Cursor) -> Result<Vec<Name>, Problem> {
+    cursor.expect(&Token::LParen, "before the columns")?;
+    let mut names = Vec::new();
+    loop {
+        names.push(cursor.identifier("a column")?);
+        if cursor.peek() == Some(&Token::LParen) {
+            return Err(Problem::new(
+                "millstream::not_supported",
+                cursor.place(),
+                "a partition key consists of columns, not of expressions",
+            )
+            .help("select the expression under a name, and write that name here"));
+        }
+        if !cursor.eat(&Token::Comma) {
+            break;
+        }
+    }
+    cursor.expect(&Token::RParen, "or `,` after a column")?;
+    Ok(names)
+}
+
+fn settings(cursor: &mut Cursor, clause: &str) -> Result<Vec<Setting>, Problem> {
+    cursor.expect(&Token::LParen, &format!("after {clause}"))?;
+    let mut settings = Vec::new();
+    loop {
+        let key = setting_key(cursor, clause)?;
+        cursor.eat(&Token::Eq);
+        let place = cursor.place();
+        let value = match cursor.peek() {
+            Some(Token::SingleQuotedString(value)) => value.clone(),
+            Some(Token::Number(number, _)) => number.clone(),
+            Some(Token::Word(w)) if w.value.eq_ignore_ascii_case("true") || w.value.eq_ignore_ascii_case("false") => w.value.to_lowercase(),
+            _ => return Err(cursor.expected(&format!("a value in quotes for `{}`", key.value))),
+        };
+        cursor.advance();
+        settings.push(Setting { key, value: Written::new(value, place) });
+        if !cursor.eat(&Token::Comma) {
+            break;
+        }
+    }
+    cursor.expect(&Token::RParen, &format!("or `,` after a value in {clause}"))?;
+    Ok(settings)
+}
+
+/// `'clustering_key'`, `subscribe`, `value.format`.
+fn setting_key(cursor: &mut Cursor, clause: &str) -> Result<Name, Problem> {
+    if let Some(Token::SingleQuotedString(_)) = cursor.peek() {
+        return cursor.string("a key");
+    }
+    let what = format!("a key in {clause}");
+    let mut key = cursor.identifier(&what)?;
+    while cursor.eat(&Token::Period) {
+        let part = cursor.identifier(&what)?;
+        key = Written::new(format!("{}.{}", key.value, part.value), key.place.to(part.place));
+    }
+    Ok(key)
+}
+
+fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, Problem> {
+    cursor.expect(&Token::LParen, "before the columns")?;
+    let mut columns: Vec<Column> = Vec::new();
+    loop {
+        let name = cursor.identifier("a column")?;
+        if columns.iter().any(|c| c.name.value == name.value) {
+            return Err(Problem::new("millstream::duplicate_column", name.place, format!("column `{}` is declared twice", name.value))
+                .help("give one of them another name"));
+        }
+        let data_type = data_type(cursor, &name)?;
+        let mut nullable = true;
+        loop {
+            if cursor.eat_words(&["NOT", "NULL"]) {
+                nullable = false;
+            } else if cursor.eat_words(&["COMMENT"]) {
+                cursor.string("the comment")?;
+            } else {
+                break;
+            }
+        }
+        columns.push(Column { name, data_type, nullable });
+        if !cursor.eat(&Token::Comma) {
+            break;
+        }
+    }
+    cursor.expect(&Token::RParen, "or `,` after a column")?;
+    Ok(columns)
+}
+
+fn data_type(cursor: &mut Cursor, column: &Name) -> Result<DataType, Problem> {
+    let written = cursor.identifier(&format!("the type of column `{}`", column.value))?;
+    let unsupported = |help: &str| {
+        let message = format!("column `{}` has type {}, which is not supported yet", column.value, written.value.to_uppercase());
+        Err(Problem::new("millstream::unsupported_type", written.place, message).help(help))
+    };
+    Ok(match written.value.to_ascii_lowercase().as_str() {
+        "boolean" => DataType::Boolean,
+        "tinyint" | "byte" => DataType::Int8,
+        "smallint" | "short" => DataType::Int16,
+        "int" | "integer" => DataType::Int32,
+        "bigint" | "long" => DataType::Int64,
+        "float" | "real" => DataType::Float32,
+        "double" => DataType::Float64,
+        "decimal" | "dec" | "numeric" => decimal(cursor)?,
+        "string" => DataType::Utf8,
+        "binary" => DataType::Binary,
+        "date" => DataType::Date32,
+        "timestamp" | "timestamp_ltz" => timestamp_type(),
+        "timestamp_ntz" => DataType::Timestamp(TimeUnit::Microsecond, None),
+        "array" | "map" | "struct" | "variant" => {
+            return unsupported("write one column for each field, of a simple type; or STRING, and take it apart in the query");
+        }
+        "varchar" | "char" | "character" | "text" => return unsupported("write STRING"),
+        "interval" | "void" | "time" => return unsupported("write BIGINT or STRING"),
+        _ => {
+            let message = format!("`{}` is not a type", written.value);
+            return Err(Problem::new("millstream::unknown_type", written.place, message).help(
+                "the types are BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, DECIMAL(p, s), STRING, BINARY, DATE, TIMESTAMP and \
+                 TIMESTAMP_NTZ",
+            ));
+        }
+    })
+}
+
+/// `(precision, scale)`, by default (10, 0).
+fn decimal(cursor: &mut Cursor) -> Result<DataType, Problem> {
+    if !cursor.eat(&Token::LParen) {
+        return Ok(DataType::Decimal128(10, 0));
+    }
+    let place = cursor.place();
+    let precision = whole_number(cursor)?;
+    let scale = if cursor.eat(&Token::Comma) { whole_number(cursor)? } else { 0 };
+    cursor.expect(&Token::RParen, "after the scale")?;
+    match (u8::try_from(precision), i8::try_from(scale)) {
+        (Ok(p), Ok(s)) if (1..=38).contains(&p) && scale <= precision => Ok(DataType::Decimal128(p, s)),
+        _ => Err(Problem::new("millstream::unknown_type", place, format!("DECIMAL({precision}, {scale}) does not exist"))
+            .help("the precision is 1 to 38, the scale 0 to the precision")),
+    }
+}
+
+fn whole_number(cursor: &mut Cursor) -> Result<u32, Problem> {
+    match cursor.peek() {
+        Some(Token::Number(number, _)) => match number.parse() {
+            Ok(value) => {
+                cursor.advance();
+                Ok(value)
+            }
+            Err(_) => Err(cursor.expected("a whole number")),
+        },
+        _ => Err(cursor.expected("a whole number")),
+    }
+}

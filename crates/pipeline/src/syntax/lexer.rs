@@ -1,0 +1,108 @@
+//! Tokens of Spark SQL with their places, and the dialect under which sqlparser reads them.
+
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
+use datafusion::sql::sqlparser::dialect::{Dialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
+
+use crate::diagnostic::{Place, Problem};
+
+/// Spark's dialect: backticks quote identifiers, `'..'` and `".."` are strings, `DIV` is an operator.
+#[derive(Debug)]
+pub(crate) struct SparkSql;
+
+impl Dialect for SparkSql {
+    // Double quotes too: the lexer turns what they enclose into strings afterwards.
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        matches!(ch, '`' | '"')
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        ch.is_alphabetic() || ch == '_'
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        ch.is_alphanumeric() || ch == '_'
+    }
+
+    fn supports_string_literal_backslash_escape(&self) -> bool {
+        true
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_except(&self) -> bool {
+        true
+    }
+
+    fn supports_struct_literal(&self) -> bool {
+        true
+    }
+
+    fn supports_nested_comments(&self) -> bool {
+        true
+    }
+
+    fn supports_long_type_as_bigint(&self) -> bool {
+        true
+    }
+
+    fn supports_values_as_table_factor(&self) -> bool {
+        true
+    }
+
+    fn require_interval_qualifier(&self) -> bool {
+        true
+    }
+
+    fn supports_bang_not_operator(&self) -> bool {
+        true
+    }
+
+    fn parse_infix(&self, parser: &mut Parser, left: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
+        if !parser.parse_keyword(Keyword::DIV) {
+            return None;
+        }
+        let right = parser.parse_subexpr(self.prec_value(Precedence::MulDivModOp));
+        Some(right.map(|right| Expr::BinaryOp {
+            left: Box::new(left.clone()),
+            op: BinaryOperator::MyIntegerDivide,
+            right: Box::new(right),
+        }))
+    }
+}
+
+/// The tokens of `text` without white space and comments.
+pub(crate) fn tokenize(file: usize, text: &str) -> Result<Vec<TokenWithSpan>, Problem> {
+    let tokens = Tokenizer::new(&SparkSql, text).tokenize_with_location().map_err(|error| {
+        let end = Location::new(error.location.line, error.location.column + 1);
+        let place = Place::new(file, Span::new(error.location, end));
+        let message = error.message.to_lowercase();
+        if message.contains("unterminated") {
+            Problem::new("millstream::unterminated", place, message).help("close the quote or the comment that begins here")
+        } else {
+            Problem::new("millstream::syntax", place, message)
+        }
+    })?;
+    let mut kept: Vec<_> = tokens.into_iter().filter(|t| !matches!(t.token, Token::Whitespace(_) | Token::EOF)).collect();
+    for token in &mut kept {
+        if let Token::Word(word) = &token.token
+            && word.quote_style == Some('"')
+        {
+            token.token = Token::SingleQuotedString(word.value.clone());
+        }
+    }
+    Ok(kept)
+}
+
+/// Splits tokens at semicolons; empty statements are left out.
+pub(crate) fn split_statements(tokens: Vec<TokenWithSpan>) -> Vec<Vec<TokenWithSpan>> {
+    tokens.split(|t| t.token == Token::SemiColon).filter(|statement| !statement.is_empty()).map(<[_]>::to_vec).collect()
+}

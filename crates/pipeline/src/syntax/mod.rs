@@ -1,0 +1,11 @@
+//! From text to statements: tokens with places, hand-written statement heads, queries read by sqlparser.
+//!
+//! Nothing here looks a name up: what a table or a column is, is the business of `check`.
+
+pub(crate) mod cursor;
+pub(crate) mod duration;
+pub(crate) mod heads;
+pub(crate) mod lexer;
+pub(crate) mod query;
+pub(crate) mod rewrite;
+pub(crate) mod statement;

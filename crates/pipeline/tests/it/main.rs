@@ -1,0 +1,34 @@
+//! Tests of the language through its public interface.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod flights;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use millstream_pipeline::graph::Pipeline;
+use millstream_pipeline::{Diagnostics, SourceFile, parse};
+
+/// The pipeline of DESIGN.md section 2, with all columns of the data.
+pub const FLIGHTS: &str = include_str!("../flights.sql");
+
+/// The columns of the flights example's reference files.
+pub fn reference_schemas() -> BTreeMap<String, Result<SchemaRef, String>> {
+    let strings = |names: &[&str]| -> Result<SchemaRef, String> {
+        let fields: Vec<_> = names.iter().map(|n| Field::new(*n, DataType::Utf8View, true)).collect();
+        Ok(Arc::new(Schema::new(fields)))
+    };
+    BTreeMap::from([("airlines".to_owned(), strings(&["carrier", "name"])), ("airports".to_owned(), strings(&["faa", "name", "tzone"]))])
+}
+
+/// Parses and checks one file.
+pub fn check(text: &str) -> Result<Pipeline, Diagnostics> {
+    let file = SourceFile { name: "pipeline.sql".to_owned(), text: text.to_owned() };
+    parse(&[file])?.check(&reference_schemas())
+}
+
+/// The same, where it must succeed.
+pub fn checked(text: &str) -> Pipeline {
+    check(text).unwrap_or_else(|errors| panic!("{}", errors.render(false)))
+}
