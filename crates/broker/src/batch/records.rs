@@ -57,13 +57,7 @@ pub fn record_layouts(records: &[u8], count: i32) -> impl Iterator<Item = Result
 
 /// Appends the records of `batch` (one whole batch with `header`) from offset `from` on to `out`, until `budget` bytes are used up;
 /// takes what it used off `budget`. At least one record is taken when `out` is empty. Says whether it came to the batch's end.
-pub fn decode_into(
-    header: &BatchHeader,
-    batch: &Bytes,
-    from: i64,
-    budget: &mut usize,
-    out: &mut Vec<Record>,
-) -> Result<bool, BatchError> {
+pub fn decode_into(header: &BatchHeader, batch: &Bytes, from: i64, budget: &mut usize, out: &mut Vec<Record>) -> Result<bool, BatchError> {
     let records = payload(header, batch)?;
     out.reserve(header.record_count.clamp(0, 1 << 16) as usize);
     for layout in record_layouts(&records, header.record_count) {

@@ -20,21 +20,25 @@ fn new_record(key: Option<&str>, value: Option<&str>) -> NewRecord {
 
 /// A batch as another implementation writes it.
 pub(crate) fn client_batch(values: &[&str], codec: Codec, timestamp: i64) -> Bytes {
-    let records: Vec<WireRecord> = values.iter().enumerate().map(|(i, v)| WireRecord {
-        transactional: false,
-        control: false,
-        delete_horizon: false,
-        partition_leader_epoch: -1,
-        producer_id: -1,
-        producer_epoch: -1,
-        timestamp_type: TimestampType::Creation,
-        offset: i as i64,
-        sequence: i as i32 - 1,
-        timestamp,
-        key: None,
-        value: Some(Bytes::copy_from_slice(v.as_bytes())),
-        headers: IndexMap::from_iter([(StrBytes::from_static_str("h"), Some(Bytes::from_static(b"1")))]),
-    }).collect();
+    let records: Vec<WireRecord> = values
+        .iter()
+        .enumerate()
+        .map(|(i, v)| WireRecord {
+            transactional: false,
+            control: false,
+            delete_horizon: false,
+            partition_leader_epoch: -1,
+            producer_id: -1,
+            producer_epoch: -1,
+            timestamp_type: TimestampType::Creation,
+            offset: i as i64,
+            sequence: i as i32 - 1,
+            timestamp,
+            key: None,
+            value: Some(Bytes::copy_from_slice(v.as_bytes())),
+            headers: IndexMap::from_iter([(StrBytes::from_static_str("h"), Some(Bytes::from_static(b"1")))]),
+        })
+        .collect();
     let mut out = BytesMut::new();
     RecordBatchEncoder::encode(&mut out, &records, &RecordEncodeOptions { version: 2, compression: codec }).unwrap();
     out.freeze()
@@ -43,7 +47,8 @@ pub(crate) fn client_batch(values: &[&str], codec: Codec, timestamp: i64) -> Byt
 fn decode_all(checked: &CheckedBatch) -> Vec<Record> {
     let mut out = Vec::new();
     let whole = Bytes::copy_from_slice(checked.bytes());
-    assert!(decode_into(checked.header(), &whole, 0, &mut usize::MAX, &mut out).unwrap());
+    let mut budget = usize::MAX;
+    assert!(decode_into(checked.header(), &whole, 0, &mut budget, &mut out).unwrap());
     out
 }
 
@@ -97,8 +102,8 @@ fn every_compression_is_read() {
 fn values_share_the_bytes_of_their_batch() {
     let batch = Bytes::copy_from_slice(encode(&[new_record(None, Some("value"))], NOW).bytes());
     let header = BatchHeader::parse(&batch).unwrap();
-    let mut out = Vec::new();
-    decode_into(&header, &batch, 0, &mut usize::MAX, &mut out).unwrap();
+    let (mut out, mut budget) = (Vec::new(), usize::MAX);
+    decode_into(&header, &batch, 0, &mut budget, &mut out).unwrap();
     let value = out[0].value.as_ref().unwrap();
     assert!(batch.as_ptr_range().contains(&value.as_ptr()), "no copy is made");
 }

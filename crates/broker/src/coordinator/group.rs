@@ -271,7 +271,8 @@ impl Group {
     fn elect_protocol(&self) -> String {
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         for member in self.members.values() {
-            let candidate = member.protocols.iter().map(|(name, _)| name.as_str()).find(|name| self.members.values().all(|m| m.knows(name)));
+            let candidate =
+                member.protocols.iter().map(|(name, _)| name.as_str()).find(|name| self.members.values().all(|m| m.knows(name)));
             if let Some(name) = candidate {
                 *votes.entry(name).or_default() += 1;
             }
@@ -370,13 +371,7 @@ impl Group {
         Ok(())
     }
 
-    pub fn leave(
-        &mut self,
-        now: Timestamp,
-        member: &str,
-        instance: Option<&str>,
-        replies: &mut Vec<Reply>,
-    ) -> Result<(), ResponseError> {
+    pub fn leave(&mut self, now: Timestamp, member: &str, instance: Option<&str>, replies: &mut Vec<Reply>) -> Result<(), ResponseError> {
         if self.promised.remove(member).is_some() {
             self.after_removal(now, false, replies);
             return Ok(());

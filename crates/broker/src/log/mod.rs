@@ -26,8 +26,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use millstream_core::ports::{Clock, TopicSpec};
 use millstream_core::Result;
+use millstream_core::ports::{Clock, TopicSpec};
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::BrokerSettings;
@@ -241,7 +241,10 @@ impl Shared {
         }
         let have: usize = topics.values().map(|t| t.partitions().len()).sum();
         if have + spec.partitions.unsigned_abs() as usize > self.settings.partitions_max {
-            return Err(refuse(format!("all topics together may have {} (partitions_max), and {have} exist", self.settings.partitions_max)));
+            return Err(refuse(format!(
+                "all topics together may have {} (partitions_max), and {have} exist",
+                self.settings.partitions_max
+            )));
         }
         Ok(true)
     }

@@ -96,13 +96,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Partition {
     /// Opens the partition in `folder`. `changed` is told when records become visible.
-    pub fn open(
-        id: TopicPartition,
-        folder: &Path,
-        settings: &BrokerSettings,
-        changed: Arc<watch::Sender<()>>,
-    ) -> Result<Self, LogError> {
+    pub fn open(id: TopicPartition, folder: &Path, settings: &BrokerSettings, changed: Arc<watch::Sender<()>>) -> Result<Self, LogError> {
         let recovered = recovery::recover(folder)?;
+        tracing::debug!(partition = %id, end = recovered.end, cut_bytes = recovered.cut_bytes, "recovered");
         // What a power loss may not take back must be on the disk before it is shown.
         if settings.durability == Durability::Fsync
             && let Some(segment) = recovered.segments.last()
@@ -119,12 +115,6 @@ impl Partition {
             flushed: Mutex::new(recovered.end),
             changed,
         })
-    }
-
-    /// Which partition it is.
-    #[must_use]
-    pub fn id(&self) -> &TopicPartition {
-        &self.id
     }
 
     fn view(&self) -> RwLockReadGuard<'_, View> {
@@ -201,9 +191,7 @@ impl Partition {
         let (partition, producer) = (self.id.clone(), batch.producer_id);
         match error {
             SequenceError::OutOfOrder { expected } => LogError::OutOfOrder { partition, producer, expected, found: batch.base_sequence },
-            SequenceError::StaleEpoch { current } => {
-                LogError::StaleEpoch { partition, producer, current, found: batch.producer_epoch }
-            }
+            SequenceError::StaleEpoch { current } => LogError::StaleEpoch { partition, producer, current, found: batch.producer_epoch },
         }
     }
 

@@ -188,9 +188,8 @@ fn whole_batch_behind(tail: &[u8], next: i64) -> Option<usize> {
     (1..tail.len().saturating_sub(HEADER_LEN)).find(|at| {
         let rest = &tail[*at..];
         rest[16] == 2
-            && BatchHeader::parse(rest).is_ok_and(|h| {
-                h.base_offset > next && rest.get(..h.total_len()).is_some_and(|batch| check_crc(&h, batch).is_ok())
-            })
+            && BatchHeader::parse(rest)
+                .is_ok_and(|h| h.base_offset > next && rest.get(..h.total_len()).is_some_and(|batch| check_crc(&h, batch).is_ok()))
     })
 }
 

@@ -219,14 +219,22 @@ impl Span {
         let mut at = 0;
         while chunk.len() - at >= HEADER_LEN {
             let damaged = |source| self.damaged(position + at as u64, source);
-            let header = BatchHeader::parse(&chunk[at..]).map_err(damaged)?;
+            let header = match BatchHeader::parse(&chunk[at..]) {
+                Ok(header) => header,
+                Err(source) if headers.is_empty() => return Err(damaged(source)),
+                Err(_) => break,
+            };
             let end = at + header.total_len();
             let fits = end <= chunk.len() && (headers.is_empty() || end <= max_bytes);
             if !fits || header.base_offset >= self.visible_end {
                 break;
             }
-            check_crc(&header, &chunk[at..end]).map_err(damaged)?;
-            headers.push(header);
+            match check_crc(&header, &chunk[at..end]) {
+                Ok(()) => headers.push(header),
+                Err(source) if headers.is_empty() => return Err(damaged(source)),
+                // What is whole is given out; who goes on reading comes to the damage.
+                Err(_) => break,
+            }
             at = end;
         }
         if headers.is_empty() {

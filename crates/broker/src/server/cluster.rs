@@ -4,9 +4,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
 use kafka_protocol::messages::describe_cluster_response::{DescribeClusterBroker, DescribeClusterResponse};
 use kafka_protocol::messages::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
-use kafka_protocol::messages::describe_configs_response::{
-    DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult,
-};
+use kafka_protocol::messages::describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult};
 use kafka_protocol::messages::find_coordinator_request::FindCoordinatorRequest;
 use kafka_protocol::messages::find_coordinator_response::{Coordinator, FindCoordinatorResponse};
 use kafka_protocol::messages::init_producer_id_request::InitProducerIdRequest;
@@ -54,8 +52,7 @@ impl Endpoint {
         let (host, port) = peer.advertised.clone();
         let (host, port, node) = (text(host), i32::from(port), BrokerId(NODE_ID));
         let refused = request.key_type != GROUP;
-        let (error_code, message) =
-            if refused { (ResponseError::InvalidRequest.code(), Some(text(NO_TRANSACTIONS))) } else { (0, None) };
+        let (error_code, message) = if refused { (ResponseError::InvalidRequest.code(), Some(text(NO_TRANSACTIONS))) } else { (0, None) };
         if version < 4 {
             let response = FindCoordinatorResponse::default().with_error_code(error_code).with_error_message(message);
             return if refused { response } else { response.with_node_id(node).with_host(host).with_port(port) };
@@ -89,9 +86,8 @@ impl Endpoint {
     }
 
     fn describe_config(&self, resource: DescribeConfigsResource) -> DescribeConfigsResult {
-        let answer = DescribeConfigsResult::default()
-            .with_resource_type(resource.resource_type)
-            .with_resource_name(resource.resource_name.clone());
+        let answer =
+            DescribeConfigsResult::default().with_resource_type(resource.resource_type).with_resource_name(resource.resource_name.clone());
         let (source, settings) = match resource.resource_type {
             TOPIC_RESOURCE => match self.log.topic(&resource.resource_name) {
                 Ok(topic) => (TOPIC_CONFIG, self.topic_settings(topic.retention(self.log.settings().retention()))),

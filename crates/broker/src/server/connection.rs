@@ -139,7 +139,7 @@ impl Connection {
                 }
             }
             RequestKind::Fetch(r) => endpoint.fetch(r).await.into(),
-            RequestKind::ListOffsets(r) => endpoint.list_offsets(r).await.into(),
+            RequestKind::ListOffsets(r) => endpoint.list_offsets(r, version).await.into(),
             RequestKind::OffsetForLeaderEpoch(r) => endpoint.offset_for_leader_epoch(&r).into(),
             RequestKind::ApiVersions(_) => endpoint.api_versions(false),
             RequestKind::Metadata(r) => endpoint.metadata(r, version, peer).await.into(),

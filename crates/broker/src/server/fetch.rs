@@ -66,7 +66,7 @@ impl Endpoint {
                 if changes.is_empty() {
                     pending::<()>().await;
                 }
-                select_all(changes.iter_mut().map(|c| c.changed().boxed())).await;
+                let _ = select_all(changes.iter_mut().map(|c| c.changed().boxed())).await;
             };
             tokio::select! {
                 () = &mut timeout => return,
@@ -129,7 +129,9 @@ fn read_one(topic: Option<&Topic>, asked: &FetchPartition, limit: usize, first: 
     if asked.current_leader_epoch > LEADER_EPOCH {
         return failed(answer, ResponseError::UnknownLeaderEpoch);
     }
-    let read = if limit == 0 && !first { partition.check_offset(asked.fetch_offset).map(|b| (b, Bytes::new())) } else {
+    let read = if limit == 0 && !first {
+        partition.check_offset(asked.fetch_offset).map(|b| (b, Bytes::new()))
+    } else {
         partition.read_batches(asked.fetch_offset, limit).map(|(bounds, batches)| (bounds, batches.bytes))
     };
     match read {

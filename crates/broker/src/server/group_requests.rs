@@ -17,13 +17,11 @@ use kafka_protocol::messages::leave_group_response::{LeaveGroupResponse, MemberR
 use kafka_protocol::messages::list_groups_request::ListGroupsRequest;
 use kafka_protocol::messages::list_groups_response::{ListGroupsResponse, ListedGroup};
 use kafka_protocol::messages::offset_commit_request::OffsetCommitRequest;
-use kafka_protocol::messages::offset_commit_response::{
-    OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
-};
+use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequest;
 use kafka_protocol::messages::offset_fetch_response::{
-    OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
-    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+    OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
 };
 use kafka_protocol::messages::sync_group_request::SyncGroupRequest;
 use kafka_protocol::messages::sync_group_response::SyncGroupResponse;
@@ -71,7 +69,9 @@ impl Endpoint {
         let response = JoinGroupResponse::default();
         match self.groups.join(join, &self.shutdown).await {
             Some(Ok(joined)) => fill_joined(response, joined, version),
-            Some(Err(JoinRefused { error, member })) => refused_join(response, version).with_error_code(error.code()).with_member_id(text(member)),
+            Some(Err(JoinRefused { error, member })) => {
+                refused_join(response, version).with_error_code(error.code()).with_member_id(text(member))
+            }
             None => refused_join(response, version)
                 .with_error_code(ResponseError::CoordinatorNotAvailable.code())
                 .with_member_id(request.member_id),
@@ -146,7 +146,8 @@ impl Endpoint {
                     Some(t) if t.partition(p.partition_index).is_ok() => Ok(t.meta().id),
                     _ => Err(ResponseError::UnknownTopicOrPartition),
                 };
-                let checked = checked.and_then(|id| if metadata.len() > METADATA_LEN_MAX { Err(ResponseError::OffsetMetadataTooLarge) } else { Ok(id) });
+                let checked = checked
+                    .and_then(|id| if metadata.len() > METADATA_LEN_MAX { Err(ResponseError::OffsetMetadataTooLarge) } else { Ok(id) });
                 if let Ok(topic_id) = checked {
                     let key = OffsetKey { topic: topic.name.to_string(), topic_id, partition: p.partition_index };
                     offsets.push((key, Committed { offset: p.committed_offset, leader_epoch: p.committed_leader_epoch, metadata, at }));

@@ -17,9 +17,9 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 
 impl Endpoint {
-    pub(super) async fn list_offsets(&self, request: ListOffsetsRequest) -> ListOffsetsResponse {
+    pub(super) async fn list_offsets(&self, request: ListOffsetsRequest, version: i16) -> ListOffsetsResponse {
         let log = self.log.clone();
-        let found = blocking(move || Ok::<_, LogError>(find_all(&log, request))).await;
+        let found = blocking(move || Ok::<_, LogError>(find_all(&log, request, version))).await;
         ListOffsetsResponse::default().with_topics(found.unwrap_or_default())
     }
 
@@ -28,7 +28,11 @@ impl Endpoint {
             let found = self.log.topic(&topic.topic);
             let partitions = topic.partitions.iter().map(|asked| {
                 let answer = EpochEndOffset::default().with_partition(asked.partition);
-                match found.as_ref().map_err(wire::of_log_error).and_then(|t| t.partition(asked.partition).map_err(|e| wire::of_log_error(&e))) {
+                match found
+                    .as_ref()
+                    .map_err(wire::of_log_error)
+                    .and_then(|t| t.partition(asked.partition).map_err(|e| wire::of_log_error(&e)))
+                {
                     Err(error) => answer.with_error_code(error.code()),
                     Ok(_) if asked.current_leader_epoch > LEADER_EPOCH => answer.with_error_code(ResponseError::UnknownLeaderEpoch.code()),
                     Ok(partition) if asked.leader_epoch == LEADER_EPOCH => {
@@ -43,14 +47,17 @@ impl Endpoint {
     }
 }
 
-fn find_all(log: &Log, request: ListOffsetsRequest) -> Vec<ListOffsetsTopicResponse> {
+fn find_all(log: &Log, request: ListOffsetsRequest, version: i16) -> Vec<ListOffsetsTopicResponse> {
+    // The field exists from version 4 on.
+    let leader_epoch = if version >= 4 { LEADER_EPOCH } else { -1 };
     let mut topics = Vec::new();
     for topic in request.topics {
         let mut answers = Vec::new();
         for asked in &topic.partitions {
-            let answer = ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index).with_offset(-1).with_timestamp(-1);
+            let answer =
+                ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index).with_offset(-1).with_timestamp(-1);
             answers.push(match find(log, &topic.name, asked.partition_index, asked.timestamp) {
-                Ok(Some((offset, timestamp))) => answer.with_offset(offset).with_timestamp(timestamp).with_leader_epoch(LEADER_EPOCH),
+                Ok(Some((offset, timestamp))) => answer.with_offset(offset).with_timestamp(timestamp).with_leader_epoch(leader_epoch),
                 Ok(None) => answer,
                 Err(error) => answer.with_error_code(error.code()),
             });

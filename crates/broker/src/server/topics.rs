@@ -93,9 +93,11 @@ impl Endpoint {
             };
             let result = CreatableTopicResult::default().with_name(topic.name.clone());
             results.push(match created {
-                Ok(partitions) => {
-                    result.with_num_partitions(partitions).with_replication_factor(1).with_error_message(None).with_configs(Some(Vec::new()))
-                }
+                Ok(partitions) => result
+                    .with_num_partitions(partitions)
+                    .with_replication_factor(1)
+                    .with_error_message(None)
+                    .with_configs(Some(Vec::new())),
                 Err((error, why)) => result.with_error_code(error.code()).with_error_message(Some(text(why))).with_configs(None),
             });
         }
@@ -114,7 +116,10 @@ impl Endpoint {
 
     fn spec_of(&self, topic: &CreatableTopic) -> Result<TopicSpec, Refused> {
         if !topic.assignments.is_empty() {
-            return Err((ResponseError::InvalidReplicaAssignment, "there is one broker, so partitions can't be assigned to any".to_owned()));
+            return Err((
+                ResponseError::InvalidReplicaAssignment,
+                "there is one broker, so partitions can't be assigned to any".to_owned(),
+            ));
         }
         if !matches!(topic.replication_factor, -1 | 1) {
             let why = format!("replication factor {} is impossible: there is one broker", topic.replication_factor);

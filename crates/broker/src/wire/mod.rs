@@ -21,7 +21,9 @@ pub const FRAME_PREFIX_LEN: usize = 4;
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// The frame's length is impossible, or larger than is taken.
-    #[error("a request of {len} bytes was announced, and at most {max} are taken (request_bytes_max); is this a Kafka client, without TLS?")]
+    #[error(
+        "a request of {len} bytes was announced, and at most {max} are taken (request_bytes_max); is this a Kafka client, without TLS?"
+    )]
     FrameLength {
         /// The announced length.
         len: i32,

@@ -52,12 +52,7 @@ pub const SUPPORTED: &[Supported] = &[
         min: 3,
         max: 11,
         flexible_from: 9,
-        fields: &[
-            always(Text),
-            always(I16),
-            always(I32),
-            always(List(&[always(Text), always(List(&[always(I32), always(Blob)]))])),
-        ],
+        fields: &[always(Text), always(I16), always(I32), always(List(&[always(Text), always(List(&[always(I32), always(Blob)]))]))],
     },
     Supported {
         api: ApiKey::Fetch,
@@ -85,11 +80,7 @@ pub const SUPPORTED: &[Supported] = &[
         min: 1,
         max: 7,
         flexible_from: 6,
-        fields: &[
-            always(I32),
-            from(2, I8),
-            always(List(&[always(Text), always(List(&[always(I32), from(4, I32), always(I64)]))])),
-        ],
+        fields: &[always(I32), from(2, I8), always(List(&[always(Text), always(List(&[always(I32), from(4, I32), always(I64)]))]))],
     },
     Supported {
         api: ApiKey::Metadata,
@@ -228,4 +219,3 @@ pub const SUPPORTED: &[Supported] = &[
     Supported { api: ApiKey::DeleteGroups, min: 0, max: 2, flexible_from: 2, fields: &[always(Each(&Text))] },
     Supported { api: ApiKey::DescribeCluster, min: 0, max: 1, flexible_from: 0, fields: &[always(BOOL), from(1, I8)] },
 ];
-

@@ -38,7 +38,7 @@ fn reading_from_every_offset_gives_every_later_record_once() {
     let folder = tempfile::tempdir().unwrap();
     let partition = open(folder.path(), &settings(Durability::Process, 1024));
     fill(&partition, 60);
-    assert!(partition.view().segments.len() > 5);
+    assert!(partition.view().segments.len() > 3);
     let all: Vec<String> = (0..60).flat_map(|i| [format!("{i}a"), format!("{i}b")]).collect();
     for max_bytes in [1, 100, 1 << 20] {
         for from in 0..=120_i64 {
@@ -100,7 +100,7 @@ fn damage_is_noticed_when_it_is_read() {
     let at = bytes.len() - 3;
     bytes[at] ^= 1;
     fs::write(&path, bytes).unwrap();
-    assert_eq!(values(&partition.read_records(0, 1).unwrap()), ["0a"]);
+    assert_eq!(values(&partition.read_records(0, 1000).unwrap()), ["0a", "0b", "1a", "1b"], "what is whole is given out");
     assert!(matches!(partition.read_records(4, 1000), Err(LogError::Damaged { .. })));
 }
 
