@@ -17,7 +17,7 @@ use millstream_gateway::http::HttpSettings;
 use millstream_gateway::sql::SqlSettings;
 use serde::{Deserialize, Serialize};
 
-pub use listen::{ListenAddress, ListenSettings};
+pub use listen::ListenSettings;
 pub use load::{Effective, Layers};
 pub use store::StoreConfig;
 

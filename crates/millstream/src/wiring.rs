@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use millstream_adapters::embedded::{DataDir, EmbeddedStore, StoreSettings};
-use millstream_adapters::lake::LakeReferenceSource;
 use millstream_broker::{BrokerSettings, Log};
 use millstream_core::ports::{Clock, ReferenceSource, SystemClock};
 use millstream_core::status::StatusSource;

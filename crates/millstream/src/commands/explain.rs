@@ -15,7 +15,7 @@ pub fn run(path: &Path, format: ExplainFormat) -> Result<ExitCode> {
     let pipeline = runtime::block_on(project::load(path))?;
     stdout(&match format {
         ExplainFormat::Text => explain::text(&pipeline),
-        ExplainFormat::Json => explain::json(&pipeline),
+        ExplainFormat::Json => format!("{:#}\n", explain::json(&pipeline)),
     })?;
     Ok(ExitCode::SUCCESS)
 }

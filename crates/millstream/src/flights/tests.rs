@@ -71,7 +71,7 @@ fn every_flight_is_published_once_within_half_an_hour_of_its_turn_and_the_order_
 }
 
 /// The first events of the order: a half-finished demo of an older build goes on only if this stays.
-const GOLDEN_ORDER: [i64; 8] = [0; 8];
+const GOLDEN_ORDER: [i64; 8] = [1, 2, 17, 3, 4, 7, 19, 15];
 
 #[test]
 fn a_carrier_left_out_moves_no_other_flight() {
