@@ -28,8 +28,8 @@ struct Draft<'t, 'a> {
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn streaming_table(&mut self, file: usize, head: &'a Head, flows: &[FlowText<'a>]) -> Result<(), Vec<Problem>> {
-        let target = tables::streaming_target(file, head);
+    pub(super) fn streaming_table(&mut self, head: &'a Head, flows: &[FlowText<'a>]) -> Result<(), Vec<Problem>> {
+        let target = tables::streaming_target(head);
         let mut problems = Vec::new();
         let mut drafts = Vec::new();
         let mut wrong = flows.is_empty();

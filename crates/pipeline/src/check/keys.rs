@@ -98,6 +98,7 @@ fn carried(plan: &LogicalPlan, base: &TableSpec) -> Vec<(usize, String)> {
 pub(super) fn window_of(plan: &LogicalPlan, size: Duration) -> Option<Window> {
     let aggregate = shape::aggregate_of(plan)?;
     let group = aggregate.group_expr.iter().position(|expr| match expr {
+        // An alias would hide the call from the engine: `graph` promises the call itself.
         Expr::ScalarFunction(ScalarFunction { func, .. }) => func.name() == WINDOW_FUNCTION,
         _ => false,
     })?;

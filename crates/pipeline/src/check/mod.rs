@@ -49,7 +49,7 @@ pub(super) struct FlowText<'a> {
 /// Something with a name that queries can read.
 enum Node<'a> {
     Table { file: usize, head: &'a Head },
-    Streaming { file: usize, head: &'a Head, flows: Vec<FlowText<'a>> },
+    Streaming { head: &'a Head, flows: Vec<FlowText<'a>> },
     Report { file: usize, head: &'a Head, text: QueryText<'a> },
     View { text: QueryText<'a> },
 }
@@ -145,7 +145,7 @@ impl<'a> Checker<'a> {
                     if own.is_some() {
                         flow_names.insert(&head.name.value);
                     }
-                    (&head.name, Node::Streaming { file, head, flows: own.into_iter().collect() })
+                    (&head.name, Node::Streaming { head, flows: own.into_iter().collect() })
                 }
                 Statement::MaterializedView(head, query) => (&head.name, Node::Report { file, head, text: text(query) }),
                 Statement::View(name, query) => (name, Node::View { text: text(query) }),
@@ -198,7 +198,7 @@ impl<'a> Checker<'a> {
                 let table = tables::table(&self.parsed.sources, *file, head, reference_schemas.get(name));
                 table.map(|table| self.add_table(table))
             }
-            Node::Streaming { file, head, flows } => self.streaming_table(*file, head, flows),
+            Node::Streaming { head, flows } => self.streaming_table(head, flows),
             Node::Report { file, head, text } => self.report(*file, head, text),
             Node::View { text } => self.view(name, text),
         };
@@ -229,7 +229,7 @@ impl<'a> Checker<'a> {
     }
 
     fn report(&mut self, file: usize, head: &'a Head, text: &QueryText<'a>) -> Result<(), Vec<Problem>> {
-        let target = tables::report_target(file, head);
+        let target = tables::report_target(head);
         let plan = self.job_plan(text);
         let (target, (query, plan)) = match (target, plan) {
             (Ok(target), Ok(plan)) => (target, plan),

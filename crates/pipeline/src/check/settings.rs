@@ -10,7 +10,6 @@ use crate::syntax::{duration, lexer};
 
 /// The settings of one statement, of which the known ones are taken and the rest refused.
 pub(super) struct Settings<'a> {
-    file: usize,
     table: &'a str,
     settings: Vec<&'a Setting>,
     known: Vec<&'static str>,
@@ -45,7 +44,7 @@ const CONNECTION_WORDS: &[&str] = &[
 ];
 
 impl<'a> Settings<'a> {
-    pub(super) fn new(file: usize, head: &'a Head) -> Self {
+    pub(super) fn new(head: &'a Head) -> Self {
         let mut settings: Vec<&Setting> = Vec::new();
         let mut problems = Vec::new();
         for setting in head.options.iter().chain(&head.properties) {
@@ -58,11 +57,7 @@ impl<'a> Settings<'a> {
                 settings.push(setting);
             }
         }
-        Self { file, table: &head.name.value, settings, known: Vec::new(), problems }
-    }
-
-    pub(super) fn file(&self) -> usize {
-        self.file
+        Self { table: &head.name.value, settings, known: Vec::new(), problems }
     }
 
     /// The value of `key`, if it is set.

@@ -28,7 +28,7 @@ pub(super) fn schema(columns: &[Column]) -> SchemaRef {
 /// A reference table of a statement that is one and says where its data lies.
 pub(crate) fn reference(sources: &Sources, file: usize, head: &Head) -> Option<(String, Reference, Option<SchemaRef>)> {
     reference_format(head.using.as_ref()?)?;
-    let mut settings = Settings::new(file, head);
+    let mut settings = Settings::new(head);
     let reference = reference_of(sources, file, head, &mut settings)?;
     Some((head.name.value.clone(), reference, head.columns.as_deref().map(schema)))
 }
@@ -92,7 +92,7 @@ pub(super) fn table(
         return Err(vec![Problem::new("millstream::misplaced_clause", partitioned.place, message).help("take it out")]);
     }
     match using.value.as_str() {
-        "kafka" => topic(file, head),
+        "kafka" => topic(head),
         "parquet" | "csv" | "json" => reference_table(sources, file, head, fetched),
         _ => Err(vec![unsupported_table(using, head)]),
     }
@@ -131,9 +131,9 @@ fn unsupported_table(using: &Name, head: &Head) -> Problem {
     }
 }
 
-fn topic(file: usize, head: &Head) -> Result<Table, Vec<Problem>> {
+fn topic(head: &Head) -> Result<Table, Vec<Problem>> {
     let name = &head.name;
-    let mut settings = Settings::new(file, head);
+    let mut settings = Settings::new(head);
     if let Some(location) = &head.location {
         let problem = Problem::new("millstream::misplaced_clause", location.place, "a topic has no LOCATION");
         settings.problem(problem.help("write OPTIONS (subscribe 'topic'); where the broker is, says millstream.toml"));
@@ -239,7 +239,7 @@ fn reference_table(
     head: &Head,
     fetched: Option<&Result<SchemaRef, String>>,
 ) -> Result<Table, Vec<Problem>> {
-    let mut settings = Settings::new(file, head);
+    let mut settings = Settings::new(head);
     let reference = reference_of(sources, file, head, &mut settings);
     let columns = match (&head.columns, fetched) {
         (Some(columns), _) => Some(schema(columns)),
@@ -304,7 +304,7 @@ pub(super) struct Target {
 }
 
 /// Checks the head of `CREATE STREAMING TABLE`.
-pub(super) fn streaming_target(file: usize, head: &Head) -> Result<Target, Vec<Problem>> {
+pub(super) fn streaming_target(head: &Head) -> Result<Target, Vec<Problem>> {
     let name = &head.name;
     let Some(using) = &head.using else {
         return Err(vec![
@@ -312,7 +312,7 @@ pub(super) fn streaming_target(file: usize, head: &Head) -> Result<Target, Vec<P
                 .help("write USING cassandra for an event-store table, or USING redis for critical events"),
         ]);
     };
-    let mut settings = Settings::new(file, head);
+    let mut settings = Settings::new(head);
     refuse_location(head, &mut settings);
     let mode_place = head.properties.iter().find(|p| p.key.value.eq_ignore_ascii_case("output_mode")).map_or(name.place, |p| p.value.place);
     let (kind, key, key_place) = match using.value.as_str() {
@@ -352,7 +352,7 @@ pub(super) fn streaming_target(file: usize, head: &Head) -> Result<Target, Vec<P
 }
 
 /// Checks the head of `CREATE MATERIALIZED VIEW`.
-pub(super) fn report_target(file: usize, head: &Head) -> Result<Target, Vec<Problem>> {
+pub(super) fn report_target(head: &Head) -> Result<Target, Vec<Problem>> {
     let name = &head.name;
     match head.using.as_ref().map(|u| (u, u.value.as_str())) {
         Some((_, "postgresql")) => {}
@@ -374,7 +374,7 @@ pub(super) fn report_target(file: usize, head: &Head) -> Result<Target, Vec<Prob
             ]);
         }
     }
-    let mut settings = Settings::new(file, head);
+    let mut settings = Settings::new(head);
     refuse_location(head, &mut settings);
     refuse_partitions(head, "a report", "'primary_key'", &mut settings);
     let (key, key_place) = listed_key(head, "primary_key", "CREATE MATERIALIZED VIEW ... USING postgresql", &mut settings);

@@ -64,11 +64,12 @@ fn name_problem(file: usize, query: &WrittenQuery, place: Option<Place>, error: 
 /// A problem whose place is where the error says, or where a name that the message quotes stands.
 fn located(file: usize, query: &WrittenQuery, place: Option<Place>, message: &str) -> Problem {
     let place = place.or_else(|| quoted(message).find_map(|name| word_place(file, query, name))).unwrap_or(query.place);
-    let problem = Problem::new("millstream::invalid_query", place, lower_first(message));
-    if message.contains("must appear in the GROUP BY") || message.contains("must be in GROUP BY") || message.contains("GROUP BY clause") {
-        return problem.help("group by it, or put it into an aggregate function such as max()");
+    if message.contains("must appear in the GROUP BY clause") || message.contains("must be in GROUP BY") {
+        let column = quoted(message).next().unwrap_or("a column");
+        return Problem::new("millstream::not_grouped", place, format!("`{column}` is neither grouped by nor aggregated"))
+            .help(format!("write it into GROUP BY, or an aggregate such as max({column})"));
     }
-    problem
+    Problem::new("millstream::invalid_query", place, lower_first(message))
 }
 
 fn column_place(file: usize, query: &WrittenQuery, column: &Column) -> Option<Place> {

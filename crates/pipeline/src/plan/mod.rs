@@ -29,7 +29,7 @@ use millstream_core::table::timestamp_type;
 
 use crate::diagnostic::Problem;
 use crate::session;
-use crate::spark::functions;
+use crate::spark::{cast as spark_cast, functions};
 use crate::syntax::statement::WrittenQuery;
 
 /// Plans queries over the relations that it has been told of.
@@ -68,7 +68,7 @@ impl Planner {
     pub(crate) fn analyze(&self, file: usize, query: &WrittenQuery, plan: LogicalPlan) -> Result<LogicalPlan, Vec<Problem>> {
         let options = self.state.config_options();
         let analyzed = self.state.analyzer().execute_and_check(plan, options, |_, _| {});
-        analyzed.map_err(|error| errors::problems(file, query, &error))
+        analyzed.and_then(spark_cast::rewrite).map_err(|error| errors::problems(file, query, &error))
     }
 
     /// `plan` with its constants folded, its filters near their source and unused columns pruned. No node changes its kind.
@@ -172,7 +172,7 @@ impl ContextProvider for Catalog<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.planner.state.scalar_functions().get(name).filter(|_| self.knows(name)).cloned()
+        self.planner.state.scalar_functions().get(functions::registered(name)).filter(|_| self.knows(name)).cloned()
     }
 
     fn get_higher_order_meta(&self, _name: &str) -> Option<Arc<HigherOrderUDF>> {
@@ -180,11 +180,11 @@ impl ContextProvider for Catalog<'_> {
     }
 
     fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
-        self.planner.state.aggregate_functions().get(name).filter(|_| self.knows(name)).cloned()
+        self.planner.state.aggregate_functions().get(functions::registered(name)).filter(|_| self.knows(name)).cloned()
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
-        self.planner.state.window_functions().get(name).filter(|_| self.knows(name)).cloned()
+        self.planner.state.window_functions().get(functions::registered(name)).filter(|_| self.knows(name)).cloned()
     }
 
     fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {

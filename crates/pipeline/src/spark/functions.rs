@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::arithmetic::{self, Operation};
-use super::{datetime, window};
+use super::{datetime, format, window};
 
 /// DataFusion's scalar functions that behave as Spark's.
 const SCALAR: &[&str] = &[
@@ -118,6 +118,21 @@ const AGGREGATE: &[&str] = &[
 const WINDOW: &[&str] =
     &["cume_dist", "dense_rank", "first_value", "lag", "last_value", "lead", "nth_value", "ntile", "percent_rank", "rank", "row_number"];
 
+/// Spark's other names of functions, and the name under which they are registered.
+const ALIASES: &[(&str, &str)] = &[
+    ("endswith", "ends_with"),
+    ("every", "bool_and"),
+    ("lcase", "lower"),
+    ("len", "length"),
+    ("sign", "signum"),
+    ("some", "bool_or"),
+    ("startswith", "starts_with"),
+    ("std", "stddev"),
+    ("substr", "substring"),
+    ("ucase", "upper"),
+    ("variance", "var_samp"),
+];
+
 /// Functions whose value differs when they are asked again: a flow that uses one can't be replayed.
 pub const VOLATILE: &[&str] = &[
     "current_date",
@@ -141,6 +156,7 @@ pub const VOLATILE: &[&str] = &[
 pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions: Vec<_> = Operation::ALL.into_iter().map(arithmetic::function).collect();
     functions.push(window::function());
+    functions.push(format::function());
     functions.extend(datetime::functions());
     functions
 }
@@ -149,6 +165,7 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
 #[must_use]
 pub fn names() -> BTreeSet<String> {
     let mut names: BTreeSet<String> = [SCALAR, AGGREGATE, WINDOW].concat().into_iter().map(str::to_owned).collect();
+    names.extend(ALIASES.iter().map(|(alias, _)| (*alias).to_owned()));
     let spark = datafusion_spark::all_default_scalar_functions();
     let own = own_scalar_functions();
     for function in spark.iter().chain(own.iter().filter(|f| !f.name().starts_with("spark_"))) {
@@ -156,4 +173,10 @@ pub fn names() -> BTreeSet<String> {
         names.extend(function.aliases().iter().cloned());
     }
     names
+}
+
+/// The name under which a function of the language is registered.
+#[must_use]
+pub fn registered(name: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, registered)| registered)
 }

@@ -3,8 +3,10 @@
 //! Everything here is a scalar function or a planning rule of DataFusion; nothing knows statements, tables or flows.
 
 pub mod arithmetic;
+pub mod cast;
 pub mod datetime;
 pub mod decimal;
+pub mod format;
 pub mod functions;
 pub mod planner;
 pub mod window;

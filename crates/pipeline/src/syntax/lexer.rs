@@ -96,7 +96,7 @@ pub(crate) fn tokenize(file: usize, text: &str) -> Result<Vec<TokenWithSpan>, Pr
         if let Token::Word(word) = &token.token
             && word.quote_style == Some('"')
         {
-            token.token = Token::SingleQuotedString(word.value.clone());
+            token.token = Token::SingleQuotedString(unescaped(&word.value));
         }
     }
     Ok(kept)
@@ -105,4 +105,25 @@ pub(crate) fn tokenize(file: usize, text: &str) -> Result<Vec<TokenWithSpan>, Pr
 /// Splits tokens at semicolons; empty statements are left out.
 pub(crate) fn split_statements(tokens: Vec<TokenWithSpan>) -> Vec<Vec<TokenWithSpan>> {
     tokens.split(|t| t.token == Token::SemiColon).filter(|statement| !statement.is_empty()).map(<[_]>::to_vec).collect()
+}
+
+/// A string with Spark's backslash escapes resolved, as sqlparser does between single quotes.
+fn unescaped(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            result.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('n') => result.push('\n'),
+            Some('t') => result.push('\t'),
+            Some('r') => result.push('\r'),
+            Some('0') => result.push('\0'),
+            Some(other) => result.push(other),
+            None => result.push('\\'),
+        }
+    }
+    result
 }

@@ -44,6 +44,14 @@ impl VisitorMut for Rewriter<'_> {
                     self.problems.push(problem);
                 }
             }
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                for access in access_chain {
+                    if let AccessExpr::Dot(Expr::Identifier(field)) = access {
+                        *access = AccessExpr::Dot(field_name(field));
+                    }
+                }
+            }
+            Expr::Function(function) if is_named(function, "regexp_replace") => replace_all_matches(function),
             Expr::Value(ValueWithSpan { value: Value::Number(number, long), .. }) => {
                 let target = if number.contains(['e', 'E']) {
                     DataType::Double(datafusion::sql::sqlparser::ast::ExactNumberInfo::None)
@@ -62,7 +70,21 @@ impl VisitorMut for Rewriter<'_> {
 }
 
 fn is_window(function: &Function) -> bool {
-    matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|i| i.value.eq_ignore_ascii_case(WINDOW_FUNCTION)))
+    is_named(function, WINDOW_FUNCTION)
+}
+
+fn is_named(function: &Function, name: &str) -> bool {
+    matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|i| i.value.eq_ignore_ascii_case(name)))
+}
+
+/// Spark's `regexp_replace` replaces every match; DataFusion's the first, unless a flag says otherwise.
+fn replace_all_matches(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && list.args.len() == 3
+    {
+        let flag = ValueWithSpan { value: Value::SingleQuotedString("g".to_owned()), span: Span::empty() };
+        list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(flag))));
+    }
 }
 
 /// The `window(...)` by which a SELECT groups, or which it selects.
@@ -94,8 +116,7 @@ fn expand_window(select: &mut Select, call: &Expr) {
                 if let [ident, field] = parts.as_slice()
                     && is_window_ident(ident)
                 {
-                    let field = Ident::with_quote_and_span('`', field.span, field.value.to_lowercase());
-                    let access_chain = vec![AccessExpr::Dot(Expr::Identifier(field))];
+                    let access_chain = vec![AccessExpr::Dot(field_name(field))];
                     *expr = Expr::CompoundFieldAccess { root: Box::new(call.clone()), access_chain };
                 }
             }
@@ -106,6 +127,11 @@ fn expand_window(select: &mut Select, call: &Expr) {
     let _ = visit_expressions_mut(&mut select.projection, expand);
     let _ = visit_expressions_mut(&mut select.having, expand);
     let _ = visit_expressions_mut(&mut select.group_by, expand);
+}
+
+/// The name of a struct's field as DataFusion's planner takes it: a text.
+fn field_name(field: &Ident) -> Expr {
+    Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(normalized(field)), span: field.span })
 }
 
 fn is_window_ident(ident: &Ident) -> bool {

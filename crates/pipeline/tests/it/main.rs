@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
 mod flights;
+mod golden;
+mod language;
+mod mutations;
+mod spark;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

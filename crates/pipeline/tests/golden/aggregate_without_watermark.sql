@@ -1,0 +1,4 @@
+CREATE TABLE flights (event_id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, carrier STRING NOT NULL, origin STRING NOT NULL, delay INT)
+USING kafka OPTIONS (subscribe 'flights', value.format 'json');
+CREATE STREAMING TABLE d USING cassandra PARTITIONED BY (origin)
+AS SELECT origin, window.start AS hour, count(*) AS n FROM STREAM flights GROUP BY origin, window(ts, '1 hour');

@@ -1,0 +1,4 @@
+CREATE TABLE flights (event_id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, carrier STRING NOT NULL, origin STRING NOT NULL, delay INT)
+USING kafka OPTIONS (subscribe 'flights', value.format 'json');
+CREATE STREAMING TABLE d USING cassandra PARTITIONED BY (origin);
+CREATE FLOW f AS INSERT INTO flights BY NAME SELECT origin FROM STREAM flights;

@@ -1,0 +1,4 @@
+CREATE TABLE flights (event_id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, carrier STRING NOT NULL, origin STRING NOT NULL, delay INT)
+USING kafka OPTIONS (subscribe 'flights', value.format 'json');
+CREATE STREAMING TABLE d USING cassandra TBLPROPERTIES ('clustering_key' = 'event_id')
+AS SELECT event_id, origin FROM STREAM flights;

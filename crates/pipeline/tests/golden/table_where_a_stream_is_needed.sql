@@ -1,0 +1,11 @@
+CREATE TABLE flights (event_id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, carrier STRING NOT NULL, origin STRING NOT NULL, delay INT)
+USING kafka OPTIONS (subscribe 'flights', value.format 'json');
+CREATE STREAMING TABLE departures USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'event_id')
+AS SELECT event_id, ts, carrier, origin, delay FROM STREAM flights;
+CREATE STREAMING TABLE d USING cassandra PARTITIONED BY (origin)
+AS SELECT origin FROM flights;
+CREATE STREAMING TABLE e USING cassandra PARTITIONED BY (origin)
+AS SELECT f.origin FROM STREAM flights f JOIN departures d ON f.origin = d.origin;
+CREATE STREAMING TABLE g USING cassandra PARTITIONED BY (carrier)
+AS SELECT carrier FROM airlines;
+CREATE TABLE airlines USING parquet LOCATION 'airlines.parquet';

@@ -1,0 +1,5 @@
+CREATE TABLE flights (event_id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, carrier STRING NOT NULL, origin STRING NOT NULL, delay INT)
+USING kafka OPTIONS (subscribe 'flights', value.format 'json');
+CREATE STREAMING TABLE d USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'hour')
+AS SELECT origin, window.start AS hour, count(*) AS n
+   FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 2 HOURS GROUP BY origin, window(event_id, '1 hour');
