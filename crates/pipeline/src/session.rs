@@ -9,7 +9,7 @@ use datafusion_spark::SessionStateBuilderSpark;
 use std::sync::Arc;
 
 use crate::spark::functions;
-use crate::spark::planner::SparkOperators;
+use crate::spark::planner::{SparkOperators, SparkTypes};
 
 /// A session for flows and jobs: Spark's functions, operators and null order, text as `Utf8`, all in one partition.
 ///
@@ -23,7 +23,11 @@ pub fn spark_session() -> SessionContext {
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();
     options.execution.enable_ansi_mode = true;
     settle_types(&mut config);
-    let mut state = SessionStateBuilder::new().with_config(config).with_default_features().with_spark_features();
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_default_features()
+        .with_spark_features()
+        .with_type_planner(Arc::new(SparkTypes));
     state.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(SparkOperators));
     state.scalar_functions().get_or_insert_with(Vec::new).extend(functions::own_scalar_functions());
     SessionContext::new_with_state(state.build())

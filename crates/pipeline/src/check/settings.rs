@@ -168,3 +168,6 @@ fn in_the_sql(message: &str, place: Place) -> Problem {
     Problem::new("millstream::connection_in_sql", place, format!("{message}; no host, port or secret stands in a pipeline"))
         .help("it belongs into millstream.toml: take it out here, and name the system there")
 }
+
+#[cfg(test)]
+mod tests;

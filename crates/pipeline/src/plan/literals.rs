@@ -34,6 +34,10 @@ fn narrow_literal(expr: Expr) -> Result<Transformed<Expr>> {
         Expr::ScalarFunction(ScalarFunction { func, .. }) if func.name() == WINDOW_FUNCTION => {
             Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump))
         }
+        // What DataFusion makes of count(*).
+        Expr::AggregateFunction(function) if matches!(function.params.args.as_slice(), [Expr::Literal(..)]) => {
+            Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump))
+        }
         _ => Ok(Transformed::no(expr)),
     }
 }

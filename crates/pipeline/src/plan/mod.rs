@@ -1,6 +1,7 @@
 //! From a query's syntax tree to a logical plan: names resolved, types coerced as Spark does, and optimised without
 //! losing the shape that `graph` promises.
 
+mod aggregates;
 mod errors;
 mod literals;
 
@@ -13,7 +14,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Column, Result as PlanResult, TableReference, plan_err};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::builder::LogicalTableSource;
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, TableType, WindowUDF, cast,
 };
@@ -29,6 +30,7 @@ use millstream_core::table::timestamp_type;
 
 use crate::diagnostic::Problem;
 use crate::session;
+use crate::spark::planner::SparkTypes;
 use crate::spark::{cast as spark_cast, functions};
 use crate::syntax::statement::WrittenQuery;
 
@@ -68,7 +70,7 @@ impl Planner {
     pub(crate) fn analyze(&self, file: usize, query: &WrittenQuery, plan: LogicalPlan) -> Result<LogicalPlan, Vec<Problem>> {
         let options = self.state.config_options();
         let analyzed = self.state.analyzer().execute_and_check(plan, options, |_, _| {});
-        analyzed.and_then(spark_cast::rewrite).map_err(|error| errors::problems(file, query, &error))
+        analyzed.and_then(spark_cast::rewrite).and_then(aggregates::lift_aliases).map_err(|error| errors::problems(file, query, &error))
     }
 
     /// `plan` with its constants folded, its filters near their source and unused columns pruned. No node changes its kind.
@@ -169,6 +171,10 @@ impl ContextProvider for Catalog<'_> {
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
         self.planner.state.expr_planners()
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(SparkTypes))
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {

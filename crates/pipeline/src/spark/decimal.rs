@@ -144,3 +144,6 @@ fn power(exponent: i16) -> Result<i256, ArrowError> {
 fn overflow(operation: Operation) -> ArrowError {
     ArrowError::ArithmeticOverflow(format!("the result of {} does not fit a decimal of 38 digits", operation.symbol()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,14 @@
-//! How operators of the SQL text become expressions: Spark's arithmetic for numbers, DataFusion's for dates and intervals.
+//! How operators and types of the SQL text become expressions: Spark's arithmetic for numbers, DataFusion's for dates and intervals.
 
-use datafusion::arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
 use datafusion::logical_expr::{Expr, ExprSchemable, cast};
-use datafusion::sql::sqlparser::ast::BinaryOperator;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
+use millstream_core::table::timestamp_type;
 
 use super::arithmetic::{self, Operation};
 
@@ -53,4 +56,30 @@ pub fn call(operation: Operation, left: Expr, right: Expr) -> Expr {
 
 fn is_temporal(data_type: &DataType) -> bool {
     data_type.is_temporal() || matches!(data_type, DataType::Interval(_) | DataType::Duration(_))
+}
+
+/// Plans the names of types as Spark means them, where DataFusion means something else by them or doesn't know them.
+#[derive(Debug, Default)]
+pub struct SparkTypes;
+
+impl TypePlanner for SparkTypes {
+    fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
+        let data_type = match sql_type {
+            SqlType::Timestamp(None, TimezoneInfo::None) => timestamp_type(),
+            SqlType::TimestampNtz(None) => DataType::Timestamp(TimeUnit::Microsecond, None),
+            SqlType::Binary(None) => DataType::Binary,
+            SqlType::Decimal(ExactNumberInfo::None) | SqlType::Dec(ExactNumberInfo::None) | SqlType::Numeric(ExactNumberInfo::None) => {
+                DataType::Decimal128(10, 0)
+            }
+            SqlType::Custom(name, modifiers) if modifiers.is_empty() => match name.to_string().to_lowercase().as_str() {
+                "timestamp_ltz" => timestamp_type(),
+                "byte" => DataType::Int8,
+                "short" => DataType::Int16,
+                "long" => DataType::Int64,
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        Ok(Some(Arc::new(Field::new("", data_type, true))))
+    }
 }

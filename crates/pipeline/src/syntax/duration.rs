@@ -51,3 +51,6 @@ pub(crate) fn not_a_unit(unit: &str) -> String {
         _ => format!("`{unit}` is not a unit of time (second, minute, hour, day, week)"),
     }
 }
+
+#[cfg(test)]
+mod tests;

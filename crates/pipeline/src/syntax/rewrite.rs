@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, CastKind, DataType, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
-    ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned, TableFactor, Value, ValueWithSpan, VisitMut,
-    VisitorMut, visit_expressions_mut,
+    ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned, TableFactor, UnaryOperator, Value, ValueWithSpan,
+    VisitMut, VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -44,6 +44,7 @@ impl VisitorMut for Rewriter<'_> {
                     self.problems.push(problem);
                 }
             }
+            Expr::UnaryOp { op: op @ UnaryOperator::BangNot, .. } => *op = UnaryOperator::Not,
             Expr::CompoundFieldAccess { access_chain, .. } => {
                 for access in access_chain {
                     if let AccessExpr::Dot(Expr::Identifier(field)) = access {
@@ -52,7 +53,7 @@ impl VisitorMut for Rewriter<'_> {
                 }
             }
             Expr::Function(function) if is_named(function, "regexp_replace") => replace_all_matches(function),
-            Expr::Value(ValueWithSpan { value: Value::Number(number, long), .. }) => {
+            Expr::Value(ValueWithSpan { value: Value::Number(number, long), span }) => {
                 let target = if number.contains(['e', 'E']) {
                     DataType::Double(datafusion::sql::sqlparser::ast::ExactNumberInfo::None)
                 } else if *long {
@@ -60,7 +61,8 @@ impl VisitorMut for Rewriter<'_> {
                 } else {
                     return ControlFlow::Continue(());
                 };
-                let inner = Box::new(expr.clone());
+                let text = Value::SingleQuotedString(number.clone());
+                let inner = Box::new(Expr::Value(ValueWithSpan { value: text, span: *span }));
                 *expr = Expr::Cast { kind: CastKind::Cast, expr: inner, data_type: target, array: false, format: None };
             }
             _ => {}
