@@ -83,9 +83,29 @@ fn shuffled(count: usize) -> Vec<i64> {
         .collect()
 }
 
-fn report(what: &str, count: usize, since: Instant) {
-    let seconds = since.elapsed().as_secs_f64();
-    println!("{what:<48} {count:>9} in {seconds:>7.3} s  {:>10.0}/s", count as f64 / seconds);
+/// Wall time and the processor time of the whole process, fjall's own threads with it: on a busy machine only the second means much.
+struct Since {
+    wall: Instant,
+    cpu: f64,
+}
+
+impl Since {
+    fn now() -> Self {
+        Self { wall: Instant::now(), cpu: cpu_seconds() }
+    }
+
+    fn report(&self, what: &str, count: usize) {
+        let (wall, cpu) = (self.wall.elapsed().as_secs_f64(), (cpu_seconds() - self.cpu).max(0.01));
+        let per_second = |seconds: f64| count as f64 / seconds;
+        println!("{what:<44} {count:>8}  {wall:>6.2} s {:>9.0}/s  cpu {cpu:>5.2} s {:>9.0}/s", per_second(wall), per_second(cpu));
+    }
+}
+
+/// User and system time of this process from /proc/self/stat (fields 14 and 15, in hundredths of a second; see proc(5)).
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(") ").next().unwrap_or_default();
+    after_name.split(' ').skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 async fn commit_all(store: &EmbeddedStore, name: &str, ids: &[i64], version: i64, what: &str) -> Result<()> {
@@ -98,16 +118,16 @@ async fn commit_all(store: &EmbeddedStore, name: &str, ids: &[i64], version: i64
         let changes = vec![ChangeBatch::inserts(rows(&spec, ids)?, Version(version))?];
         writes.push(EpochWrite { flow: flow.clone(), attempt: Attempt(1), epoch, table: name.into(), changes });
     }
-    let since = Instant::now();
+    let since = Since::now();
     for write in writes {
         events.commit(write).await?;
     }
-    report(what, ids.len(), since);
+    since.report(what, ids.len());
     Ok(())
 }
 
 async fn read_back(store: &EmbeddedStore, name: &str, count: usize) -> Result<()> {
-    let since = Instant::now();
+    let since = Since::now();
     let mut total = 0;
     for range in 0..store.feed().ranges(name).await? {
         let mut after = FeedPosition::default();
@@ -120,15 +140,15 @@ async fn read_back(store: &EmbeddedStore, name: &str, count: usize) -> Result<()
             after = page.next;
         }
     }
-    report("feed: read all columns", total, since);
+    since.report("feed: read all columns", total);
     let snapshot = store.events().snapshot().await?;
     for (what, columns) in [("scan: all columns", None), ("scan: 3 of 13 columns", Some(vec![0, 3, 9]))] {
-        let since = Instant::now();
+        let since = Since::now();
         let scan = Scan { columns, ..Scan::default() };
         let read = snapshot.scan(name, &scan).await?.try_fold(0, |n, b| async move { Ok(n + b.num_rows()) }).await?;
-        report(what, read, since);
+        since.report(what, read);
     }
-    let since = Instant::now();
+    let since = Since::now();
     let reads = 20_000.min(count);
     let mut found = 0;
     for i in shuffled(count).into_iter().take(reads) {
@@ -139,7 +159,7 @@ async fn read_back(store: &EmbeddedStore, name: &str, count: usize) -> Result<()
         };
         found += store.events().read_partition(name, &query).await?.rows.num_rows();
     }
-    report("read_partition: one row each, at random", found, since);
+    since.report("read_partition: one row each, at random", found);
     Ok(())
 }
 
@@ -155,7 +175,7 @@ fn raw(dir: &Path, ids: &[i64], gets: bool, what: &str) -> Result<()> {
         key[21..29].copy_from_slice(&(i as u64).to_be_bytes());
         key
     };
-    let since = Instant::now();
+    let since = Since::now();
     for ids in ids.chunks(EPOCH_ROWS) {
         let mut batch = db.batch();
         for i in ids {
@@ -167,7 +187,7 @@ fn raw(dir: &Path, ids: &[i64], gets: bool, what: &str) -> Result<()> {
         }
         batch.commit()?;
     }
-    report(what, ids.len(), since);
+    since.report(what, ids.len());
     Ok(())
 }
 

@@ -98,7 +98,7 @@ fn commit(store: &Store, front: &Front, table: &CriticalTable, now: Timestamp, w
             return Ok(0);
         }
         let mut batch = store.batch(changes.len() + 1);
-        let net = changes.fold_into(&mut batch, &store.critical, &table.keyed, table.keyed.expiry(now))?;
+        let net = changes.fold_into(&mut batch, store, &store.critical, &table.keyed, table.keyed.expiry(now))?;
         epochs::put(&mut batch, store, table.keyed.id, &write.flow, Progress { attempt: write.attempt, epoch: write.epoch });
         table.write_through(front, changes.distinct_keys(), || store.commit(batch))?;
         Ok(net.len() as u64)
@@ -125,6 +125,7 @@ fn fill(store: &Store, front: &Front, table: &CriticalTable, now: Timestamp, row
         }
         let mut batch = store.batch(1);
         batch.insert(&store.critical, key.as_slice(), encoded.row(0));
+        keyed.note_key(&key)?;
         keyed.note_garbage(keyed.expiry(now).gone_at(row.version));
         table.write_through(front, std::iter::once(key.as_slice()), || store.commit(batch))
     })

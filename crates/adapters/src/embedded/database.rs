@@ -48,6 +48,8 @@ impl Store {
     pub fn open(path: &Path, settings: &StoreSettings) -> Result<Self> {
         let db = Database::builder(path)
             .cache_size(settings.cache_bytes)
+            // One worker: of several the first hands compactions round and round while it waits for flushes, at the cost of a core.
+            .worker_threads(1)
             .max_journaling_size(settings.journal_bytes.max(StoreSettings::JOURNAL_BYTES_MIN))
             .open()
             .during("opening it")

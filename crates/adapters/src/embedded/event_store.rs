@@ -75,7 +75,7 @@ fn commit(store: &Store, clock: &dyn Clock, table: &EventTable, write: &EpochWri
         }
         let now = clock.now();
         let mut batch = store.batch(changes.len() + 8);
-        let net = changes.fold_into(&mut batch, &store.rows, &table.keyed, table.keyed.expiry(now))?;
+        let net = changes.fold_into(&mut batch, store, &store.rows, &table.keyed, table.keyed.expiry(now))?;
         let ends = put_feed(&mut batch, store, table, &changes, &net, now.0)?;
         epochs::put(&mut batch, store, table.keyed.id, &write.flow, Progress { attempt: write.attempt, epoch: write.epoch });
         store.commit(batch)?;

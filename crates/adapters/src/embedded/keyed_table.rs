@@ -10,9 +10,10 @@ use fjall::{Keyspace, OwnedWriteBatch};
 use millstream_core::time::micros_of;
 use millstream_core::{ChangeBatch, ChangeKind, Error, Result, TableSpec, Timestamp};
 
-use super::database::lock;
+use super::database::{Store, lock};
 use super::error::During;
 use super::key_codec::KeyCodec;
+use super::key_filter::KeyFilter;
 use super::merge::{Expiry, KeyState, net_change};
 use super::row_codec::{EncodedRows, RowCodec, Stored, tombstone};
 
@@ -24,6 +25,8 @@ pub(super) struct KeyedTable {
     pub rows: RowCodec,
     /// Before this time (microseconds) a maintenance pass finds nothing to remove.
     pub garbage_due: AtomicI64,
+    /// Keys that the table surely doesn't hold.
+    filter: Mutex<KeyFilter>,
     /// Held by whoever changes rows; `true` once the table was dropped.
     writer: Mutex<bool>,
 }
@@ -34,7 +37,7 @@ impl KeyedTable {
         let indices = spec.key.indices(&spec.schema)?;
         let rows = RowCodec::new(spec.schema.clone(), &indices)?;
         let keys = KeyCodec::new(id, &spec)?;
-        Ok(Self { id, keys, rows, spec, garbage_due: AtomicI64::new(i64::MIN), writer: Mutex::new(false) })
+        Ok(Self { id, keys, rows, spec, garbage_due: AtomicI64::new(i64::MIN), filter: Mutex::default(), writer: Mutex::new(false) })
     }
 
     /// Runs `work` while nobody else writes to the table. [`NotFound`](millstream_core::ErrorKind::NotFound) when it was dropped.
@@ -55,6 +58,12 @@ impl KeyedTable {
     /// The error of those who still hold the table.
     pub fn dropped(&self) -> Error {
         Error::not_found(format!("{} table {} was dropped from the built-in store", self.spec.kind.as_str(), self.spec.name))
+    }
+
+    /// Notes a key that is written outside of [`EncodedChanges::fold_into`].
+    pub fn note_key(&self, key: &[u8]) -> Result<()> {
+        lock(&self.filter)?.add(key);
+        Ok(())
     }
 
     /// Notes that something can be removed at `due` (microseconds).
@@ -156,15 +165,19 @@ impl EncodedChanges {
     pub fn fold_into(
         &self,
         batch: &mut OwnedWriteBatch,
+        store: &Store,
         keyspace: &Keyspace,
         table: &KeyedTable,
         expiry: Expiry,
     ) -> Result<Vec<NetChange>> {
+        let mut filter = lock(&table.filter)?;
+        filter.prepare(store, keyspace, &table.id.to_be_bytes())?;
         let mut due = i64::MAX;
         let mut net = Vec::with_capacity(self.len());
         for group in self.order.chunk_by(|a, b| self.key_of(*a) == self.key_of(*b)) {
             let key = self.key_of(group[0]);
-            let stored = keyspace.get(key).during("reading the row that a change replaces")?;
+            let stored =
+                if filter.is_surely_new(key) { None } else { keyspace.get(key).during("reading the row that a change replaces")? };
             let before = match &stored {
                 Some(value) => Stored::parse(value)?.into(),
                 None => KeyState::Absent,
@@ -182,6 +195,9 @@ impl EncodedChanges {
             let Some(index) = last else { continue };
             if after == before {
                 continue;
+            }
+            if stored.is_none() {
+                filter.add(key);
             }
             match after {
                 KeyState::Row { version, .. } => {

@@ -6,6 +6,7 @@
 //! | `database`, `error`, `lock` | the fjall database, its durability and its errors; the lock of the data directory |
 //! | `key_codec`, `row_codec`, `cells`, `feed_block` | the formats on disk, pure |
 //! | `merge` | which write of a key wins, pure |
+//! | `key_filter` | which keys a table surely does not hold |
 //! | `registry`, `keyed_table`, `epochs` | what every table is made of |
 //! | the rest | one module a port |
 //!
@@ -21,6 +22,7 @@ mod error;
 mod event_store;
 mod feed_block;
 mod key_codec;
+mod key_filter;
 mod keyed_table;
 mod lock;
 mod maintenance;

@@ -2,7 +2,7 @@
 //!
 //! A page token is a format byte, a checksum of the query and the last row's key, in hexadecimal digits.
 
-use fjall::Readable;
+use fjall::{Readable, UserKey};
 use millstream_core::ports::{Bound, Page, PageToken, PartitionQuery};
 use millstream_core::{Error, Result, Timestamp, Value};
 
@@ -10,6 +10,7 @@ use super::database::Store;
 use super::error::During;
 use super::key_codec::{KeyColumn, after_prefix};
 use super::keyed_table::KeyedTable;
+use super::merge::Expiry;
 use super::row_codec::{RowDecoder, Stored};
 
 const TOKEN_FORMAT: u8 = 1;
@@ -27,6 +28,8 @@ pub(super) struct Plan {
     reverse: bool,
     limit: usize,
     fingerprint: u32,
+    /// Whether `start` is the one key that the query names, whole.
+    is_point: bool,
 }
 
 impl Plan {
@@ -60,7 +63,8 @@ impl Plan {
         }
         let limit = if query.limit == 0 { page_rows } else { query.limit }.min(PAGE_ROWS_MAX);
         let fingerprint = fingerprint(&start, &end, query.reverse);
-        let mut plan = Self { start, end, reverse: query.reverse, limit, fingerprint };
+        let is_point = rest.is_empty() && query.page.is_none();
+        let mut plan = Self { start, end, reverse: query.reverse, limit, fingerprint, is_point };
         if let Some(token) = &query.page {
             let last = plan.parse_token(token, name)?;
             if plan.reverse {
@@ -123,18 +127,26 @@ fn fingerprint(start: &[u8], end: &[u8], reverse: bool) -> u32 {
 pub(super) fn read(store: &Store, table: &KeyedTable, plan: &Plan, now: Timestamp) -> Result<Page> {
     let expiry = table.expiry(now);
     let mut rows = RowDecoder::new(&table.rows, None, true, plan.limit.min(1024))?;
-    let mut last = None;
+    let snapshot = store.snapshot();
+    if plan.is_point {
+        if let Some(value) = snapshot.get(&store.rows, &plan.start).during("reading a row")?
+            && is_visible(&value, expiry)?
+        {
+            rows.push(&value)?;
+        }
+        return Ok(Page { rows: rows.finish()?, next: None });
+    }
+    let mut last: Option<UserKey> = None;
     let mut next = None;
     if plan.start < plan.end {
-        let mut range = store.snapshot().range(&store.rows, plan.start.as_slice()..plan.end.as_slice());
+        let mut range = snapshot.range(&store.rows, plan.start.as_slice()..plan.end.as_slice());
         while let Some(entry) = if plan.reverse { range.next_back() } else { range.next() } {
             let (key, value) = entry.into_inner().during("reading a partition")?;
-            let Stored::Row { version, .. } = Stored::parse(&value)? else { continue };
-            if expiry.is_expired(version) {
+            if !is_visible(&value, expiry)? {
                 continue;
             }
             if rows.rows() >= plan.limit || rows.bytes() >= PAGE_BYTES {
-                next = last.as_ref().map(|key: &fjall::UserKey| plan.token(key));
+                next = last.as_ref().map(|key| plan.token(key));
                 break;
             }
             rows.push(&value)?;
@@ -142,6 +154,10 @@ pub(super) fn read(store: &Store, table: &KeyedTable, plan: &Plan, now: Timestam
         }
     }
     Ok(Page { rows: rows.finish()?, next })
+}
+
+fn is_visible(value: &[u8], expiry: Expiry) -> Result<bool> {
+    Ok(matches!(Stored::parse(value)?, Stored::Row { version, .. } if !expiry.is_expired(version)))
 }
 
 #[cfg(test)]
