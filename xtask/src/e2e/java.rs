@@ -21,7 +21,9 @@ pub fn run() -> Result<()> {
     let mut millstream = Millstream::start(&folder, &["run", "examples/grid/pipeline.sql"])?;
     millstream.wait_until_ready(Duration::from_secs(30))?;
     let classes = format!("{}/*", libraries.display());
-    let said = run::captured(Command::new("java").args(["-cp", &classes]).arg(&source).arg(&millstream.kafka))?;
+    let said = run::captured(
+        Command::new("java").args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &classes]).arg(&source).arg(&millstream.kafka),
+    )?;
     eprintln!("{}", said.trim_end());
     ensure!(said.contains("all is well"), "the Java client is not content");
     Ok(())
