@@ -2,18 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
+use async_trait::async_trait;
 use datafusion::prelude::SessionContext;
 use millstream_core::ports::{
-    ChangeFeed, CheckpointStore, Clock, CriticalLoader, CriticalStore, EventLog, EventStore, JobRun, ReferenceSource, ReportStore, SystemStore,
+    ChangeFeed, CheckpointStore, Clock, CriticalLoader, CriticalRow, CriticalStore, EpochSink, EventLog, EventStore, JobRun, ReferenceSource, ReportStore,
+    SystemStore, TopicSpec,
 };
-use millstream_core::status::{PipelineStatus, StatusSource};
-use millstream_core::{Error, Result};
-use millstream_pipeline::graph::Pipeline;
+use millstream_core::status::{FlowPhase, PipelineStatus, StatusSource};
+use millstream_core::time::micros_of;
+use millstream_core::{Error, FlowId, Result, TableKind, Value};
+use millstream_pipeline::graph::{Binding, Flow, Pipeline};
+use millstream_pipeline::session::spark_session;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::batch::Scheduler;
+use crate::critical::CriticalRows;
+use crate::flow::process::Processor;
+use crate::flow::runner::FlowPorts;
+use crate::flow::watermark::WatermarkTracker;
+use crate::flow::{FlowCommand, FlowMonitor, FlowRunner, FlowSpec};
+use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
+use crate::source::{FeedReader, SharedSource, TopicSource};
+use crate::{catalog, compile, identity};
 
 /// Everything outside that a pipeline needs.
 #[derive(Clone)]
@@ -36,4 +52,273 @@ pub struct Ports {
     pub references: BTreeMap<String, Arc<dyn ReferenceSource>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+}
+
+/// A pipeline on its ports.
+pub struct Engine {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) ports: Ports,
+    pub(crate) settings: EngineSettings,
+    pub(crate) references: Arc<ReferenceTables>,
+    pub(crate) sources: BTreeMap<String, Arc<SharedSource>>,
+    pub(crate) monitors: BTreeMap<FlowId, Arc<FlowMonitor>>,
+    pub(crate) spark: SessionContext,
+    /// For each flow, how to send it a command, and the receiver until it runs.
+    pub(crate) commands: BTreeMap<FlowId, Commands>,
+    critical: CriticalRows,
+    scheduler: Scheduler,
+    running: AtomicBool,
+}
+
+/// A flow's commands: where to send them, and where its runner takes them from.
+pub(crate) type Commands = (mpsc::Sender<FlowCommand>, Arc<Mutex<mpsc::Receiver<FlowCommand>>>);
+
+impl Engine {
+    /// Opens `pipeline` on `ports`: topics and tables that don't exist are created, reference data is loaded. Runs nothing.
+    ///
+    /// [`InvalidInput`](millstream_core::ErrorKind::InvalidInput) with the difference, when the data there is another pipeline's.
+    pub async fn open(pipeline: Arc<Pipeline>, ports: Ports, settings: EngineSettings) -> Result<Arc<Self>> {
+        settings.validate()?;
+        identity::claim(ports.system.as_ref(), &pipeline).await?;
+        ensure(&pipeline, &ports).await?;
+        let references = ReferenceTables::open(&pipeline, &ports).await?;
+        let spark = spark_session();
+        let critical = CriticalRows::new(&pipeline, ports.event_store.clone(), references.clone(), spark.clone(), ports.clock.clone())?;
+        let scheduler = Scheduler::open(&pipeline, ports.clone(), references.clone()).await?;
+        let sources = sources(&pipeline, &ports, &settings);
+        let monitors = pipeline.flows.iter().map(|f| (f.id.clone(), Arc::new(FlowMonitor::new(f.id.as_str(), &f.target, &f.source))));
+        let monitors = monitors.collect();
+        let commands = pipeline.flows.iter().map(|f| {
+            let (sender, receiver) = mpsc::channel(1);
+            (f.id.clone(), (sender, Arc::new(Mutex::new(receiver))))
+        });
+        let commands = commands.collect();
+        let running = AtomicBool::new(false);
+        Ok(Arc::new(Self { pipeline, ports, settings, references, sources, monitors, spark, commands, critical, scheduler, running }))
+    }
+
+    /// Runs all flows, the scheduler and the refresh of reference data until `shutdown`; each flow then finishes its epoch.
+    /// A flow or job that fails takes no other down: [`StatusSource::status`] says so.
+    pub async fn run(self: &Arc<Self>, shutdown: CancellationToken) -> Result<()> {
+        let mut tasks = JoinSet::new();
+        self.running.store(true, Ordering::Release);
+        for flow in &self.pipeline.flows {
+            let runner = self.runner(flow)?;
+            // Its error is in the flow's status and in the log; the other flows go on.
+            let stop = shutdown.clone();
+            tasks.spawn(async move { drop(runner.run(stop).await) });
+        }
+        let engine = self.clone();
+        let stop = shutdown.clone();
+        tasks.spawn(async move { engine.scheduler.run(stop).await });
+        let engine = self.clone();
+        let stop = shutdown.clone();
+        tasks.spawn(async move { engine.references.run(stop).await });
+        let mut result = Ok(());
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                // A panic is a defect: say so, and stop the rest in order.
+                shutdown.cancel();
+                result = Err(Error::internal("a task of the pipeline panicked").caused_by(error));
+            }
+        }
+        self.running.store(false, Ordering::Release);
+        result
+    }
+
+    /// Whether [`run`](Self::run) is under way.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire)
+    }
+
+    /// The runner of `flow`.
+    fn runner(self: &Arc<Self>, flow: &Flow) -> Result<FlowRunner> {
+        let table = self.pipeline.tables.get(&flow.target).ok_or_else(|| Error::internal(format!("flow {} has no table", flow.id)))?;
+        let source = self.sources.get(&flow.source).ok_or_else(|| Error::internal(format!("flow {} has no source", flow.id)))?;
+        let sink: Arc<dyn EpochSink> = match table.spec.kind {
+            TableKind::EventStore => self.ports.event_store.clone(),
+            TableKind::Critical => self.ports.critical.clone(),
+            other => return Err(Error::unsupported(format!("flow {}: no flow can write a {}", flow.id, other.as_str()))),
+        };
+        let spec = FlowSpec {
+            id: flow.id.clone(),
+            fingerprint: flow.fingerprint.clone(),
+            source_name: flow.source.clone(),
+            topic: self.topic_of(&flow.source),
+            source: source.clone(),
+            table: flow.target.clone(),
+            sink,
+            fresh: {
+                let (engine, flow) = (self.clone(), flow.clone());
+                Box::new(move || engine.processor(&flow))
+            },
+        };
+        let ports = FlowPorts {
+            log: self.ports.log.clone(),
+            checkpoints: self.ports.checkpoints.clone(),
+            system: self.ports.system.clone(),
+            clock: self.ports.clock.clone(),
+            references: self.references.clone(),
+        };
+        let monitor = self.monitors.get(&flow.id).cloned().ok_or_else(|| Error::internal(format!("flow {} has no monitor", flow.id)))?;
+        let commands = self.commands.get(&flow.id).map(|(_, receiver)| receiver.clone()).ok_or_else(|| Error::internal(format!("flow {} takes no commands", flow.id)))?;
+        Ok(FlowRunner::new(spec, ports, self.settings.clone(), self.spark.clone(), self.processor(flow)?, monitor, commands))
+    }
+
+    /// A fresh processor of `flow`'s query.
+    pub(crate) fn processor(&self, flow: &Flow) -> Result<Processor> {
+        let table = self.pipeline.tables.get(&flow.target).ok_or_else(|| Error::internal(format!("flow {} has no table", flow.id)))?;
+        let program = compile::compile(flow, table.spec.schema.clone(), &self.spark.state())?;
+        let watermark = flow.watermark.as_ref().map(|w| (w.column.clone(), WatermarkTracker::new(0, micros_of(w.delay))));
+        Processor::new(flow.id.clone(), program, &table.spec.key, watermark)
+    }
+
+    /// The topic on the broker behind the table `source`, if it is one.
+    pub(crate) fn topic_of(&self, source: &str) -> Option<String> {
+        match self.pipeline.tables.get(source).map(|t| &t.binding) {
+            Some(Binding::Topic(topic)) => Some(topic.name.clone()),
+            _ => None,
+        }
+    }
+
+    /// The pipeline that it runs.
+    #[must_use]
+    pub fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.pipeline
+    }
+
+    /// Runs the job of `report` now and returns how the run went.
+    pub async fn refresh(&self, report: &str) -> Result<JobRun> {
+        self.scheduler.request(report).await
+    }
+
+    /// A session over every table: the pipeline's in schema `public`, Millstream's own in `system`. PostgreSQL's dialect.
+    pub fn session(self: &Arc<Self>) -> Result<SessionContext> {
+        let status: Arc<dyn StatusSource> = self.clone();
+        catalog::session(&self.pipeline, &self.ports, self.references.clone(), Arc::downgrade(&status))
+    }
+
+    /// The rows of a reference table; none for an unknown one.
+    #[must_use]
+    pub fn reference_rows(&self, table: &str) -> Arc<[RecordBatch]> {
+        self.references.get(table).map_or_else(|_| Arc::from(Vec::new()), |rows| rows.batches.clone())
+    }
+
+    /// Resolves when every flow has processed all that its source held: topics first, then the feeds of what they write.
+    /// A flow that has failed is an error.
+    pub async fn caught_up(&self) -> Result<()> {
+        for flow in self.flows_in_order() {
+            let (Some(monitor), Some(source)) = (self.monitors.get(&flow.id), self.sources.get(&flow.source)) else { continue };
+            let mut states = monitor.follow();
+            loop {
+                let status = monitor.status(self.ports.clock.now());
+                if status.phase == FlowPhase::Failed {
+                    let why = status.last_error.map(|(_, e)| e).unwrap_or_default();
+                    return Err(Error::internal(format!("flow {} has stopped: {why}", flow.id)));
+                }
+                let state = states.borrow_and_update().clone();
+                if let Some(state) = state {
+                    if source.lag(&state).await? == 0 {
+                        break;
+                    }
+                }
+                states.changed().await.map_err(|_| Error::internal(format!("flow {} is gone", flow.id)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The flows, each after those that write its source.
+    pub(crate) fn flows_in_order(&self) -> Vec<&Flow> {
+        let mut ordered: Vec<&Flow> = Vec::new();
+        while ordered.len() < self.pipeline.flows.len() {
+            let ready = |f: &&Flow| {
+                let feeds = self.pipeline.flows.iter().filter(|g| g.target == f.source);
+                feeds.clone().all(|g| ordered.iter().any(|o| o.id == g.id)) && !ordered.iter().any(|o| o.id == f.id)
+            };
+            let next: Vec<&Flow> = self.pipeline.flows.iter().filter(ready).collect();
+            if next.is_empty() {
+                // A cycle, which `check` refuses: the rest in any order.
+                let rest: Vec<&Flow> = self.pipeline.flows.iter().filter(|f| !ordered.iter().any(|o| o.id == f.id)).collect();
+                ordered.extend(rest);
+            } else {
+                ordered.extend(next);
+            }
+        }
+        ordered
+    }
+
+    /// Removes the data of the table or report `name`, so that the next run builds it anew. Nothing may run on the ports meanwhile.
+    pub async fn reset(pipeline: &Pipeline, ports: &Ports, name: &str) -> Result<()> {
+        let table = pipeline.tables.get(name).ok_or_else(|| Error::not_found(format!("the pipeline has no table {name}")))?;
+        match table.spec.kind {
+            TableKind::EventStore => ports.event_store.drop_table(name).await?,
+            TableKind::Critical => ports.critical.drop_table(name).await?,
+            TableKind::Report => ports.reports.drop_report(name).await?,
+            other => return Err(Error::invalid(format!("{name} is {}: only event-store tables, redis tables and reports can be rebuilt", other.as_str()))),
+        }
+        for flow in pipeline.flows.iter().filter(|f| f.target == name) {
+            ports.checkpoints.forget(&flow.id).await?;
+            ports.system.forget(flow.id.as_str()).await?;
+        }
+        // A flow on this table's feed stands at a place in a feed that is gone: what it has written is rebuilt too.
+        for flow in pipeline.flows.iter().filter(|f| f.source == name && f.target != name) {
+            Box::pin(Self::reset(pipeline, ports, &flow.target)).await?;
+        }
+        identity::accept(ports.system.as_ref(), pipeline, name).await
+    }
+}
+
+/// Creates the topics and tables that don't exist.
+async fn ensure(pipeline: &Pipeline, ports: &Ports) -> Result<()> {
+    for (name, table) in &pipeline.tables {
+        let ensured = match &table.binding {
+            Binding::Topic(topic) => {
+                let spec = TopicSpec { name: topic.name.clone(), partitions: topic.partitions, retention: topic.retention };
+                ports.log.create_topic(&spec).await.map(drop)
+            }
+            Binding::EventStore => ports.event_store.ensure_table(&table.spec).await,
+            Binding::Critical(_) => ports.critical.ensure_table(&table.spec).await,
+            Binding::Report => ports.reports.ensure_report(&table.spec).await,
+            Binding::Reference(_) => Ok(()),
+        };
+        ensured.map_err(|e| e.context(format!("table {name}")))?;
+    }
+    Ok(())
+}
+
+/// One shared source for each topic and feed that flows read.
+fn sources(pipeline: &Pipeline, ports: &Ports, settings: &EngineSettings) -> BTreeMap<String, Arc<SharedSource>> {
+    let mut sources = BTreeMap::new();
+    for (name, table) in &pipeline.tables {
+        let readers: Vec<&Flow> = pipeline.flows.iter().filter(|f| f.source == *name).collect();
+        if readers.is_empty() {
+            continue;
+        }
+        let source: Box<dyn crate::source::ChunkSource> = match &table.binding {
+            Binding::Topic(topic) => {
+                let used: Vec<String> = readers.iter().flat_map(|f| compile::scanned_columns(&f.plan, name)).collect();
+                Box::new(TopicSource::new(ports.log.clone(), topic.clone(), table.spec.schema.clone(), &used))
+            }
+            _ => Box::new(FeedReader::new(ports.change_feed.clone(), name.clone(), table.spec.schema.clone())),
+        };
+        sources.insert(name.clone(), SharedSource::new(source, settings));
+    }
+    sources
+}
+
+impl StatusSource for Engine {
+    fn status(&self) -> PipelineStatus {
+        let now = self.ports.clock.now();
+        let flows = self.pipeline.flows.iter().filter_map(|f| self.monitors.get(&f.id)).map(|m| m.status(now)).collect();
+        PipelineStatus { flows, jobs: self.scheduler.status(), intake_paused: None }
+    }
+}
+
+#[async_trait]
+impl CriticalLoader for Engine {
+    async fn load(&self, table: &str, key: &[Value]) -> Result<Option<CriticalRow>> {
+        self.critical.load(table, key).await
+    }
 }

@@ -5,10 +5,20 @@
 
 pub mod batch;
 pub mod catalog;
+pub mod compile;
+mod critical;
 pub mod decode;
 pub mod engine;
+pub mod flow;
+mod identity;
 pub mod reference;
+pub mod replay;
 pub mod settings;
+pub mod source;
+pub mod verify;
+pub mod window;
 
 pub use engine::{Engine, Ports};
+pub use replay::{RepairedEvent, ReplayOutcome, ReplayRequest};
 pub use settings::EngineSettings;
+pub use verify::{Check, VerifyProgress, VerifyReport};

@@ -23,6 +23,9 @@ pub struct EngineSettings {
     pub checkpoints_kept: u64,
     /// How often reference data is looked at when the table doesn't say.
     pub reference_refresh_ms: u64,
+    /// Where to die, and which defect to have: see [`crate::flow::fault`].
+    #[cfg(feature = "fault-injection")]
+    pub fault: Option<String>,
 }
 
 impl Default for EngineSettings {
@@ -35,6 +38,8 @@ impl Default for EngineSettings {
             idle_after_ms: 10_000,
             checkpoints_kept: 2,
             reference_refresh_ms: 60_000,
+            #[cfg(feature = "fault-injection")]
+            fault: None,
         }
     }
 }
@@ -56,6 +61,15 @@ impl EngineSettings {
             return Err(Error::invalid("engine.checkpoints_kept is below 2: recovery needs the checkpoint before the last one"));
         }
         Ok(())
+    }
+
+    /// The faults to inject, where that is built in.
+    #[must_use]
+    pub fn faults(&self) -> Option<&str> {
+        #[cfg(feature = "fault-injection")]
+        return self.fault.as_deref();
+        #[cfg(not(feature = "fault-injection"))]
+        None
     }
 
     /// [`Self::idle_after_ms`] as a duration.

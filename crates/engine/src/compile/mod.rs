@@ -1,0 +1,209 @@
+//! From a flow's logical plan to a [`Program`]: steps over record batches, planned once and run for every chunk.
+//!
+//! Nothing here plans per batch, and nothing here does I/O but the query over reference tables of a [`LookupJoin`], which runs
+//! again when the reference data has changed. The shapes that can occur are those that `check` lets through (see
+//! [`Flow::plan`](millstream_pipeline::graph::Flow)).
+
+mod lookup;
+mod steps;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::{DFSchema, JoinType};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan};
+use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use millstream_core::{Error, Result};
+use millstream_pipeline::graph::{Flow, OutputMode};
+
+pub use lookup::LookupJoin;
+pub use steps::{Rejects, Rows, Step, run};
+
+/// What a flow does with each chunk.
+pub struct Program {
+    /// The source's columns that it reads, in the order in which the first step sees them.
+    pub inputs: Vec<String>,
+    /// Steps on every row. Where there is an aggregation, the last one computes its groups and arguments.
+    pub before: Vec<Step>,
+    /// The windowed aggregation, where there is one.
+    pub aggregation: Option<Aggregation>,
+    /// Steps on the rows of closed or changed windows.
+    pub after: Vec<Step>,
+    /// The target's columns.
+    pub output: SchemaRef,
+}
+
+/// A windowed aggregation: group columns, then arguments, as the last step before it lays them out.
+#[derive(Clone)]
+pub struct Aggregation {
+    /// How many group columns there are; they come first.
+    pub groups: usize,
+    /// Which of them is the window: a struct of start and end.
+    pub window: usize,
+    /// The functions, with where their arguments are.
+    pub functions: Vec<AggregateColumn>,
+    /// The columns that it gives: groups, then results.
+    pub output: SchemaRef,
+    /// When it gives them.
+    pub mode: OutputMode,
+}
+
+/// One aggregate function of an [`Aggregation`].
+#[derive(Clone)]
+pub struct AggregateColumn {
+    /// The function.
+    pub function: Arc<AggregateFunctionExpr>,
+    /// The columns of its arguments.
+    pub arguments: std::ops::Range<usize>,
+    /// The column of its `FILTER (WHERE ...)`, where it has one.
+    pub filter: Option<usize>,
+}
+
+/// A DataFusion error while planning: a defect, for `check` has planned this before.
+fn plan_error(error: DataFusionError) -> Error {
+    Error::internal("a checked query could not be planned").caused_by(error)
+}
+
+/// The same columns, all nullable: a delete carries only its key, so that nothing here may rely on NOT NULL.
+pub(crate) fn nullable(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|f| Field::clone(f).with_nullable(true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Plans `flow`. `output` are the target's columns.
+pub fn compile(flow: &Flow, output: SchemaRef, session: &SessionState) -> Result<Program> {
+    let mut compiler = Compiler { flow, session, inputs: Vec::new(), steps: Vec::new(), before_aggregation: None };
+    compiler.lower(&flow.plan)?;
+    let (before, aggregation, after) = match compiler.before_aggregation {
+        Some((before, aggregation)) => (before, Some(aggregation), compiler.steps),
+        None => (compiler.steps, None, Vec::new()),
+    };
+    Ok(Program { inputs: compiler.inputs, before, aggregation, after, output })
+}
+
+/// The columns of the source table `source` that `plan` reads.
+#[must_use]
+pub fn scanned_columns(plan: &LogicalPlan, source: &str) -> Vec<String> {
+    match plan {
+        LogicalPlan::TableScan(scan) if scan.table_name.table() == source => scan.projected_schema.fields().iter().map(|f| f.name().clone()).collect(),
+        other => other.inputs().into_iter().flat_map(|input| scanned_columns(input, source)).collect(),
+    }
+}
+
+struct Compiler<'a> {
+    flow: &'a Flow,
+    session: &'a SessionState,
+    inputs: Vec<String>,
+    steps: Vec<Step>,
+    before_aggregation: Option<(Vec<Step>, Aggregation)>,
+}
+
+impl Compiler<'_> {
+    fn expression(&self, expr: &Expr, input: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
+        create_physical_expr(expr, input, self.session.execution_props(), &PhysicalPlanningContext::default()).map_err(plan_error)
+    }
+
+    fn expressions(&self, exprs: &[Expr], input: &DFSchema) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
+        exprs.iter().map(|e| self.expression(e, input)).collect()
+    }
+
+    /// Lowers `plan` to steps, from the scan upwards.
+    fn lower(&mut self, plan: &LogicalPlan) -> Result<()> {
+        match plan {
+            LogicalPlan::TableScan(scan) => {
+                self.inputs = scan.projected_schema.fields().iter().map(|f| f.name().clone()).collect();
+                for filter in &scan.filters {
+                    let predicate = self.expression(filter, &scan.projected_schema)?;
+                    self.steps.push(Step::Filter(predicate));
+                }
+            }
+            LogicalPlan::SubqueryAlias(alias) => self.lower(&alias.input)?,
+            LogicalPlan::Projection(projection) => {
+                self.lower(&projection.input)?;
+                let expressions = self.expressions(&projection.expr, projection.input.schema())?;
+                self.steps.push(Step::Project { expressions, schema: nullable(projection.schema.as_arrow()) });
+            }
+            LogicalPlan::Filter(filter) => {
+                self.lower(&filter.input)?;
+                let predicate = self.expression(&filter.predicate, filter.input.schema())?;
+                self.steps.push(Step::Filter(predicate));
+            }
+            LogicalPlan::Join(join) => self.lower_join(join)?,
+            LogicalPlan::Aggregate(aggregate) => self.lower_aggregate(aggregate)?,
+            other => return Err(Error::internal(format!("flow {}: a streaming query can't hold {}", self.flow.id, other.display()))),
+        }
+        Ok(())
+    }
+
+    fn reads_source(&self, plan: &LogicalPlan) -> bool {
+        match plan {
+            LogicalPlan::TableScan(scan) => scan.table_name.table() == self.flow.source,
+            other => other.inputs().into_iter().any(|input| self.reads_source(input)),
+        }
+    }
+
+    fn lower_join(&mut self, join: &Join) -> Result<()> {
+        let stream_left = self.reads_source(&join.left);
+        let (stream, reference) = if stream_left { (&join.left, &join.right) } else { (&join.right, &join.left) };
+        let outer = match (join.join_type, stream_left) {
+            (JoinType::Inner, _) => false,
+            (JoinType::Left, true) | (JoinType::Right, false) => true,
+            (other, _) => return Err(Error::internal(format!("flow {}: a stream can't be joined by {other}", self.flow.id))),
+        };
+        self.lower(stream)?;
+        let (mut stream_keys, mut reference_keys) = (Vec::new(), Vec::new());
+        for (left, right) in &join.on {
+            let (of_stream, of_reference) = if stream_left { (left, right) } else { (right, left) };
+            stream_keys.push(self.expression(of_stream, stream.schema())?);
+            reference_keys.push(self.expression(of_reference, reference.schema())?);
+        }
+        let filter = join.filter.as_ref().map(|f| self.expression(f, &join.schema)).transpose()?;
+        let schema = nullable(join.schema.as_arrow());
+        self.steps.push(Step::Join(LookupJoin::new(lookup::Settings {
+            reference: reference.as_ref().clone(),
+            stream_keys,
+            reference_keys,
+            filter,
+            outer,
+            stream_left,
+            null_equals_null: matches!(join.null_equality, datafusion::common::NullEquality::NullEqualsNull),
+            schema,
+        })));
+        Ok(())
+    }
+
+    fn lower_aggregate(&mut self, aggregate: &Aggregate) -> Result<()> {
+        self.lower(&aggregate.input)?;
+        let input = aggregate.input.schema();
+        let window = self.flow.window.as_ref().ok_or_else(|| Error::internal(format!("flow {}: an aggregate without a window", self.flow.id)))?;
+        let mut expressions = self.expressions(&aggregate.group_expr, input)?;
+        let groups = expressions.len();
+        let mut functions = Vec::new();
+        for expr in &aggregate.aggr_expr {
+            let planning = PhysicalPlanningContext::default();
+            let lowered = LoweredAggregateBuilder::new(expr, input, input.as_arrow(), self.session.execution_props(), &planning).build().map_err(plan_error)?;
+            let first = expressions.len();
+            expressions.extend(lowered.aggregate.expressions());
+            let arguments = first..expressions.len();
+            let filter = lowered.filter.map(|f| {
+                expressions.push(f);
+                expressions.len() - 1
+            });
+            functions.push(AggregateColumn { function: lowered.aggregate, arguments, filter });
+        }
+        let fields = expressions.iter().enumerate().map(|(i, e)| {
+            let data_type = e.data_type(input.as_arrow()).map_err(plan_error)?;
+            Ok(Field::new(format!("column {i}"), data_type, true))
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?));
+        self.steps.push(Step::Project { expressions, schema });
+        let output = nullable(aggregate.schema.as_arrow());
+        let aggregation = Aggregation { groups, window: window.group, functions, output, mode: self.flow.mode };
+        self.before_aggregation = Some((std::mem::take(&mut self.steps), aggregation));
+        Ok(())
+    }
+}

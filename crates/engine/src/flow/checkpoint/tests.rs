@@ -1,0 +1,65 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use millstream_core::{ErrorKind, EventTime};
+
+use super::*;
+use crate::source::{PartitionState, SourcePosition};
+
+fn checkpoint() -> Checkpoint {
+    let mut watermark = WatermarkTracker::new(2, 60_000_000);
+    watermark.observe(0, EventTime(1_000_000_000));
+    watermark.observe(1, EventTime(2_000_000_000));
+    let partitions = vec![
+        PartitionState { position: SourcePosition::Offset(42), version: Version(7) },
+        PartitionState { position: SourcePosition::Feed("0000002a".to_owned()), version: Version(8) },
+    ];
+    let schema = Schema::new(vec![Field::new("origin", DataType::Utf8, true), Field::new("count", DataType::Int64, true)]);
+    let rows = RecordBatch::try_new(
+        Arc::new(schema),
+        vec![Arc::new(StringArray::from(vec![Some("EWR"), None])), Arc::new(Int64Array::from(vec![19, 1]))],
+    );
+    Checkpoint {
+        header: Header {
+            fingerprint: "plan".to_owned(),
+            source: SourceState { partitions },
+            watermark: Some(watermark),
+            version_bound: Version(99),
+            base: Epoch(3),
+        },
+        state: Some(rows.unwrap()),
+    }
+}
+
+#[test]
+fn what_was_encoded_is_decoded() {
+    let full = checkpoint();
+    assert_eq!(Checkpoint::decode(&full.encode().unwrap()).unwrap(), full);
+    let stateless = Checkpoint { state: None, ..full };
+    assert_eq!(Checkpoint::decode(&stateless.encode().unwrap()).unwrap(), stateless);
+}
+
+#[test]
+fn bytes_of_format_1_can_still_be_read() {
+    let header = r#"{"fingerprint":"plan","source":{"partitions":[{"position":{"offset":42},"version":7}]},"watermark":{"delay_micros":60000000,"greatest":[1000000000,null],"current":null},"version_bound":99,"base":3}"#;
+    let mut bytes = vec![1, 0, 0, 0, u8::try_from(header.len()).unwrap()];
+    bytes.extend_from_slice(header.as_bytes());
+    let read = Checkpoint::decode(&bytes).unwrap();
+    assert_eq!(read.header.source.partitions[0].position, SourcePosition::Offset(42));
+    assert_eq!((read.header.base, read.header.version_bound, read.state), (Epoch(3), Version(99), None));
+}
+
+#[test]
+fn damage_is_reported_and_never_read_as_something_else() {
+    let bytes = checkpoint().encode().unwrap();
+    for length in 0..5 {
+        assert_eq!(Checkpoint::decode(&bytes[..length]).unwrap_err().kind(), ErrorKind::Corrupt, "cut to {length} bytes");
+    }
+    let mut other = bytes.to_vec();
+    other[0] = 9;
+    let error = Checkpoint::decode(&other).unwrap_err();
+    assert_eq!(error.to_string(), "a checkpoint has format 9; this program reads format 1");
+}

@@ -1,0 +1,378 @@
+//! One chunk through a flow's program: from source rows to changes for the sink. Decides everything, does no I/O.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, UInt8Array, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
+use datafusion::physical_expr::expressions::Column;
+use millstream_core::{ChangeBatch, ChangeKind, Error, EventTime, FlowId, KeySpec, Result, RowPosition, Timestamp, Version};
+use millstream_pipeline::graph::OutputMode;
+
+use super::watermark::WatermarkTracker;
+use crate::compile::{self, Program, Rejects, Rows, Step};
+use crate::source::Chunk;
+use crate::window::{WindowAggregator, window_ends};
+
+/// The program of a flow with all state that its rows change.
+pub struct Processor {
+    flow: FlowId,
+    program: Program,
+    /// The target's key columns among the output's columns, and whether the key is one partition column.
+    key: Vec<usize>,
+    single_key: bool,
+    /// Group columns that become key columns of the target.
+    key_groups: Vec<usize>,
+    aggregator: Option<WindowAggregator>,
+    watermark: Option<WatermarkTracker>,
+    watermark_column: Option<String>,
+    lateness: Lateness,
+    /// Whether rows get versions from the flow's own counter: results of windows and of joins with reference data.
+    draws_versions: bool,
+    version_bound: Version,
+}
+
+/// What a chunk became.
+#[derive(Debug)]
+pub struct Processed {
+    /// Changes for the sink.
+    pub changes: ChangeBatch,
+    /// Rows that could not be computed.
+    pub rejected: Vec<(RowPosition, Timestamp, String)>,
+    /// Rows behind the watermark.
+    pub late: Vec<Late>,
+    /// The window state that changed.
+    pub delta: Option<RecordBatch>,
+}
+
+/// Who decides which rows are late.
+#[derive(Clone, Debug, Default)]
+pub enum Lateness {
+    /// The watermark, as rows come; it also closes windows.
+    #[default]
+    ByWatermark,
+    /// A run that was: exactly these rows were late, and no window closes. For verification and repair.
+    Exactly(HashSet<RowPosition>),
+}
+
+/// A row behind the watermark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// Where it is.
+    pub position: RowPosition,
+    /// Its version.
+    pub version: Version,
+    /// Its event time.
+    pub event_time: EventTime,
+    /// The end of the window that it missed.
+    pub window_end: EventTime,
+    /// The watermark that it came behind.
+    pub watermark: EventTime,
+}
+
+/// Rows before the aggregation, with the watermark that each came at.
+struct Timed {
+    /// Event time of each source row; null where it has none.
+    event_times: Option<Int64Array>,
+    /// The watermark before each source row.
+    before: Vec<Option<EventTime>>,
+}
+
+impl Processor {
+    /// For `flow`, whose target has `key`. `watermark` is its column and delay.
+    pub fn new(flow: FlowId, program: Program, key: &KeySpec, watermark: Option<(String, WatermarkTracker)>) -> Result<Self> {
+        let aggregator = match (&program.aggregation, program.before.last()) {
+            (Some(aggregation), Some(Step::Project { schema, .. })) => Some(WindowAggregator::new(aggregation.clone(), schema)?),
+            _ => None,
+        };
+        let joins = program.before.iter().any(|s| matches!(s, Step::Join(_)));
+        let key_columns = key.indices(&program.output)?;
+        let key_groups = match &aggregator {
+            Some(_) => key_columns.iter().filter_map(|c| trace(&program.after, *c)).filter(|c| *c < program.aggregation.as_ref().map_or(0, |a| a.groups)).collect(),
+            None => Vec::new(),
+        };
+        let (watermark_column, watermark) = watermark.unzip();
+        Ok(Self {
+            flow,
+            draws_versions: aggregator.is_some() || joins,
+            single_key: key.partition.len() == 1,
+            key: key_columns,
+            key_groups,
+            program,
+            aggregator,
+            watermark,
+            watermark_column,
+            lateness: Lateness::default(),
+            version_bound: Version::MIN,
+        })
+    }
+
+    /// The steps that join reference data, to be refreshed between chunks.
+    pub fn joins(&mut self) -> impl Iterator<Item = &mut compile::LookupJoin> {
+        self.program.before.iter_mut().filter_map(|s| match s {
+            Step::Join(join) => Some(join),
+            _ => None,
+        })
+    }
+
+    /// The aggregation, where there is one.
+    #[must_use]
+    pub fn aggregator(&self) -> Option<&WindowAggregator> {
+        self.aggregator.as_ref()
+    }
+
+    /// The aggregation, to restore its state.
+    pub fn aggregator_mut(&mut self) -> Option<&mut WindowAggregator> {
+        self.aggregator.as_mut()
+    }
+
+    /// The watermark's tracker, where there is one.
+    pub fn watermark_mut(&mut self) -> &mut Option<WatermarkTracker> {
+        &mut self.watermark
+    }
+
+    /// The watermark's tracker, where there is one.
+    #[must_use]
+    pub fn watermark(&self) -> Option<&WatermarkTracker> {
+        self.watermark.as_ref()
+    }
+
+    /// From now on, lateness is decided like this.
+    pub fn decide_lateness(&mut self, lateness: Lateness) {
+        self.lateness = lateness;
+    }
+
+    /// The results of all windows in the state, or of those that `only` picks by their end, as rows of the table.
+    pub fn results(&self, only: impl Fn(EventTime) -> bool) -> Result<RecordBatch> {
+        let schema = compile::nullable(&self.program.output);
+        let Some(aggregator) = &self.aggregator else { return Ok(RecordBatch::new_empty(schema)) };
+        let results = aggregator.results(only)?;
+        let n = results.num_rows();
+        let rows = Rows { batch: results, origin: row_numbers(n), kinds: UInt8Array::from_value(ChangeKind::Insert.code(), n) };
+        let rows = compile::run(&self.program.after, rows, &mut Rejects::new())?;
+        Ok(RecordBatch::try_new(schema, rows.batch.columns().to_vec())?)
+    }
+
+    /// `rows` of the table as updates with new versions, from no position.
+    pub fn as_updates(&mut self, rows: RecordBatch, now: Timestamp) -> Result<ChangeBatch> {
+        let n = rows.num_rows();
+        let versions = self.draw_versions(n, now);
+        ChangeBatch::try_new(rows, UInt8Array::from_value(ChangeKind::Update.code(), n), versions, Int32Array::from_value(-1, n), Int64Array::from_value(-1, n))
+    }
+
+    /// When the flow writes the rows of a window.
+    #[must_use]
+    pub fn mode(&self) -> Option<OutputMode> {
+        self.program.aggregation.as_ref().map(|a| a.mode)
+    }
+
+    /// No version that was drawn is greater.
+    #[must_use]
+    pub fn version_bound(&self) -> Version {
+        self.version_bound
+    }
+
+    /// Versions are drawn above `bound` from now on.
+    pub fn raise_version_bound(&mut self, bound: Version) {
+        self.version_bound = self.version_bound.max(bound);
+    }
+
+    /// Runs `chunk` through the program. `now` is where drawn versions begin.
+    pub fn process(&mut self, chunk: &Chunk, now: Timestamp) -> Result<Processed> {
+        let timed = self.observe(&chunk.changes)?;
+        let mut rejects = Rejects::new();
+        let rows = compile::run(&self.program.before, self.inputs(chunk)?, &mut rejects)?;
+        let mut late = Vec::new();
+        let (rows, delta) = match self.aggregator.is_some() {
+            false => (rows, None),
+            true => {
+                let (rows, delta) = self.aggregate(rows, chunk, &timed, &mut late, &mut rejects)?;
+                (rows, Some(delta))
+            }
+        };
+        let sourced = self.aggregator.is_none();
+        let changes = self.changes(rows, sourced.then_some(&chunk.changes), now, &mut rejects)?;
+        let rejected = rejects.into_iter().map(|(row, reason)| {
+            let row = row as usize;
+            (chunk.changes.position(row), Timestamp(chunk.changes.version(row).0), reason)
+        });
+        Ok(Processed { changes, rejected: rejected.collect(), late, delta })
+    }
+
+    /// The chunk's rows as the program reads them: its columns, and only rows that are for this flow.
+    fn inputs(&self, chunk: &Chunk) -> Result<Rows> {
+        let all = chunk.changes.rows();
+        let columns = self.program.inputs.iter().map(|name| {
+            let column = all.column_by_name(name);
+            column.cloned().ok_or_else(|| Error::internal(format!("flow {}: its source has no column {name}", self.flow)))
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let fields = self.program.inputs.iter().zip(&columns).map(|(name, c)| arrow::datatypes::Field::new(name, c.data_type().clone(), true));
+        let schema = Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()));
+        let n = u32::try_from(all.num_rows()).map_err(|_| Error::internal("a chunk has over 4 billion rows"))?;
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(all.num_rows()));
+        let rows = Rows {
+            batch: RecordBatch::try_new_with_options(schema, columns, &options)?,
+            origin: UInt32Array::from_iter_values(0..n),
+            kinds: chunk.changes.kinds().clone(),
+        };
+        if chunk.directed.iter().all(|(_, flows)| flows.contains(&self.flow)) {
+            return Ok(rows);
+        }
+        let elsewhere: std::collections::BTreeSet<u32> = chunk.directed.iter().filter(|(_, flows)| !flows.contains(&self.flow)).map(|(row, _)| *row).collect();
+        let keep: BooleanArray = (0..n).map(|row| Some(!elsewhere.contains(&row))).collect();
+        Ok(rows.filter(&keep)?)
+    }
+
+    /// Shows the watermark every row's event time, in order.
+    fn observe(&mut self, changes: &ChangeBatch) -> Result<Timed> {
+        let (Some(tracker), Some(column)) = (&mut self.watermark, &self.watermark_column) else {
+            return Ok(Timed { event_times: None, before: Vec::new() });
+        };
+        let times = changes.rows().column_by_name(column).ok_or_else(|| Error::internal(format!("the source has no column {column}")))?;
+        let times = times
+            .as_primitive_opt::<TimestampMicrosecondType>()
+            .ok_or_else(|| Error::internal(format!("the watermark's column {column} is not a TIMESTAMP")))?;
+        let mut before = Vec::with_capacity(changes.len());
+        for (row, partition) in changes.partitions().values().iter().enumerate() {
+            before.push(tracker.current());
+            if times.is_valid(row) {
+                tracker.observe(usize::try_from(*partition).unwrap_or(0), EventTime(times.value(row)));
+            }
+        }
+        Ok(Timed { event_times: Some(times.reinterpret_cast::<Int64Type>()), before })
+    }
+
+    /// Puts late rows aside, aggregates the others, and runs the rows that are due through the steps after the aggregation.
+    fn aggregate(&mut self, rows: Rows, chunk: &Chunk, timed: &Timed, late: &mut Vec<Late>, rejects: &mut Rejects) -> Result<(Rows, RecordBatch)> {
+        let Some(aggregator) = &mut self.aggregator else { return Err(Error::internal("a flow without windows was asked to aggregate")) };
+        let ends = window_ends(rows.batch.column(aggregator.window_column()))?;
+        let mut keep = Vec::with_capacity(rows.len());
+        for (row, end) in ends.iter().enumerate() {
+            let origin = rows.origin.value(row);
+            let at = origin as usize;
+            let Some(end) = *end else {
+                rejects.push((origin, "the event time is null, so that the row is in no window".to_owned()));
+                keep.push(false);
+                continue;
+            };
+            if let Some(column) = self.key_groups.iter().find(|c| is_empty_key(rows.batch.column(**c), row, self.single_key)) {
+                rejects.push((origin, format!("group column {} is null or empty, and it is part of the table's key", column + 1)));
+                keep.push(false);
+                continue;
+            }
+            let behind = match &self.lateness {
+                Lateness::ByWatermark => timed.before[at].filter(|w| end <= w.0),
+                Lateness::Exactly(late) => late.contains(&chunk.changes.position(at)).then_some(EventTime(end)),
+            };
+            keep.push(behind.is_none());
+            if let Some(watermark) = behind {
+                let event_time = timed.event_times.as_ref().map_or(EventTime(end), |t| EventTime(t.value(at)));
+                let (position, version) = (chunk.changes.position(at), chunk.changes.version(at));
+                late.push(Late { position, version, event_time, window_end: EventTime(end), watermark });
+            }
+        }
+        let in_time = rows.filter(&BooleanArray::from(keep))?;
+        let watermark = match self.lateness {
+            Lateness::ByWatermark => self.watermark.as_ref().and_then(WatermarkTracker::current),
+            Lateness::Exactly(_) => None,
+        };
+        let advanced = aggregator.advance(&in_time.batch, watermark)?;
+        let kind = match self.program.aggregation.as_ref().map(|a| a.mode) {
+            Some(OutputMode::Update) => ChangeKind::Update,
+            _ => ChangeKind::Insert,
+        };
+        let n = advanced.due.num_rows();
+        let due = Rows { batch: advanced.due, origin: row_numbers(n), kinds: UInt8Array::from_value(kind.code(), n) };
+        let mut failed = Rejects::new();
+        let due = compile::run(&self.program.after, due, &mut failed)?;
+        if let Some((_, reason)) = failed.first() {
+            // No single event is to blame for a window's result, so there is none to put aside.
+            return Err(Error::invalid(format!("flow {}: the result of a window could not be computed: {reason}", self.flow)));
+        }
+        Ok((due, advanced.delta))
+    }
+
+    /// Output rows with their hidden columns; those whose key is null or empty are rejected. `source` is `None` for results of windows.
+    fn changes(&mut self, rows: Rows, source: Option<&ChangeBatch>, now: Timestamp, rejects: &mut Rejects) -> Result<ChangeBatch> {
+        let schema = compile::nullable(&self.program.output);
+        let batch = RecordBatch::try_new(schema, rows.batch.columns().to_vec()).map_err(|e| {
+            Error::internal(format!("flow {}: its query gives other columns than its table has", self.flow)).caused_by(e)
+        })?;
+        let mut rows = Rows { batch, ..rows };
+        let keyless = self.keyless(&rows);
+        if let Some(first) = keyless.iter().position(|k| k.is_some()) {
+            if source.is_none() {
+                let column = keyless[first].unwrap_or_default();
+                return Err(Error::invalid(format!("flow {}: key column {} of a window's result is null or empty", self.flow, self.program.output.field(column).name())));
+            }
+            for (row, column) in keyless.iter().enumerate() {
+                if let Some(column) = column {
+                    rejects.push((rows.origin.value(row), format!("key column {} is null or empty", self.program.output.field(*column).name())));
+                }
+            }
+            rows = rows.filter(&keyless.iter().map(|k| Some(k.is_none())).collect())?;
+        }
+        let n = rows.len();
+        let drawn = if self.draws_versions { Some(self.draw_versions(n, now)) } else { None };
+        let (versions, partitions, offsets) = match source {
+            None => (None, Int32Array::from_value(-1, n), Int64Array::from_value(-1, n)),
+            Some(source) => (
+                Some(take(source.versions(), &rows.origin, None)?.as_primitive::<Int64Type>().clone()),
+                take(source.partitions(), &rows.origin, None)?.as_primitive::<Int32Type>().clone(),
+                take(source.offsets(), &rows.origin, None)?.as_primitive::<Int64Type>().clone(),
+            ),
+        };
+        let versions = drawn.or(versions).ok_or_else(|| Error::internal("a row has no version"))?;
+        ChangeBatch::try_new(rows.batch, rows.kinds, versions, partitions, offsets)
+    }
+
+    /// For each row the key column that is null or empty, if one is.
+    fn keyless(&self, rows: &Rows) -> Vec<Option<usize>> {
+        let suspicious = |c: &&usize| {
+            let column = rows.batch.column(**c);
+            column.null_count() > 0 || (self.single_key && matches!(column.data_type(), DataType::Utf8 | DataType::Binary))
+        };
+        let suspects: Vec<usize> = self.key.iter().filter(suspicious).copied().collect();
+        let find = |row| suspects.iter().find(|c| is_empty_key(rows.batch.column(**c), row, self.single_key && self.key.first() == Some(c))).copied();
+        (0..rows.len()).map(find).collect()
+    }
+
+    /// `n` new versions, above all that were drawn before.
+    fn draw_versions(&mut self, n: usize, now: Timestamp) -> Int64Array {
+        let first = now.0.max(self.version_bound.0.saturating_add(1));
+        let n = i64::try_from(n).unwrap_or(i64::MAX);
+        if n > 0 {
+            self.version_bound = Version(first.saturating_add(n - 1));
+        }
+        Int64Array::from_iter_values(first..first.saturating_add(n))
+    }
+}
+
+/// Whether the key value at `row` is missing: null, or empty where it is the whole partition key (which Cassandra forbids).
+fn is_empty_key(column: &dyn Array, row: usize, whole: bool) -> bool {
+    if column.is_null(row) {
+        return true;
+    }
+    whole
+        && match column.data_type() {
+            DataType::Utf8 => column.as_string::<i32>().value(row).is_empty(),
+            DataType::Binary => column.as_binary::<i32>().value(row).is_empty(),
+            _ => false,
+        }
+}
+
+/// The column before `steps` that `output` is a plain copy of, if it is one.
+fn trace(steps: &[Step], output: usize) -> Option<usize> {
+    steps.iter().rev().try_fold(output, |column, step| match step {
+        Step::Filter(_) => Some(column),
+        Step::Project { expressions, .. } => expressions.get(column)?.downcast_ref::<Column>().map(Column::index),
+        Step::Join(_) => None,
+    })
+}
+
+/// 0 to `n`.
+fn row_numbers(n: usize) -> UInt32Array {
+    UInt32Array::from_iter_values(0..u32::try_from(n).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,514 @@
+//! A flow's loop: restore, then chunk after chunk, each an epoch. All decisions are in [`process`](super::process).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::prelude::SessionContext;
+use millstream_core::ports::{CheckpointStore, Clock, DeadLetter, EpochSink, EpochWrite, EventLog, LateRow, Quarantined, SystemStore};
+use millstream_core::retry::Backoff;
+use millstream_core::status::FlowPhase;
+use millstream_core::{Attempt, ChangeBatch, Epoch, Error, ErrorKind, FlowId, Offset, Result, RowPosition, Timestamp, TopicPartition};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::checkpoint::{Checkpoint, Header};
+use super::fault::{self, Place};
+use super::monitor::{EpochSummary, FlowMonitor};
+use super::process::{Processed, Processor};
+use super::watermark::WatermarkTracker;
+use crate::reference::ReferenceTables;
+use crate::settings::EngineSettings;
+use crate::source::{Chunk, SharedSource, SourceCursor, SourceState};
+
+/// A full checkpoint is written at least every so many epochs; those between are deltas.
+const DELTAS_MAX: u64 = 64;
+
+/// What a flow is and where it reads and writes.
+pub struct FlowSpec {
+    /// Its name.
+    pub id: FlowId,
+    /// Its plan, as text.
+    pub fingerprint: String,
+    /// Its source's name in the pipeline.
+    pub source_name: String,
+    /// The topic that its source reads; `None` for a feed.
+    pub topic: Option<String>,
+    /// Its source.
+    pub source: Arc<SharedSource>,
+    /// The table that it writes.
+    pub table: String,
+    /// The store of that table.
+    pub sink: Arc<dyn EpochSink>,
+    /// Makes a processor of its query without state: for repairs.
+    pub fresh: Box<dyn Fn() -> Result<Processor> + Send + Sync>,
+}
+
+/// What a running flow can be asked to do between epochs.
+pub enum FlowCommand {
+    /// Aggregate the windows that these rows missed anew, with them, and answer how many windows' rows were written.
+    Repair {
+        /// The late rows.
+        rows: Vec<LateRow>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<usize>>,
+    },
+}
+
+/// The ports that a flow uses beside its source and sink.
+#[derive(Clone)]
+pub struct FlowPorts {
+    /// Where raw records are read again for dead letters and late rows.
+    pub log: Arc<dyn EventLog>,
+    /// Where it keeps its state.
+    pub checkpoints: Arc<dyn CheckpointStore>,
+    /// Where it puts rows aside.
+    pub system: Arc<dyn SystemStore>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Reference data for its joins.
+    pub references: Arc<ReferenceTables>,
+}
+
+/// Runs one flow.
+pub struct FlowRunner {
+    pub(super) spec: FlowSpec,
+    pub(super) ports: FlowPorts,
+    pub(super) settings: EngineSettings,
+    pub(super) session: SessionContext,
+    pub(super) processor: Processor,
+    monitor: Arc<FlowMonitor>,
+    commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
+}
+
+/// What an epoch writes.
+pub(super) struct Write {
+    /// The source's state after it.
+    pub end: SourceState,
+    /// The window state that it changed.
+    pub delta: Option<arrow::array::RecordBatch>,
+    /// What it puts aside.
+    pub aside: Quarantined,
+    /// Changes for the sink.
+    pub changes: ChangeBatch,
+    /// What it did, in figures.
+    pub summary: EpochSummary,
+}
+
+/// Where a started flow stands.
+pub(super) struct Progress {
+    attempt: Attempt,
+    epoch: Epoch,
+    pub(super) source: SourceState,
+    /// The epoch of the last full checkpoint of this attempt.
+    base: Option<Epoch>,
+    /// For each partition, when it was last seen with something to read.
+    active: Vec<Timestamp>,
+    /// For each partition, whether it is read to its end.
+    at_end: Vec<bool>,
+    /// Lag behind the last chunk.
+    lag: u64,
+}
+
+impl FlowRunner {
+    /// A flow, not yet started.
+    #[must_use]
+    pub fn new(spec: FlowSpec, ports: FlowPorts, settings: EngineSettings, session: SessionContext, processor: Processor, monitor: Arc<FlowMonitor>, commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>) -> Self {
+        Self { spec, ports, settings, session, processor, monitor, commands }
+    }
+
+    /// Runs until `shutdown`, or until an error that a retry can't mend: then the flow has failed, and what it has committed stays.
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<()> {
+        let result = self.run_attempt(&shutdown).await;
+        match &result {
+            Ok(()) => self.monitor.set_phase(FlowPhase::Stopped),
+            Err(error) => {
+                tracing::error!(flow = %self.spec.id, %error, "the flow has stopped");
+                self.monitor.failed(self.ports.clock.now(), error, FlowPhase::Failed);
+            }
+        }
+        result
+    }
+
+    async fn run_attempt(&mut self, shutdown: &CancellationToken) -> Result<()> {
+        let Some(mut progress) = self.start(shutdown).await? else { return Ok(()) };
+        let mut cursor = self.spec.source.cursor();
+        let commands = self.commands.clone();
+        let mut commands = commands.lock().await;
+        self.monitor.set_phase(FlowPhase::Running);
+        tracing::info!(flow = %self.spec.id, attempt = %progress.attempt, epoch = %progress.epoch, "the flow runs");
+        while !shutdown.is_cancelled() {
+            if let Ok(command) = commands.try_recv() {
+                self.obey(command, &mut progress, shutdown).await;
+            }
+            let chunk = match self.next_chunk(&mut cursor, &progress, shutdown).await? {
+                Some(chunk) => chunk,
+                None => break,
+            };
+            let idle_changed = self.note_activity(&mut progress, &chunk);
+            if chunk.is_empty() && !idle_changed {
+                self.monitor.idle();
+                if let Some(command) = self.await_more(&cursor, &progress, &mut commands, shutdown).await? {
+                    self.obey(command, &mut progress, shutdown).await;
+                }
+                continue;
+            }
+            if !self.epoch(&mut progress, &chunk, shutdown).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the flow over and restores it. `None`: asked to stop before that.
+    async fn start(&mut self, shutdown: &CancellationToken) -> Result<Option<Progress>> {
+        let id = self.spec.id.clone();
+        let Some(attempt) = self.patiently(shutdown, || self.ports.checkpoints.claim(&id)).await? else { return Ok(None) };
+        let Some(mut committed) = self.patiently(shutdown, || self.spec.sink.begin(&id, attempt, &self.spec.table)).await? else { return Ok(None) };
+        if fault::commits_before_the_sink(self.settings.faults()) {
+            committed = self.ports.checkpoints.epochs(&id).await?.last().copied().unwrap_or(committed);
+        }
+        let Some(()) = self.patiently(shutdown, || self.ports.system.discard_after(&id, committed)).await? else { return Ok(None) };
+        let prepared = self.ports.checkpoints.epochs(&id).await?;
+        // Versions of an epoch that was prepared but not committed may have reached a sink that isn't transactional: stay above them.
+        for epoch in prepared.iter().filter(|e| **e > committed) {
+            if let Some(bytes) = self.ports.checkpoints.get(&id, *epoch).await? {
+                self.processor.raise_version_bound(Checkpoint::decode(&bytes)?.header.version_bound);
+            }
+        }
+        let source = if committed == Epoch(0) {
+            let Some(beginning) = self.patiently(shutdown, || self.spec.source.beginning()).await? else { return Ok(None) };
+            beginning
+        } else {
+            self.restore(committed).await?
+        };
+        let now = self.ports.clock.now();
+        let partitions = source.partitions.len();
+        let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
+        self.monitor.resumed(attempt, committed, &source, watermark);
+        Ok(Some(Progress { attempt, epoch: committed, source, base: None, active: vec![now; partitions], at_end: vec![false; partitions], lag: 0 }))
+    }
+
+    /// Puts back the state of `committed`; returns where the source goes on.
+    async fn restore(&mut self, committed: Epoch) -> Result<SourceState> {
+        let id = self.spec.id.clone();
+        let last = self.checkpoint(committed).await?;
+        if last.header.fingerprint != self.spec.fingerprint {
+            return Err(Error::invalid(format!(
+                "flow {id}: its query has changed since its checkpoint of epoch {committed}: run `millstream reset {}` to rebuild the table, or put the query back",
+                self.spec.table
+            )));
+        }
+        self.processor.raise_version_bound(last.header.version_bound);
+        if last.header.watermark.is_some() {
+            *self.processor.watermark_mut() = last.header.watermark.clone();
+        }
+        if self.processor.aggregator().is_some() {
+            for epoch in last.header.base.0..committed.0 {
+                let earlier = self.checkpoint(Epoch(epoch)).await?;
+                self.restore_state(earlier)?;
+            }
+            self.restore_state(last.clone())?;
+            let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
+            if let Some(aggregator) = self.processor.aggregator_mut() {
+                aggregator.drop_closed(watermark)?;
+            }
+        }
+        Ok(last.header.source)
+    }
+
+    async fn checkpoint(&self, epoch: Epoch) -> Result<Checkpoint> {
+        let id = &self.spec.id;
+        let bytes = self.ports.checkpoints.get(id, epoch).await?;
+        let bytes = bytes.ok_or_else(|| {
+            Error::corrupt(format!("flow {id}: table {} holds epoch {epoch}, and there is no checkpoint of it: run `millstream reset {}` to rebuild the table", self.spec.table, self.spec.table))
+        })?;
+        Checkpoint::decode(&bytes).map_err(|e| e.context(format!("flow {id}: checkpoint of epoch {epoch}")))
+    }
+
+    fn restore_state(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        match (self.processor.aggregator_mut(), checkpoint.state) {
+            (Some(aggregator), Some(rows)) => aggregator.restore(rows),
+            _ => Ok(()),
+        }
+    }
+
+    /// The next chunk, possibly empty. `None`: asked to stop.
+    async fn next_chunk(&self, cursor: &mut SourceCursor, progress: &Progress, shutdown: &CancellationToken) -> Result<Option<Arc<Chunk>>> {
+        let mut failures = 0;
+        loop {
+            match cursor.next(&progress.source).await {
+                Ok(chunk) => return Ok(Some(chunk)),
+                Err(error) if error.kind() == ErrorKind::OutOfRange => {
+                    return Err(error.context(format!("flow {}: its checkpoint points outside of what {} holds", self.spec.id, self.spec.source_name)));
+                }
+                Err(error) => {
+                    if !self.wait_out(error, &mut failures, shutdown).await? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Brings the idle partitions up to date. Whether that moves the watermark.
+    fn note_activity(&mut self, progress: &mut Progress, chunk: &Chunk) -> bool {
+        let now = self.ports.clock.now();
+        progress.lag = chunk.lag;
+        progress.at_end.clone_from(&chunk.at_end);
+        progress.active.resize(chunk.at_end.len(), now);
+        for (p, active) in progress.active.iter_mut().enumerate() {
+            let moved = chunk.start.partitions.get(p) != chunk.end.partitions.get(p);
+            if moved || !chunk.at_end[p] {
+                *active = now;
+            }
+        }
+        let idle_after = self.settings.idle_after();
+        let idle: Vec<bool> = progress.active.iter().zip(&chunk.at_end).map(|(active, at_end)| *at_end && active.plus(idle_after) <= now).collect();
+        let Some(watermark) = self.processor.watermark_mut() else { return false };
+        let before = watermark.current();
+        watermark.set_idle(&idle);
+        watermark.current() != before
+    }
+
+    /// Waits for records, for a partition to become idle, for a command, or for `shutdown`.
+    async fn await_more(
+        &self,
+        cursor: &SourceCursor,
+        progress: &Progress,
+        commands: &mut mpsc::Receiver<FlowCommand>,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<FlowCommand>> {
+        let now = self.ports.clock.now();
+        let pending = progress.active.iter().map(|a| a.plus(self.settings.idle_after())).filter(|at| *at > now).min();
+        let idle = async {
+            match pending.filter(|_| self.processor.watermark().is_some()) {
+                Some(at) => self.ports.clock.sleep(Duration::from_micros(u64::try_from(at.0 - now.0).unwrap_or(0))).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => Ok(None),
+            () = idle => Ok(None),
+            Some(command) = commands.recv() => Ok(Some(command)),
+            waited = cursor.wait(&progress.source) => match waited {
+                Err(error) if error.kind().is_transient() => {
+                    let mut failures = 0;
+                    self.wait_out(error, &mut failures, shutdown).await.map(|_| None)
+                }
+                other => other.map(|()| None),
+            },
+        }
+    }
+
+    /// One epoch. `false`: asked to stop before it was committed.
+    async fn epoch(&mut self, progress: &mut Progress, chunk: &Chunk, shutdown: &CancellationToken) -> Result<bool> {
+        for join in self.processor.joins() {
+            join.refresh(&self.ports.references, &self.session).await?;
+        }
+        let now = self.ports.clock.now();
+        let processed = tokio::task::block_in_place(|| self.processor.process(chunk, now))?;
+        let aside = self.quarantine(chunk, &processed, progress.epoch.next(), now).await?;
+        let summary = EpochSummary {
+            rows_in: chunk.records() as u64,
+            rows_out: processed.changes.len() as u64,
+            dead_letters: aside.dead_letters.len() as u64,
+            late_rows: aside.late_rows.len() as u64,
+            lag: chunk.lag,
+            watermark: self.processor.watermark().and_then(WatermarkTracker::current),
+        };
+        let write = Write { end: chunk.end.clone(), delta: processed.delta, aside, changes: processed.changes, summary };
+        self.commit(progress, write, shutdown).await
+    }
+
+    /// Prepares, writes and commits the next epoch. `false`: asked to stop before it was committed.
+    pub(super) async fn commit(&mut self, progress: &mut Progress, write: Write, shutdown: &CancellationToken) -> Result<bool> {
+        let epoch = progress.epoch.next();
+        let checkpoint = self.prepare(progress, epoch, &write)?;
+        let full = checkpoint.header.base == epoch;
+        let bytes = checkpoint.encode()?;
+        let id = self.spec.id.clone();
+        let put = || self.ports.checkpoints.put(&id, progress.attempt, epoch, bytes.clone());
+        let Some(()) = self.patiently(shutdown, put).await? else { return Ok(false) };
+        fault::reach(self.settings.faults(), Place::Prepared, &id, epoch);
+
+        if !write.aside.is_empty() {
+            let Some(()) = self.patiently(shutdown, || self.ports.system.quarantine(write.aside.clone())).await? else { return Ok(false) };
+        }
+        fault::reach(self.settings.faults(), Place::Quarantined, &id, epoch);
+
+        let rows = EpochWrite { flow: id.clone(), attempt: progress.attempt, epoch, table: self.spec.table.clone(), changes: vec![write.changes] };
+        let Some(_) = self.patiently(shutdown, || self.spec.sink.commit(rows.clone())).await? else { return Ok(false) };
+        fault::reach(self.settings.faults(), Place::Committed, &id, epoch);
+
+        progress.epoch = epoch;
+        progress.source = write.end;
+        if full {
+            progress.base = Some(epoch);
+        }
+        self.monitor.committed(epoch, &progress.source, &write.summary, self.ports.clock.now());
+        self.count(&write.summary);
+        self.prune(progress).await?;
+        Ok(true)
+    }
+
+    /// The checkpoint of the state after `write`.
+    fn prepare(&self, progress: &Progress, epoch: Epoch, write: &Write) -> Result<Checkpoint> {
+        let aggregator = self.processor.aggregator();
+        if let Some(bytes) = aggregator.map(|a| a.state_bytes()).filter(|b| *b > self.settings.state_bytes_max) {
+            return Err(Error::invalid(format!(
+                "flow {}: its open windows take {} MB, over the budget of {} MB: raise engine.state_bytes_max, shorten the watermark's delay, or group by fewer values",
+                self.spec.id,
+                bytes >> 20,
+                self.settings.state_bytes_max >> 20
+            )));
+        }
+        let delta_on = progress.base.filter(|base| aggregator.is_some() && epoch.0 - base.0 < DELTAS_MAX);
+        let state = match (aggregator, delta_on) {
+            (None, _) => None,
+            (Some(_), Some(_)) => write.delta.clone(),
+            (Some(aggregator), None) => Some(aggregator.snapshot()?),
+        };
+        let header = Header {
+            fingerprint: self.spec.fingerprint.clone(),
+            source: write.end.clone(),
+            watermark: self.processor.watermark().cloned(),
+            version_bound: self.processor.version_bound(),
+            base: delta_on.unwrap_or(epoch),
+        };
+        Ok(Checkpoint { header, state })
+    }
+
+    /// The rows that the epoch puts aside, with their raw bytes.
+    async fn quarantine(&self, chunk: &Chunk, processed: &Processed, epoch: Epoch, at: Timestamp) -> Result<Quarantined> {
+        let mut aside = Quarantined::default();
+        let mine = |r: &&crate::source::RejectedRecord| r.directed.as_ref().is_none_or(|flows| flows.contains(&self.spec.id));
+        for r in chunk.rejected.iter().filter(mine) {
+            aside.dead_letters.push(DeadLetter {
+                flow: self.spec.id.clone(),
+                epoch,
+                source: self.spec.source_name.clone(),
+                position: r.position,
+                timestamp: r.timestamp,
+                key: r.key.clone(),
+                value: r.value.clone(),
+                reason: r.reason.clone(),
+                at,
+            });
+        }
+        for (position, version, reason) in &processed.rejected {
+            let raw = self.raw(chunk, *position, *version).await?;
+            aside.dead_letters.push(DeadLetter {
+                flow: self.spec.id.clone(),
+                epoch,
+                source: self.spec.source_name.clone(),
+                position: *position,
+                timestamp: raw.timestamp,
+                key: raw.key,
+                value: raw.value,
+                reason: reason.clone(),
+                at,
+            });
+        }
+        for late in &processed.late {
+            let raw = self.raw(chunk, late.position, Timestamp(late.version.0)).await?;
+            aside.late_rows.push(LateRow {
+                flow: self.spec.id.clone(),
+                epoch,
+                source: self.spec.source_name.clone(),
+                position: late.position,
+                timestamp: raw.timestamp,
+                key: raw.key,
+                value: raw.value,
+                event_time: late.event_time,
+                window_end: late.window_end,
+                watermark: late.watermark,
+                at,
+            });
+        }
+        Ok(aside)
+    }
+
+    /// A source record as it was: read again from the topic, or the feed's row as JSON.
+    async fn raw(&self, chunk: &Chunk, position: RowPosition, version: Timestamp) -> Result<RawRecord> {
+        let Some(topic) = &self.spec.topic else {
+            let row = (0..chunk.changes.len()).find(|row| chunk.changes.position(*row) == position);
+            let value = row.map(|row| row_as_json(&chunk.changes.rows().slice(row, 1))).transpose()?;
+            return Ok(RawRecord { timestamp: version, key: None, value });
+        };
+        let read = self.ports.log.read(&TopicPartition::new(topic.clone(), position.partition), Offset(position.offset), 1).await?;
+        let record = read.records.into_iter().find(|r| r.offset.0 == position.offset);
+        let record = record.ok_or_else(|| Error::corrupt(format!("topic {topic}: partition {} no longer holds offset {}", position.partition, position.offset)))?;
+        Ok(RawRecord { timestamp: record.timestamp, key: record.key, value: record.value })
+    }
+
+    /// Removes the checkpoints that recovery can't need any more.
+    async fn prune(&self, progress: &Progress) -> Result<()> {
+        let keep = progress.epoch.0.saturating_sub(self.settings.checkpoints_kept - 1);
+        let keep = progress.base.map_or(keep, |base| if self.processor.aggregator().is_some() { keep.min(base.0) } else { keep });
+        // An earlier attempt's deltas go once this attempt has a full checkpoint and enough committed ones.
+        if progress.epoch.0.is_multiple_of(16) && keep > 1 {
+            self.ports.checkpoints.prune(&self.spec.id, progress.attempt, Epoch(keep)).await?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, did: &EpochSummary) {
+        let flow = self.spec.id.as_str().to_owned();
+        metrics::counter!("millstream_flow_rows_in_total", "flow" => flow.clone()).increment(did.rows_in);
+        metrics::counter!("millstream_flow_rows_out_total", "flow" => flow.clone()).increment(did.rows_out);
+        metrics::counter!("millstream_flow_dead_letters_total", "flow" => flow.clone()).increment(did.dead_letters);
+        metrics::counter!("millstream_flow_late_rows_total", "flow" => flow.clone()).increment(did.late_rows);
+        metrics::counter!("millstream_flow_epochs_total", "flow" => flow).increment(1);
+    }
+
+    /// Calls a port until it answers or fails for good. `None`: asked to stop while it didn't answer.
+    async fn patiently<T, F: Future<Output = Result<T>>>(&self, shutdown: &CancellationToken, mut call: impl FnMut() -> F) -> Result<Option<T>> {
+        let mut failures = 0;
+        loop {
+            match call().await {
+                Ok(answer) => {
+                    if failures > 0 {
+                        self.monitor.set_phase(FlowPhase::Running);
+                    }
+                    return Ok(Some(answer));
+                }
+                Err(error) => {
+                    if !self.wait_out(error, &mut failures, shutdown).await? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits before the next try, if `error` may pass. `false`: asked to stop.
+    async fn wait_out(&self, error: Error, failures: &mut u32, shutdown: &CancellationToken) -> Result<bool> {
+        if !error.kind().is_transient() {
+            return Err(error);
+        }
+        *failures += 1;
+        tracing::warn!(flow = %self.spec.id, %error, failures, "waiting for a system that does not answer");
+        self.monitor.failed(self.ports.clock.now(), &error, FlowPhase::Waiting);
+        tokio::select! {
+            () = shutdown.cancelled() => Ok(false),
+            () = self.ports.clock.sleep(Backoff::DEFAULT.delay(*failures)) => Ok(true),
+        }
+    }
+}
+
+struct RawRecord {
+    timestamp: Timestamp,
+    key: Option<bytes::Bytes>,
+    value: Option<bytes::Bytes>,
+}
+
+/// One row as a JSON object.
+fn row_as_json(row: &arrow::array::RecordBatch) -> Result<bytes::Bytes> {
+    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+    writer.write(row)?;
+    writer.finish()?;
+    let mut line = writer.into_inner();
+    line.truncate(line.trim_ascii_end().len());
+    Ok(line.into())
+}
+

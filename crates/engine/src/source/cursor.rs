@@ -1,0 +1,162 @@
+//! Sharing: each chunk of a source is decoded once for all flows that stand where it begins.
+//!
+//! A flow pulls. Chunks that were just decoded stay in a window bounded in bytes; a flow that finds its next chunk there takes it, a
+//! flow that stands at the window's end decodes the next one for all, and a flow that fell behind the window reads for itself until
+//! it meets the window again. So a slow flow holds nobody back, and memory is bounded however many flows there are.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use millstream_core::{Result, Version};
+use tokio::sync::Mutex;
+
+use super::{Chunk, ChunkLimit, ChunkReader, ChunkSource, SourceState};
+use crate::settings::EngineSettings;
+
+/// A source with the window of chunks that its flows share.
+pub struct SharedSource {
+    source: Box<dyn ChunkSource>,
+    limit: ChunkLimit,
+    window_bytes_max: usize,
+    window: Mutex<Window>,
+}
+
+/// Consecutive chunks: each begins where the one before it ends.
+struct Window {
+    reader: Option<Box<dyn ChunkReader>>,
+    chunks: VecDeque<Arc<Chunk>>,
+    bytes: usize,
+}
+
+impl SharedSource {
+    /// `source`, shared within the bounds of `settings`.
+    #[must_use]
+    pub fn new(source: Box<dyn ChunkSource>, settings: &EngineSettings) -> Arc<Self> {
+        let limit = ChunkLimit { rows_max: settings.epoch_rows_max, bytes_max: settings.epoch_bytes_max, mark_max: (Version::MAX, usize::MAX) };
+        let window = Mutex::new(Window { reader: None, chunks: VecDeque::new(), bytes: 0 });
+        Arc::new(Self { source, limit, window_bytes_max: settings.shared_window_bytes_max, window })
+    }
+
+    /// The state before the first record that is kept.
+    pub async fn beginning(&self) -> Result<SourceState> {
+        self.source.beginning().await
+    }
+
+    /// Resolves when there are records after `state`.
+    pub async fn wait(&self, state: &SourceState) -> Result<()> {
+        self.source.wait(state).await
+    }
+
+    /// About how many records there are after `state`; 0 only if there are none.
+    pub async fn lag(&self, state: &SourceState) -> Result<u64> {
+        self.source.lag(state).await
+    }
+
+    /// A reader that shares nothing: for passes over the whole source.
+    pub fn reader(&self) -> Result<Box<dyn ChunkReader>> {
+        self.source.reader()
+    }
+
+    /// A cursor for one flow.
+    #[must_use]
+    pub fn cursor(self: &Arc<Self>) -> SourceCursor {
+        SourceCursor { shared: self.clone(), own: None }
+    }
+}
+
+/// What the window has for a flow.
+enum Found {
+    Chunk(Arc<Chunk>),
+    /// The flow is behind the window's end: the place in the merged order where it meets the window next.
+    Behind((Version, usize)),
+}
+
+impl SharedSource {
+    async fn find(&self, from: &SourceState) -> Result<Found> {
+        let mut window = self.window.lock().await;
+        if let Some(chunk) = window.chunks.iter().find(|c| c.start == *from) {
+            return Ok(Found::Chunk(chunk.clone()));
+        }
+        if let Some(mark) = window.meets(from) {
+            return Ok(Found::Behind(mark));
+        }
+        if window.chunks.back().is_some_and(|last| last.end != *from) {
+            // This flow is ahead of all others: the window goes on from here, and they catch up with it.
+            window.clear();
+        }
+        let reader = match &mut window.reader {
+            Some(reader) => reader,
+            none => none.insert(self.source.reader()?),
+        };
+        let chunk = match reader.chunk(from, self.limit).await {
+            Ok(chunk) => Arc::new(chunk),
+            Err(error) => {
+                window.reader = None;
+                return Err(error);
+            }
+        };
+        if !chunk.is_empty() {
+            window.push(chunk.clone(), self.window_bytes_max);
+        }
+        Ok(Found::Chunk(chunk))
+    }
+}
+
+impl Window {
+    /// Where a flow that stands at `from`, behind the window's end, can join: the next chunk's beginning, or the window's end.
+    fn meets(&self, from: &SourceState) -> Option<(Version, usize)> {
+        let last = self.chunks.back().filter(|last| last.end != *from)?;
+        let beginnings = self.chunks.iter().map(|c| c.start.mark());
+        beginnings.chain([last.end.mark()]).find(|mark| *mark >= from.mark())
+    }
+
+    fn clear(&mut self) {
+        self.chunks.clear();
+        self.bytes = 0;
+    }
+
+    fn push(&mut self, chunk: Arc<Chunk>, bytes_max: usize) {
+        self.bytes += chunk.bytes;
+        self.chunks.push_back(chunk);
+        while self.bytes > bytes_max && self.chunks.len() > 1 {
+            let Some(oldest) = self.chunks.pop_front() else { break };
+            self.bytes -= oldest.bytes;
+        }
+    }
+}
+
+/// One flow's way through a shared source.
+pub struct SourceCursor {
+    shared: Arc<SharedSource>,
+    /// The flow's own reader, while it is behind the window.
+    own: Option<Box<dyn ChunkReader>>,
+}
+
+impl SourceCursor {
+    /// The chunk after `from`; empty when nothing is there.
+    pub async fn next(&mut self, from: &SourceState) -> Result<Arc<Chunk>> {
+        let mark_max = match self.shared.find(from).await? {
+            Found::Chunk(chunk) => {
+                self.own = None;
+                return Ok(chunk);
+            }
+            Found::Behind(mark) => mark,
+        };
+        let own = match &mut self.own {
+            Some(reader) => reader,
+            none => none.insert(self.shared.source.reader()?),
+        };
+        // Up to where the window is met, and not beyond: there the flow joins the others again.
+        let chunk = own.chunk(from, ChunkLimit { mark_max, ..self.shared.limit }).await?;
+        if !chunk.is_empty() {
+            return Ok(Arc::new(chunk));
+        }
+        // The window can't be met there (a partition had older records since): go on past it.
+        Ok(Arc::new(own.chunk(from, self.shared.limit).await?))
+    }
+
+    /// Resolves when there are records after `state`.
+    pub async fn wait(&self, state: &SourceState) -> Result<()> {
+        self.shared.wait(state).await
+    }
+}

@@ -1,0 +1,146 @@
+//! Sources: a topic or a change feed, read in [`Chunk`]s that all flows of the source share.
+//!
+//! A chunk takes the records of all partitions **merged in the order of their versions** (for records of a topic, in effect of their
+//! timestamps), never one partition ahead of another that still has older records. So which rows are late follows from the data, and
+//! not from how partitions happened to be read; and a catch-up does not inflate window state.
+//!
+//! This module knows logs and feeds through their ports, and nothing of flows: a flow asks for the chunk after a [`SourceState`]
+//! and keeps that state in its checkpoint.
+
+mod cursor;
+mod feed;
+mod topic;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use millstream_core::{ChangeBatch, FlowId, Result, RowPosition, Timestamp, Version};
+use serde::{Deserialize, Serialize};
+
+pub use cursor::{SharedSource, SourceCursor};
+pub use feed::FeedReader;
+pub use topic::{TopicReader, TopicSource};
+
+/// The header that names the flows a record is for, separated by commas: a replayed record carries it. Without it, all flows take the record.
+pub const DIRECTED_HEADER: &str = "millstream-flows";
+
+/// Where a flow stands in its source: what its checkpoint keeps of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceState {
+    /// One for each partition of the topic, or range of the feed.
+    pub partitions: Vec<PartitionState>,
+}
+
+/// Where a flow stands in one partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionState {
+    /// The next record to read.
+    pub position: SourcePosition,
+    /// The version of the last record read; the next one's is greater.
+    pub version: Version,
+}
+
+/// The next record of a partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourcePosition {
+    /// An offset of a topic's partition.
+    Offset(i64),
+    /// A token of a feed range.
+    Feed(String),
+}
+
+impl SourceState {
+    /// Where this state lies in the merged order: the version and the partition of the last record that it covers.
+    #[must_use]
+    pub fn mark(&self) -> (Version, usize) {
+        self.partitions.iter().enumerate().map(|(p, state)| (state.version, p)).max().unwrap_or((Version::MIN, 0))
+    }
+}
+
+/// A piece of a source's input: rows in merged order.
+#[derive(Debug)]
+pub struct Chunk {
+    /// The state that it begins at.
+    pub start: SourceState,
+    /// The state after it.
+    pub end: SourceState,
+    /// The rows, with versions and positions.
+    pub changes: ChangeBatch,
+    /// Records that aren't rows.
+    pub rejected: Vec<RejectedRecord>,
+    /// Rows that only the named flows take, by row number, rising.
+    pub directed: Vec<(u32, Arc<[FlowId]>)>,
+    /// For each partition, whether the chunk reached its end.
+    pub at_end: Vec<bool>,
+    /// About how many records wait behind it.
+    pub lag: u64,
+    /// About how much memory it takes, in bytes.
+    pub bytes: usize,
+}
+
+impl Chunk {
+    /// How many records it covers.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.changes.len() + self.rejected.len()
+    }
+
+    /// Whether nothing was there.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// A record that is not a row of the source's columns.
+#[derive(Clone, Debug)]
+pub struct RejectedRecord {
+    /// Where it is.
+    pub position: RowPosition,
+    /// Its timestamp.
+    pub timestamp: Timestamp,
+    /// Its raw key.
+    pub key: Option<Bytes>,
+    /// Its raw value.
+    pub value: Option<Bytes>,
+    /// What is wrong with it.
+    pub reason: String,
+    /// The flows it is for; `None`: all.
+    pub directed: Option<Arc<[FlowId]>>,
+}
+
+/// Where to stop a chunk.
+#[derive(Clone, Copy, Debug)]
+pub struct ChunkLimit {
+    /// At most so many records.
+    pub rows_max: usize,
+    /// About so many bytes read from a partition at a time.
+    pub bytes_max: usize,
+    /// No record after this place in the merged order: a version and a partition.
+    pub mark_max: (Version, usize),
+}
+
+/// Reads a source piece by piece. A reader may keep what it read ahead; asked for another state than it left off at, it starts over there.
+#[async_trait]
+pub trait ChunkReader: Send + Sync {
+    /// The chunk after `from`; empty when nothing is there.
+    async fn chunk(&mut self, from: &SourceState, limit: ChunkLimit) -> Result<Chunk>;
+}
+
+/// A source of chunks: a topic or a feed.
+#[async_trait]
+pub trait ChunkSource: Send + Sync {
+    /// The state before the first record that is kept.
+    async fn beginning(&self) -> Result<SourceState>;
+
+    /// A reader of its own.
+    fn reader(&self) -> Result<Box<dyn ChunkReader>>;
+
+    /// Resolves when there are records after `state`.
+    async fn wait(&self, state: &SourceState) -> Result<()>;
+
+    /// About how many records there are after `state`; 0 only if there are none.
+    async fn lag(&self, state: &SourceState) -> Result<u64>;
+}

@@ -1,0 +1,125 @@
+//! Event-store tables of windows: aggregated again from the log in one pass, compared group by group.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Float64Type};
+use futures::StreamExt as _;
+use millstream_core::ports::Scan;
+use millstream_core::{Result, RowPosition, TableSpec, Timestamp};
+use millstream_pipeline::graph::OutputMode;
+
+use super::{Check, digest};
+use crate::compile::nullable;
+use crate::engine::Engine;
+use crate::flow::process::Lateness;
+
+/// Sums of floating-point numbers depend on the order of their terms; results may differ by so much, relatively.
+const FLOAT_TOLERANCE: f64 = 1e-9;
+
+impl Engine {
+    /// Checks an event-store table of windows.
+    pub(super) async fn verify_aggregated(&self, spec: &Arc<TableSpec>) -> Result<Check> {
+        let mut check = Check::of(&spec.name);
+        let snapshot = self.ports.event_store.snapshot().await?;
+        let epochs = snapshot.epochs(&spec.name).await?;
+        let late_rows = self.ports.system.late_rows().await?;
+        let mut expected: Vec<RecordBatch> = Vec::new();
+        let mut whole = true;
+        for flow in self.pipeline.flows.iter().filter(|f| f.target == spec.name) {
+            let Some(checkpoint) = self.committed_state(&flow.id, epochs.get(&flow.id)).await? else { continue };
+            let late: HashSet<RowPosition> = late_rows.iter().filter(|l| l.flow == flow.id).map(|l| l.position).collect();
+            let watermark = checkpoint.header.watermark.as_ref().and_then(|w| w.current());
+            let mut processor = self.processor(flow)?;
+            for join in processor.joins() {
+                join.refresh(&self.references, &self.spark).await?;
+            }
+            processor.decide_lateness(Lateness::Exactly(late.clone()));
+            let mut events = 0;
+            let mut dead = HashSet::new();
+            let mut met = 0;
+            whole &= self
+                .replay_source(flow, &checkpoint.header.source, &mut |chunk| {
+                    let processed = processor.process(chunk, Timestamp(0))?;
+                    events += chunk.records() as u64;
+                    met += processed.late.len();
+                    let mine = chunk.rejected.iter().filter(|r| r.directed.as_ref().is_none_or(|flows| flows.contains(&flow.id)));
+                    dead.extend(mine.map(|r| r.position));
+                    dead.extend(processed.rejected.iter().map(|(position, ..)| *position));
+                    Ok(())
+                })
+                .await?;
+            let mode = processor.mode();
+            expected.push(processor.results(|end| mode != Some(OutputMode::Append) || watermark.is_some_and(|w| end <= w))?);
+            if met < late.len() && whole {
+                check.problem(format!("{} late rows of flow {} are of no event", late.len() - met, flow.id));
+            }
+            let dead_count = self.check_dead_letters(flow, &dead, &mut check).await?;
+            check.count("events", events);
+            check.count("late", late.len() as u64);
+            check.count("dead", dead_count);
+            check.count("aggregated", events.saturating_sub(met as u64 + dead.len() as u64));
+        }
+        let schema = nullable(&spec.schema);
+        let expected = concat_batches(&schema, &expected)?;
+        let mut stored = Vec::new();
+        let mut stream = snapshot.scan(&spec.name, &Scan::default()).await?;
+        while let Some(batch) = stream.next().await {
+            stored.push(RecordBatch::try_new(schema.clone(), batch?.columns().to_vec())?);
+        }
+        let stored = concat_batches(&schema, &stored)?;
+        check.count("rows", stored.num_rows() as u64);
+        tokio::task::block_in_place(|| compare(spec, &expected, &stored, whole, &mut check))?;
+        Ok(check)
+    }
+}
+
+/// Compares windows by key.
+fn compare(spec: &TableSpec, expected: &RecordBatch, stored: &RecordBatch, whole: bool, check: &mut Check) -> Result<()> {
+    let key = spec.key.indices(&spec.schema)?;
+    let mut rows: HashMap<digest::KeyDigest, usize> = digest::keys(expected, &key)?.into_iter().enumerate().map(|(row, k)| (k, row)).collect();
+    let mut unexplained = 0;
+    for (row, digest) in digest::keys(stored, &key)?.into_iter().enumerate() {
+        match rows.remove(&digest) {
+            Some(should) => {
+                let differing = (0..stored.num_columns()).find(|c| !same(expected.column(*c), should, stored.column(*c), row));
+                if let Some(column) = differing.filter(|_| whole) {
+                    let text = |array: &ArrayRef, at| arrow::util::display::array_value_to_string(array, at).unwrap_or_default();
+                    check.problem(format!(
+                        "window {}: {} is {}, and its events give {}",
+                        digest::describe(stored, &key, row),
+                        spec.schema.field(column).name(),
+                        text(stored.column(column), row),
+                        text(expected.column(column), should)
+                    ));
+                }
+            }
+            None if whole => check.problem(format!("window {} is explained by no event", digest::describe(stored, &key, row))),
+            None => unexplained += 1,
+        }
+    }
+    if unexplained > 0 || !whole {
+        check.note("the log no longer keeps all events: windows could not be compared value by value");
+    }
+    if spec.ttl.is_some() && !rows.is_empty() {
+        check.count("expired", rows.len() as u64);
+        return Ok(());
+    }
+    for row in rows.into_values() {
+        check.problem(format!("window {} is missing", digest::describe(expected, &key, row)));
+    }
+    Ok(())
+}
+
+fn same(a: &ArrayRef, i: usize, b: &ArrayRef, j: usize) -> bool {
+    if a.is_null(i) || b.is_null(j) {
+        return a.is_null(i) && b.is_null(j);
+    }
+    if a.data_type() == &DataType::Float64 && b.data_type() == &DataType::Float64 {
+        let (x, y) = (a.as_primitive::<Float64Type>().value(i), b.as_primitive::<Float64Type>().value(j));
+        return x == y || (x.is_nan() && y.is_nan()) || (x - y).abs() <= FLOAT_TOLERANCE * x.abs().max(y.abs());
+    }
+    a.slice(i, 1).as_ref() == b.slice(j, 1).as_ref()
+}

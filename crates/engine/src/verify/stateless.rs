@@ -1,0 +1,191 @@
+//! Event-store tables whose flows have no windows: each row is its key's newest version.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use futures::StreamExt as _;
+use millstream_core::ports::{Scan, StoreSnapshot};
+use millstream_core::{ChangeBatch, ChangeKind, Epoch, FlowId, Result, RowPosition, TableSpec, Timestamp, Version};
+use millstream_pipeline::graph::Flow;
+
+use super::{Check, digest};
+use crate::engine::Engine;
+use crate::flow::checkpoint::Checkpoint;
+use crate::source::{Chunk, ChunkLimit, SourcePosition, SourceState};
+
+/// What a key should hold.
+pub(super) struct Expected {
+    pub version: Version,
+    pub content: u64,
+    pub position: RowPosition,
+    pub deleted: bool,
+    pub seen: bool,
+}
+
+/// What all keys of a table should hold.
+pub(super) type Ledger = HashMap<digest::KeyDigest, Expected>;
+
+/// Takes `changes` into the ledger: of each key, the greatest version, and of equal versions the last. Returns how many were superseded.
+pub(super) fn apply(ledger: &mut Ledger, changes: &ChangeBatch, key: &[usize]) -> Result<u64> {
+    let keys = digest::keys(changes.rows(), key)?;
+    let contents = digest::contents(changes.rows(), changes.rows().num_columns())?;
+    let mut superseded = 0;
+    for (row, (key, content)) in keys.into_iter().zip(contents).enumerate() {
+        let deleted = changes.kind(row) == ChangeKind::Delete;
+        let new = Expected { version: changes.version(row), content, position: changes.position(row), deleted, seen: false };
+        match ledger.entry(key) {
+            std::collections::hash_map::Entry::Vacant(entry) => drop(entry.insert(new)),
+            std::collections::hash_map::Entry::Occupied(mut entry) => {
+                superseded += 1;
+                if new.version >= entry.get().version {
+                    entry.insert(new);
+                }
+            }
+        }
+    }
+    Ok(superseded)
+}
+
+impl Engine {
+    /// The committed state of `flow` at `epoch`; `None` before its first epoch.
+    pub(super) async fn committed_state(&self, flow: &FlowId, epoch: Option<&Epoch>) -> Result<Option<Checkpoint>> {
+        let Some(epoch) = epoch.filter(|e| e.0 > 0) else { return Ok(None) };
+        let bytes = self.ports.checkpoints.get(flow, *epoch).await?;
+        bytes.map(|b| Checkpoint::decode(&b)).transpose()
+    }
+
+    /// Hands every chunk of `flow`'s source up to the state `until` to `each`, and returns whether the source still holds its first record.
+    pub(super) async fn replay_source(&self, flow: &Flow, until: &SourceState, each: &mut (dyn FnMut(&Chunk) -> Result<()> + Send)) -> Result<bool> {
+        let Some(source) = self.sources.get(&flow.source) else { return Ok(true) };
+        let mut reader = source.reader()?;
+        let mut state = source.beginning().await?;
+        let whole = state.partitions.iter().all(|p| !matches!(p.position, SourcePosition::Offset(o) if o > 0));
+        let limit = ChunkLimit { rows_max: self.settings.epoch_rows_max, bytes_max: self.settings.epoch_bytes_max, mark_max: until.mark() };
+        loop {
+            let chunk = reader.chunk(&state, limit).await?;
+            if chunk.is_empty() {
+                return Ok(whole);
+            }
+            tokio::task::block_in_place(|| each(&chunk))?;
+            state = chunk.end;
+        }
+    }
+
+    /// Checks an event-store table of flows without windows.
+    pub(super) async fn verify_stateless(&self, spec: &Arc<TableSpec>) -> Result<Check> {
+        let mut check = Check::of(&spec.name);
+        let snapshot = self.ports.event_store.snapshot().await?;
+        let epochs = snapshot.epochs(&spec.name).await?;
+        let key = spec.key.indices(&spec.schema)?;
+        let mut ledger = Ledger::new();
+        let mut whole = true;
+        for flow in self.pipeline.flows.iter().filter(|f| f.target == spec.name) {
+            let Some(checkpoint) = self.committed_state(&flow.id, epochs.get(&flow.id)).await? else {
+                if epochs.get(&flow.id).is_some_and(|e| e.0 > 0) {
+                    check.note(format!("flow {}: the checkpoint of its epoch is gone already; verify again", flow.id));
+                }
+                continue;
+            };
+            whole &= self.expect_rows(flow, &checkpoint.header.source, &key, &mut ledger, &mut check).await?;
+        }
+        self.compare(spec, snapshot.as_ref(), ledger, whole, &mut check).await?;
+        Ok(check)
+    }
+
+    /// Fills the ledger with what `flow` should have written, and checks its dead letters.
+    async fn expect_rows(&self, flow: &Flow, until: &SourceState, key: &[usize], ledger: &mut Ledger, check: &mut Check) -> Result<bool> {
+        let mut processor = self.processor(flow)?;
+        for join in processor.joins() {
+            join.refresh(&self.references, &self.spark).await?;
+        }
+        let (mut events, mut rows, mut superseded) = (0, 0, 0);
+        let mut dead = HashSet::new();
+        let whole = self
+            .replay_source(flow, until, &mut |chunk| {
+                let processed = processor.process(chunk, Timestamp(0))?;
+                events += chunk.records() as u64;
+                rows += processed.changes.len() as u64;
+                superseded += apply(ledger, &processed.changes, key)?;
+                let mine = chunk.rejected.iter().filter(|r| r.directed.as_ref().is_none_or(|flows| flows.contains(&flow.id)));
+                dead.extend(mine.map(|r| r.position));
+                dead.extend(processed.rejected.iter().map(|(position, ..)| *position));
+                Ok(())
+            })
+            .await?;
+        let dead_count = self.check_dead_letters(flow, &dead, check).await?;
+        check.count("events", events);
+        check.count("dead", dead_count);
+        check.count("superseded", superseded);
+        check.count("filtered", events.saturating_sub(rows + dead.len() as u64));
+        Ok(whole)
+    }
+
+    /// Whether every event that can't be a row is in `system.dead_letters`, and no other one is. Returns how many there are.
+    pub(super) async fn check_dead_letters(&self, flow: &Flow, dead: &HashSet<RowPosition>, check: &mut Check) -> Result<u64> {
+        let stored: HashSet<RowPosition> = self.ports.system.dead_letters().await?.into_iter().filter(|d| d.flow == flow.id).map(|d| d.position).collect();
+        let released = self.replayed(&flow.id).await?;
+        for position in dead.iter().filter(|p| !stored.contains(p) && !released.contains(p)) {
+            check.problem(format!("the event at {}-{} offset {} is neither a row of flow {} nor a dead letter", flow.source, position.partition, position.offset, flow.id));
+        }
+        Ok(stored.len() as u64)
+    }
+
+    /// Compares the table's rows with the ledger.
+    async fn compare(&self, spec: &TableSpec, snapshot: &dyn StoreSnapshot, mut ledger: Ledger, whole: bool, check: &mut Check) -> Result<()> {
+        let key = spec.key.indices(&spec.schema)?;
+        let width = spec.schema.fields().len();
+        let mut stream = snapshot.scan(&spec.name, &Scan { with_version: true, ..Scan::default() }).await?;
+        let mut beyond_log = 0;
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            let keys = digest::keys(&batch, &key)?;
+            let contents = digest::contents(&batch, width)?;
+            let versions = batch.column(width).as_primitive::<Int64Type>();
+            check.count("rows", batch.num_rows() as u64);
+            for (row, (digest, content)) in keys.into_iter().zip(contents).enumerate() {
+                match ledger.get_mut(&digest) {
+                    None if whole => check.problem(format!("row {} is explained by no event", digest::describe(&batch, &key, row))),
+                    None => beyond_log += 1,
+                    Some(expected) if expected.seen => check.problem(format!("row {} is there twice", digest::describe(&batch, &key, row))),
+                    Some(expected) => {
+                        expected.seen = true;
+                        let place = format!("{} (its event: partition {} offset {})", digest::describe(&batch, &key, row), expected.position.partition, expected.position.offset);
+                        if expected.deleted {
+                            check.problem(format!("row {place} should be deleted"));
+                        } else if expected.content != content {
+                            check.problem(format!("row {place} holds other values than its event gives"));
+                        } else if whole && versions.value(row) < expected.version.0 {
+                            check.problem(format!("row {place} has version {}, older than its event's {}", versions.value(row), expected.version.0));
+                        }
+                    }
+                }
+            }
+        }
+        if beyond_log > 0 {
+            check.note(format!("{beyond_log} rows are of events that the log no longer keeps"));
+        }
+        let now = self.ports.clock.now();
+        let missing = ledger.into_values().filter(|e| !e.seen && !e.deleted);
+        for expected in missing {
+            if spec.ttl.is_some_and(|ttl| expected.version.plus(ttl).0 <= now.0) {
+                check.count("expired", 1);
+            } else {
+                let event = self.event_text(spec, expected.position).await;
+                check.problem(format!("a row is missing: its event is at partition {} offset {}{event}", expected.position.partition, expected.position.offset));
+            }
+        }
+        Ok(())
+    }
+
+    /// The event at `position` of the topic behind `spec`'s flows, for people; empty where it can't be read.
+    async fn event_text(&self, spec: &TableSpec, position: RowPosition) -> String {
+        let topic = self.pipeline.flows.iter().filter(|f| f.target == spec.name).find_map(|f| self.topic_of(&f.source));
+        let Some(topic) = topic else { return String::new() };
+        let partition = millstream_core::TopicPartition::new(topic, position.partition);
+        let read = self.ports.log.read(&partition, millstream_core::Offset(position.offset), 1).await;
+        let value = read.ok().and_then(|r| r.records.into_iter().next()).and_then(|r| r.value);
+        value.map_or_else(String::new, |v| format!(": {}", String::from_utf8_lossy(&v[..v.len().min(300)])))
+    }
+}

@@ -1,0 +1,73 @@
+//! With trouble: calls that fail before or after they took effect, restarts, zombies. The tables are those of a quiet run.
+
+use millstream_core::ErrorKind;
+use millstream_testkit::faults::Call;
+
+use crate::events::readings;
+use crate::straight::check;
+use crate::world::World;
+
+/// Runs to the end through as many restarts as it takes.
+async fn run_with_restarts(world: &World) -> std::sync::Arc<millstream_engine::Engine> {
+    for _ in 0..50 {
+        match world.run().await {
+            Ok(engine) => return engine,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Internal, "{error}"),
+        }
+    }
+    panic!("still failing after 50 restarts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_before_or_after_any_write_changes_nothing() {
+    for nth in [1, 2, 3, 5, 9, 14] {
+        for call in [Call::Commit, Call::Put, Call::Begin, Call::Claim, Call::ReadLog, Call::FeedRead] {
+            let world = World::with_epochs_of(37);
+            let events = readings(nth, 200);
+            drop(world.engine().await);
+            world.publish(&events).await;
+            world.faults.fail(call, nth, ErrorKind::Internal);
+            world.faults.fail_after(call, nth + 4, ErrorKind::Internal);
+            check(&run_with_restarts(&world).await, &events).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn systems_that_do_not_answer_for_a_while_are_waited_for() {
+    let world = World::with_epochs_of(20);
+    let events = readings(7, 200);
+    drop(world.engine().await);
+    world.publish(&events).await;
+    for nth in 2..8 {
+        world.faults.fail(Call::Commit, nth, ErrorKind::Unavailable);
+        world.faults.fail_after(Call::Put, nth * 2, ErrorKind::Exhausted);
+        world.faults.fail(Call::ReadLog, nth, ErrorKind::Unavailable);
+    }
+    // Not one restart.
+    check(&world.run().await.unwrap(), &events).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_engine_on_the_same_stores_fences_the_first() {
+    let world = World::with_epochs_of(10);
+    let events = readings(8, 300);
+    drop(world.engine().await);
+    world.publish(&events[..150]).await;
+    let gate = world.faults.block(Call::Commit, 4);
+    let zombie = world.engine().await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let mut running = tokio::task::JoinSet::new();
+    running.spawn({
+        let (engine, stop) = (zombie.clone(), stop.clone());
+        async move { engine.run(stop).await }
+    });
+    gate.reached().await;
+    world.publish(&events[150..]).await;
+    let engine = world.run().await.unwrap();
+    gate.release();
+    assert!(zombie.caught_up().await.is_err(), "at least the flow that was held is fenced");
+    stop.cancel();
+    running.join_all().await.into_iter().for_each(|r| r.unwrap());
+    check(&engine, &events).await;
+}

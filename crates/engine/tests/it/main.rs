@@ -1,0 +1,9 @@
+//! The engine on toy ports: golden streams run straight, in pieces, through crashes, with duplicates and late rows, compared with
+//! what a few lines of plain Rust make of the same events.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod crashes;
+mod events;
+mod quarantine;
+mod straight;
+mod world;

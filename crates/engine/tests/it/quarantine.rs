@@ -1,0 +1,122 @@
+//! Events that can't become rows, and events that come too late: each is in exactly one place, and can be replayed.
+
+use std::sync::Arc;
+
+use millstream_core::ErrorKind;
+use millstream_engine::{Engine, RepairedEvent, ReplayRequest};
+use millstream_testkit::faults::Call;
+use tokio_util::sync::CancellationToken;
+
+use crate::events::{Reading, hourly, readings};
+use crate::straight::check;
+use crate::world::{World, checked, hours, rows};
+
+const BAD: [(&str, &str); 4] = [
+    ("{\"id\":1,\"ts\":", "malformed"),
+    ("{\"id\":\"x\",\"ts\":\"2024-01-01T00:00:00Z\",\"meter\":\"a\"}", "a string in a BIGINT column"),
+    ("{\"id\":1,\"meter\":\"a\"}", "a missing NOT NULL column"),
+    ("[1]", "not an object"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_events_are_dead_letters_once_for_each_flow_whatever_dies() {
+    let world = World::with_epochs_of(9);
+    let events = readings(11, 100);
+    drop(world.engine().await);
+    world.publish(&events[..50]).await;
+    world.publish_values(BAD.iter().map(|(value, _)| (0, (*value).to_owned()))).await;
+    world.publish(&events[50..]).await;
+    world.faults.fail(Call::Commit, 7, ErrorKind::Internal);
+    world.faults.fail_after(Call::Commit, 13, ErrorKind::Internal);
+    let engine = loop {
+        if let Ok(engine) = world.run().await {
+            break engine;
+        }
+    };
+    check(&engine, &events).await;
+    let dead = rows(&engine, "SELECT flow, count(*) FROM system.dead_letters GROUP BY flow ORDER BY flow").await;
+    assert_eq!(dead, ["by_meter 4", "closed 4", "hourly 4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repaired_dead_letter_becomes_a_row_of_every_flow_once() {
+    let world = World::new();
+    let events = readings(12, 60);
+    drop(world.engine().await);
+    world.publish(&events[1..]).await;
+    world.publish_values([(events[0].partition(), "{broken".to_owned())]).await;
+    let engine = world.run().await.unwrap();
+    let place = rows(&engine, "SELECT DISTINCT partition, \"offset\" FROM system.dead_letters").await;
+    let (partition, offset) = place[0].split_once(' ').unwrap();
+    let repaired = RepairedEvent { flow: None, partition: partition.parse().unwrap(), offset: offset.parse().unwrap(), value: events[0].json() };
+    let outcome = engine.replay_dead_letters(ReplayRequest { repaired: vec![repaired], ..ReplayRequest::default() }).await.unwrap();
+    assert_eq!((outcome.published, outcome.released), (1, 3));
+    let engine = world.run().await.unwrap();
+    check(&engine, &events).await;
+    assert_eq!(rows(&engine, "SELECT count(*) FROM system.dead_letters").await, ["0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_fails_in_a_query_is_dead_for_that_flow_alone() {
+    let mut world = World::new();
+    world.pipeline = checked(
+        "CREATE TABLE readings (id BIGINT NOT NULL, text STRING) USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');
+         CREATE STREAMING TABLE numbers USING cassandra PARTITIONED BY (id) AS SELECT id, CAST(text AS INT) AS number FROM STREAM readings;
+         CREATE STREAMING TABLE texts USING cassandra PARTITIONED BY (id) AS SELECT id, text FROM STREAM readings;",
+    );
+    drop(world.engine().await);
+    let value = |id: i32| (0, if id % 10 == 3 { format!("{{\"id\":{id},\"text\":\"x{id}\"}}") } else { format!("{{\"id\":{id},\"text\":\"{id}\"}}") });
+    world.publish_values((0..100).map(value)).await;
+    let engine = world.run().await.unwrap();
+    assert_eq!(rows(&engine, "SELECT count(*), sum(number) FROM numbers").await, ["90 4470"]);
+    assert_eq!(rows(&engine, "SELECT count(*) FROM texts").await, ["100"]);
+    let dead = rows(&engine, "SELECT flow, count(*) FROM system.dead_letters GROUP BY flow").await;
+    assert_eq!(dead, ["numbers 10"]);
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+/// Events, then one that comes two days too late.
+async fn with_a_late_row(seed: u64) -> (World, Vec<Reading>, Reading) {
+    let world = World::with_epochs_of(16);
+    let events = readings(seed, 2_000);
+    let late = Reading { id: 9_999, value: Some(5), ..events[0].clone() };
+    drop(world.engine().await);
+    world.publish(&events).await;
+    world.publish([&late]).await;
+    (world, events, late)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_row_is_put_aside_and_not_aggregated() {
+    let (world, events, _) = with_a_late_row(13).await;
+    let engine = world.run().await.unwrap();
+    assert_eq!(hours(&engine, "hourly").await, hourly(&events));
+    let late = rows(&engine, "SELECT flow, value_text FROM system.late_rows ORDER BY flow").await;
+    assert_eq!(late.len(), 2, "{late:?}");
+    assert!(late[0].starts_with("closed") && late[0].contains("9999"), "{late:?}");
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replayed_late_row_is_in_its_window() {
+    let (world, mut events, late) = with_a_late_row(14).await;
+    let engine: Arc<Engine> = world.engine().await;
+    let stop = CancellationToken::new();
+    let mut running = tokio::task::JoinSet::new();
+    running.spawn({
+        let (engine, stop) = (engine.clone(), stop.clone());
+        async move { engine.run(stop).await }
+    });
+    engine.caught_up().await.unwrap();
+    let outcome = engine.replay_late_rows(ReplayRequest::default()).await.unwrap();
+    assert_eq!(outcome.released, 2);
+    events.push(late);
+    assert_eq!(hours(&engine, "hourly").await, hourly(&events));
+    assert_eq!(rows(&engine, "SELECT count(*) FROM system.late_rows").await, ["0"]);
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    stop.cancel();
+    running.join_all().await.into_iter().for_each(|r| r.unwrap());
+}

@@ -1,0 +1,155 @@
+//! A pipeline of meter readings on toy ports that survive the engine.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+use bytes::Bytes;
+use millstream_core::ports::{ChangeFeed, CheckpointStore, EventLog, EventStore, NewRecord};
+use millstream_core::{Result, TopicPartition};
+use millstream_engine::{Engine, EngineSettings, Ports};
+use millstream_pipeline::graph::Pipeline;
+use millstream_pipeline::{SourceFile, parse};
+use millstream_testkit::faults::{Faults, FaultyChangeFeed, FaultyCheckpointStore, FaultyEventLog, FaultyEventStore};
+use millstream_testkit::{ManualClock, toy};
+use tokio_util::sync::CancellationToken;
+
+use crate::events::{Hours, Reading};
+
+pub const PIPELINE: &str = "
+CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
+USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');
+
+CREATE STREAMING TABLE by_meter USING cassandra PARTITIONED BY (meter)
+TBLPROPERTIES ('clustering_key' = 'ts ASC, id ASC')
+AS SELECT meter, ts, id, value FROM STREAM readings WHERE value IS NULL OR value >= 0;
+
+CREATE STREAMING TABLE hourly USING cassandra PARTITIONED BY (meter)
+TBLPROPERTIES ('clustering_key' = 'hour ASC', 'output_mode' = 'update')
+AS SELECT meter, window.start AS hour, count(*) AS n, sum(value) AS total, max(value) AS most
+   FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR GROUP BY meter, window(ts, '1 hour');
+
+CREATE STREAMING TABLE closed USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'hour ASC')
+AS SELECT meter, window.start AS hour, count(*) AS n, sum(value) AS total, max(value) AS most
+   FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR GROUP BY meter, window(ts, '1 hour');
+
+CREATE STREAMING TABLE high USING redis TBLPROPERTIES ('key' = 'meter, ts, id')
+AS SELECT * FROM STREAM by_meter WHERE value >= 90;
+";
+
+/// What survives.
+pub struct World {
+    disk: Arc<toy::Disk>,
+    pub clock: Arc<ManualClock>,
+    pub faults: Arc<Faults>,
+    pub pipeline: Arc<Pipeline>,
+    pub settings: EngineSettings,
+}
+
+pub fn checked(sql: &str) -> Arc<Pipeline> {
+    let file = SourceFile { name: "pipeline.sql".to_owned(), text: sql.to_owned() };
+    let parsed = parse(&[file]).unwrap_or_else(|e| panic!("{e:?}"));
+    Arc::new(parsed.check(&BTreeMap::new()).unwrap_or_else(|e| panic!("{e:?}")))
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self {
+            disk: Arc::default(),
+            clock: Arc::new(ManualClock::skipping(ManualClock::START)),
+            faults: Arc::default(),
+            pipeline: checked(PIPELINE),
+            settings: EngineSettings::default(),
+        }
+    }
+
+    pub fn with_epochs_of(rows: usize) -> Self {
+        let mut world = Self::new();
+        world.settings.epoch_rows_max = rows;
+        world
+    }
+
+    pub fn ports(&self) -> Ports {
+        let log = Arc::new(toy::ToyEventLog::open(self.disk.clone(), self.clock.clone()));
+        let store = Arc::new(toy::ToyEventStore::open(self.disk.clone(), self.clock.clone()));
+        let checkpoints: Arc<dyn CheckpointStore> = Arc::new(toy::ToyCheckpointStore::open(self.disk.clone()));
+        let event_store: Arc<dyn EventStore> = store.clone();
+        let feed: Arc<dyn ChangeFeed> = store;
+        Ports {
+            log: Arc::new(FaultyEventLog::new(log, self.faults.clone())),
+            event_store: Arc::new(FaultyEventStore::new(event_store, self.faults.clone())),
+            change_feed: Arc::new(FaultyChangeFeed::new(feed, self.faults.clone())),
+            critical: Arc::new(toy::ToyCriticalStore::open(self.disk.clone(), self.clock.clone())),
+            reports: Arc::new(toy::ToyReportStore::open(self.disk.clone())),
+            checkpoints: Arc::new(FaultyCheckpointStore::new(checkpoints, self.faults.clone())),
+            system: Arc::new(toy::ToySystemStore::open(self.disk.clone())),
+            references: BTreeMap::new(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    pub async fn engine(&self) -> Arc<Engine> {
+        Engine::open(self.pipeline.clone(), self.ports(), self.settings.clone()).await.unwrap()
+    }
+
+    /// Appends readings, each to its meter's partition, one record each at its own time.
+    pub async fn publish<'a>(&self, readings: impl IntoIterator<Item = &'a Reading>) {
+        self.publish_values(readings.into_iter().map(|r| (r.partition(), r.json()))).await;
+    }
+
+    pub async fn publish_values(&self, values: impl IntoIterator<Item = (i32, String)>) {
+        let log = self.ports().log;
+        for (partition, value) in values {
+            self.clock.advance(std::time::Duration::from_millis(1));
+            let record = NewRecord { value: Some(Bytes::from(value)), ..NewRecord::default() };
+            log.append(&TopicPartition::new("readings", partition), vec![record]).await.unwrap();
+        }
+    }
+
+    /// Runs until all flows have caught up, or one has failed.
+    pub async fn run(&self) -> Result<Arc<Engine>> {
+        let engine = self.engine().await;
+        let stop = CancellationToken::new();
+        let running = tokio::task::JoinSet::from_iter([{
+            let (engine, stop) = (engine.clone(), stop.clone());
+            async move { engine.run(stop).await }
+        }]);
+        let caught_up = engine.caught_up().await;
+        stop.cancel();
+        for result in running.join_all().await {
+            result.unwrap();
+        }
+        caught_up.map(|()| engine)
+    }
+}
+
+/// A query's rows, one line each.
+pub async fn rows(engine: &Arc<Engine>, query: &str) -> Vec<String> {
+    let batches = engine.session().unwrap().sql(query).await.unwrap().collect().await.unwrap();
+    let mut lines = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let cell = |c: &Arc<dyn Array>| arrow::util::display::array_value_to_string(c, row).unwrap();
+            lines.push(batch.columns().iter().map(cell).collect::<Vec<_>>().join(" "));
+        }
+    }
+    lines
+}
+
+/// The table `table` of hours.
+pub async fn hours(engine: &Arc<Engine>, table: &str) -> Hours {
+    let query = format!("SELECT meter, hour, n, total, most FROM {table}");
+    let batches = engine.session().unwrap().sql(&query).await.unwrap().collect().await.unwrap();
+    let mut hours = Hours::new();
+    for b in batches {
+        let hour = b.column(1).as_primitive::<TimestampMicrosecondType>();
+        let (n, total, most) = (b.column(2).as_primitive::<Int64Type>(), b.column(3).as_primitive::<Int64Type>(), b.column(4).as_primitive::<Int32Type>());
+        for row in 0..b.num_rows() {
+            let key = (b.column(0).as_string::<i32>().value(row).to_owned(), hour.value(row) / 1_000_000);
+            let value = (n.value(row), total.is_valid(row).then(|| total.value(row)), most.is_valid(row).then(|| most.value(row)));
+            assert!(hours.insert(key, value).is_none(), "a window is there twice");
+        }
+    }
+    hours
+}
