@@ -34,12 +34,22 @@ struct Loader {
 
 impl CriticalRows {
     /// Plans the queries of all redis tables that are fed from an event-store table.
-    pub fn new(pipeline: &Pipeline, store: Arc<dyn EventStore>, references: Arc<ReferenceTables>, session: SessionContext, clock: Arc<dyn Clock>) -> Result<Self> {
+    pub fn new(
+        pipeline: &Pipeline,
+        store: Arc<dyn EventStore>,
+        references: Arc<ReferenceTables>,
+        session: SessionContext,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
         let mut tables = BTreeMap::new();
         for (name, table) in &pipeline.tables {
             let Binding::Critical(critical) = &table.binding else { continue };
             let Some(way) = &critical.base else { continue };
-            let flow = pipeline.flows.iter().find(|f| f.id == way.flow).ok_or_else(|| Error::internal(format!("table {name} is fed by no flow")))?;
+            let flow = pipeline
+                .flows
+                .iter()
+                .find(|f| f.id == way.flow)
+                .ok_or_else(|| Error::internal(format!("table {name} is fed by no flow")))?;
             let base = pipeline.tables.get(&way.table).ok_or_else(|| Error::internal(format!("table {name} has no base table")))?;
             let program = compile::compile(flow, table.spec.schema.clone(), &session.state())?;
             let processor = Mutex::new(Processor::new(flow.id.clone(), program, &table.spec.key, None)?);
@@ -50,7 +60,9 @@ impl CriticalRows {
 
     /// See [`CriticalLoader::load`](millstream_core::ports::CriticalLoader::load).
     pub async fn load(&self, table: &str, key: &[Value]) -> Result<Option<CriticalRow>> {
-        let loader = self.tables.get(table).ok_or_else(|| Error::unsupported(format!("table {table} is not fed from an event-store table, so a missing row can't be loaded")))?;
+        let loader = self.tables.get(table).ok_or_else(|| {
+            Error::unsupported(format!("table {table} is not fed from an event-store table, so a missing row can't be loaded"))
+        })?;
         let Some(changes) = self.base_row(loader, key).await? else { return Ok(None) };
         let chunk = Chunk {
             start: SourceState::default(),

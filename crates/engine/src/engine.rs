@@ -8,8 +8,8 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::prelude::SessionContext;
 use millstream_core::ports::{
-    ChangeFeed, CheckpointStore, Clock, CriticalLoader, CriticalRow, CriticalStore, EpochSink, EventLog, EventStore, JobRun, ReferenceSource, ReportStore,
-    SystemStore, TopicSpec,
+    ChangeFeed, CheckpointStore, Clock, CriticalLoader, CriticalRow, CriticalStore, EpochSink, EventLog, EventStore, JobRun,
+    ReferenceSource, ReportStore, SystemStore, TopicSpec,
 };
 use millstream_core::status::{FlowPhase, PipelineStatus, StatusSource};
 use millstream_core::time::micros_of;
@@ -162,7 +162,11 @@ impl Engine {
             references: self.references.clone(),
         };
         let monitor = self.monitors.get(&flow.id).cloned().ok_or_else(|| Error::internal(format!("flow {} has no monitor", flow.id)))?;
-        let commands = self.commands.get(&flow.id).map(|(_, receiver)| receiver.clone()).ok_or_else(|| Error::internal(format!("flow {} takes no commands", flow.id)))?;
+        let commands = self
+            .commands
+            .get(&flow.id)
+            .map(|(_, receiver)| receiver.clone())
+            .ok_or_else(|| Error::internal(format!("flow {} takes no commands", flow.id)))?;
         Ok(FlowRunner::new(spec, ports, self.settings.clone(), self.spark.clone(), self.processor(flow)?, monitor, commands))
     }
 
@@ -256,7 +260,12 @@ impl Engine {
             TableKind::EventStore => ports.event_store.drop_table(name).await?,
             TableKind::Critical => ports.critical.drop_table(name).await?,
             TableKind::Report => ports.reports.drop_report(name).await?,
-            other => return Err(Error::invalid(format!("{name} is {}: only event-store tables, redis tables and reports can be rebuilt", other.as_str()))),
+            other => {
+                return Err(Error::invalid(format!(
+                    "{name} is {}: only event-store tables, redis tables and reports can be rebuilt",
+                    other.as_str()
+                )));
+            }
         }
         for flow in pipeline.flows.iter().filter(|f| f.target == name) {
             ports.checkpoints.forget(&flow.id).await?;

@@ -19,7 +19,9 @@ pub fn describe(pipeline: &Pipeline) -> Description {
     let mut parts = Description::new();
     for (name, table) in &pipeline.tables {
         let binding = match &table.binding {
-            Binding::Topic(topic) => format!("; topic {} in {} partitions, {:?}, key columns {:?}", topic.name, topic.partitions, topic.mode, topic.key_columns),
+            Binding::Topic(topic) => {
+                format!("; topic {} in {} partitions, {:?}, key columns {:?}", topic.name, topic.partitions, topic.mode, topic.key_columns)
+            }
             Binding::Reference(_) => continue,
             Binding::EventStore | Binding::Critical(_) | Binding::Report => String::new(),
         };

@@ -121,7 +121,9 @@ impl Engine {
             if request.flow.as_ref().is_some_and(|f| f != letter.flow.as_str()) {
                 continue;
             }
-            let new = repaired.get(&(letter.position.partition, letter.position.offset)).filter(|r| r.flow.as_ref().is_none_or(|f| f == letter.flow.as_str()));
+            let new = repaired
+                .get(&(letter.position.partition, letter.position.offset))
+                .filter(|r| r.flow.as_ref().is_none_or(|f| f == letter.flow.as_str()));
             if !request.repaired.is_empty() && new.is_none() {
                 continue;
             }
@@ -142,7 +144,10 @@ impl Engine {
             event.letters.push(letter);
         }
         if let Some(unknown) = request.repaired.iter().find(|r| !used.contains(&(r.partition, r.offset))) {
-            return Err(Error::not_found(format!("there is no dead letter at partition {} offset {}: nothing was replayed", unknown.partition, unknown.offset)));
+            return Err(Error::not_found(format!(
+                "there is no dead letter at partition {} offset {}: nothing was replayed",
+                unknown.partition, unknown.offset
+            )));
         }
         Ok(events.into_values().take(request.limit.unwrap_or(usize::MAX)).collect())
     }
@@ -158,7 +163,10 @@ impl Engine {
                 let mut next = Offset(from);
                 loop {
                     let read = self.ports.log.read(&partition, next, self.settings.epoch_bytes_max).await?;
-                    let of = read.records.iter().filter_map(|r| r.headers.iter().find(|(n, _)| n == REPLAY_OF_HEADER)?.1.as_deref().and_then(parse_position));
+                    let of = read
+                        .records
+                        .iter()
+                        .filter_map(|r| r.headers.iter().find(|(n, _)| n == REPLAY_OF_HEADER)?.1.as_deref().and_then(parse_position));
                     done.extend(of.map(|p| (topic.clone(), p)));
                     if read.next == next {
                         break;
@@ -196,15 +204,20 @@ impl Engine {
     pub async fn replay_late_rows(&self, request: ReplayRequest) -> Result<ReplayOutcome> {
         let mut outcome = ReplayOutcome::default();
         let all = self.ports.system.late_rows().await?;
-        let chosen = all.into_iter().filter(|l| request.flow.as_ref().is_none_or(|f| f == l.flow.as_str())).take(request.limit.unwrap_or(usize::MAX));
+        let chosen = all
+            .into_iter()
+            .filter(|l| request.flow.as_ref().is_none_or(|f| f == l.flow.as_str()))
+            .take(request.limit.unwrap_or(usize::MAX));
         let mut by_flow: BTreeMap<FlowId, Vec<LateRow>> = BTreeMap::new();
         chosen.for_each(|late| by_flow.entry(late.flow.clone()).or_default().push(late));
         for (id, rows) in by_flow {
             let flow: Option<&Flow> = self.pipeline.flows.iter().find(|f| f.id == id);
-            let commands = flow.and_then(|f| self.commands.get(&f.id)).ok_or_else(|| Error::not_found(format!("the pipeline has no flow {id}")))?;
+            let commands =
+                flow.and_then(|f| self.commands.get(&f.id)).ok_or_else(|| Error::not_found(format!("the pipeline has no flow {id}")))?;
             let (reply, answer) = oneshot::channel();
             outcome.released += rows.len();
-            let stopped = || Error::unavailable(format!("flow {id} does not run: late rows are replayed by the running pipeline (`millstream run`)"));
+            let stopped =
+                || Error::unavailable(format!("flow {id} does not run: late rows are replayed by the running pipeline (`millstream run`)"));
             if commands.0.is_closed() || !self.is_running() {
                 return Err(stopped());
             }

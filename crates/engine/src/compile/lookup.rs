@@ -96,8 +96,10 @@ impl LookupJoin {
         }
         let frame = session.execute_logical_plan(plan).await.map_err(plan_error)?;
         let schema = nullable(frame.schema().as_arrow());
-        let batches = frame.collect().await.map_err(|e| Error::invalid("the reference side of a join could not be computed").caused_by(e))?;
-        let batches = batches.into_iter().map(|b| Ok(RecordBatch::try_new(schema.clone(), b.columns().to_vec())?)).collect::<Result<Vec<_>>>()?;
+        let batches =
+            frame.collect().await.map_err(|e| Error::invalid("the reference side of a join could not be computed").caused_by(e))?;
+        let batches =
+            batches.into_iter().map(|b| Ok(RecordBatch::try_new(schema.clone(), b.columns().to_vec())?)).collect::<Result<Vec<_>>>()?;
         let rows = concat_batches(&schema, &batches)?;
         self.table = Some(self.index(rows, generations)?);
         Ok(())

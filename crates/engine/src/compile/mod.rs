@@ -89,7 +89,9 @@ pub fn compile(flow: &Flow, output: SchemaRef, session: &SessionState) -> Result
 #[must_use]
 pub fn scanned_columns(plan: &LogicalPlan, source: &str) -> Vec<String> {
     match plan {
-        LogicalPlan::TableScan(scan) if scan.table_name.table() == source => scan.projected_schema.fields().iter().map(|f| f.name().clone()).collect(),
+        LogicalPlan::TableScan(scan) if scan.table_name.table() == source => {
+            scan.projected_schema.fields().iter().map(|f| f.name().clone()).collect()
+        }
         other => other.inputs().into_iter().flat_map(|input| scanned_columns(input, source)).collect(),
     }
 }
@@ -179,13 +181,16 @@ impl Compiler<'_> {
     fn lower_aggregate(&mut self, aggregate: &Aggregate) -> Result<()> {
         self.lower(&aggregate.input)?;
         let input = aggregate.input.schema();
-        let window = self.flow.window.as_ref().ok_or_else(|| Error::internal(format!("flow {}: an aggregate without a window", self.flow.id)))?;
+        let window =
+            self.flow.window.as_ref().ok_or_else(|| Error::internal(format!("flow {}: an aggregate without a window", self.flow.id)))?;
         let mut expressions = self.expressions(&aggregate.group_expr, input)?;
         let groups = expressions.len();
         let mut functions = Vec::new();
         for expr in &aggregate.aggr_expr {
             let planning = PhysicalPlanningContext::default();
-            let lowered = LoweredAggregateBuilder::new(expr, input, input.as_arrow(), self.session.execution_props(), &planning).build().map_err(plan_error)?;
+            let lowered = LoweredAggregateBuilder::new(expr, input, input.as_arrow(), self.session.execution_props(), &planning)
+                .build()
+                .map_err(plan_error)?;
             let first = expressions.len();
             expressions.extend(lowered.aggregate.expressions());
             let arguments = first..expressions.len();

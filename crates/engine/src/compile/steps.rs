@@ -57,7 +57,11 @@ impl From<DataFusionError> for StepError {
             DataFusionError::ArrowError(arrow, _) => is_data(arrow),
             _ => false,
         };
-        if data { Self::Data(reason(&error)) } else { Self::Fatal(Error::internal("a checked query could not be computed").caused_by(error)) }
+        if data {
+            Self::Data(reason(&error))
+        } else {
+            Self::Fatal(Error::internal("a checked query could not be computed").caused_by(error))
+        }
     }
 }
 
@@ -69,7 +73,10 @@ impl From<ArrowError> for StepError {
 
 fn is_data(error: &ArrowError) -> bool {
     use ArrowError as A;
-    matches!(error, A::CastError(_) | A::ParseError(_) | A::ComputeError(_) | A::ArithmeticOverflow(_) | A::DivideByZero | A::InvalidArgumentError(_))
+    matches!(
+        error,
+        A::CastError(_) | A::ParseError(_) | A::ComputeError(_) | A::ArithmeticOverflow(_) | A::DivideByZero | A::InvalidArgumentError(_)
+    )
 }
 
 /// The error's own words, on one line.

@@ -4,8 +4,8 @@
 //! in the Arrow IPC stream format, or nothing. A checkpoint is *full* (its state is everything) or a *delta* (the groups that its epoch
 //! changed); a flow is restored from the last full one and the deltas after it.
 
-use bytes::{BufMut, Bytes, BytesMut};
 use arrow::array::RecordBatch;
+use bytes::{BufMut, Bytes, BytesMut};
 use millstream_core::batches::{from_ipc, to_ipc};
 use millstream_core::{Epoch, Error, Result, Version};
 use serde::{Deserialize, Serialize};

@@ -89,7 +89,11 @@ impl Processor {
         let joins = program.before.iter().any(|s| matches!(s, Step::Join(_)));
         let key_columns = key.indices(&program.output)?;
         let key_groups = match &aggregator {
-            Some(_) => key_columns.iter().filter_map(|c| trace(&program.after, *c)).filter(|c| *c < program.aggregation.as_ref().map_or(0, |a| a.groups)).collect(),
+            Some(_) => key_columns
+                .iter()
+                .filter_map(|c| trace(&program.after, *c))
+                .filter(|c| *c < program.aggregation.as_ref().map_or(0, |a| a.groups))
+                .collect(),
             None => Vec::new(),
         };
         let (watermark_column, watermark) = watermark.unzip();
@@ -158,7 +162,13 @@ impl Processor {
     pub fn as_updates(&mut self, rows: RecordBatch, now: Timestamp) -> Result<ChangeBatch> {
         let n = rows.num_rows();
         let versions = self.draw_versions(n, now);
-        ChangeBatch::try_new(rows, UInt8Array::from_value(ChangeKind::Update.code(), n), versions, Int32Array::from_value(-1, n), Int64Array::from_value(-1, n))
+        ChangeBatch::try_new(
+            rows,
+            UInt8Array::from_value(ChangeKind::Update.code(), n),
+            versions,
+            Int32Array::from_value(-1, n),
+            Int64Array::from_value(-1, n),
+        )
     }
 
     /// When the flow writes the rows of a window.
@@ -208,7 +218,8 @@ impl Processor {
             column.cloned().ok_or_else(|| Error::internal(format!("flow {}: its source has no column {name}", self.flow)))
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        let fields = self.program.inputs.iter().zip(&columns).map(|(name, c)| arrow::datatypes::Field::new(name, c.data_type().clone(), true));
+        let fields =
+            self.program.inputs.iter().zip(&columns).map(|(name, c)| arrow::datatypes::Field::new(name, c.data_type().clone(), true));
         let schema = Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()));
         let n = u32::try_from(all.num_rows()).map_err(|_| Error::internal("a chunk has over 4 billion rows"))?;
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(all.num_rows()));
@@ -220,7 +231,8 @@ impl Processor {
         if chunk.directed.iter().all(|(_, flows)| flows.contains(&self.flow)) {
             return Ok(rows);
         }
-        let elsewhere: std::collections::BTreeSet<u32> = chunk.directed.iter().filter(|(_, flows)| !flows.contains(&self.flow)).map(|(row, _)| *row).collect();
+        let elsewhere: std::collections::BTreeSet<u32> =
+            chunk.directed.iter().filter(|(_, flows)| !flows.contains(&self.flow)).map(|(row, _)| *row).collect();
         let keep: BooleanArray = (0..n).map(|row| Some(!elsewhere.contains(&row))).collect();
         Ok(rows.filter(&keep)?)
     }
@@ -245,7 +257,14 @@ impl Processor {
     }
 
     /// Puts late rows aside, aggregates the others, and runs the rows that are due through the steps after the aggregation.
-    fn aggregate(&mut self, rows: Rows, chunk: &Chunk, timed: &Timed, late: &mut Vec<Late>, rejects: &mut Rejects) -> Result<(Rows, RecordBatch)> {
+    fn aggregate(
+        &mut self,
+        rows: Rows,
+        chunk: &Chunk,
+        timed: &Timed,
+        late: &mut Vec<Late>,
+        rejects: &mut Rejects,
+    ) -> Result<(Rows, RecordBatch)> {
         let Some(aggregator) = &mut self.aggregator else { return Err(Error::internal("a flow without windows was asked to aggregate")) };
         let ends = window_ends(rows.batch.column(aggregator.window_column()))?;
         let mut keep = Vec::with_capacity(rows.len());
@@ -297,19 +316,25 @@ impl Processor {
     /// Output rows with their hidden columns; those whose key is null or empty are rejected. `source` is `None` for results of windows.
     fn changes(&mut self, rows: Rows, source: Option<&ChangeBatch>, now: Timestamp, rejects: &mut Rejects) -> Result<ChangeBatch> {
         let schema = compile::nullable(&self.program.output);
-        let batch = RecordBatch::try_new(schema, rows.batch.columns().to_vec()).map_err(|e| {
-            Error::internal(format!("flow {}: its query gives other columns than its table has", self.flow)).caused_by(e)
-        })?;
+        let batch = RecordBatch::try_new(schema, rows.batch.columns().to_vec())
+            .map_err(|e| Error::internal(format!("flow {}: its query gives other columns than its table has", self.flow)).caused_by(e))?;
         let mut rows = Rows { batch, ..rows };
         let keyless = self.keyless(&rows);
         if let Some(first) = keyless.iter().position(|k| k.is_some()) {
             if source.is_none() {
                 let column = keyless[first].unwrap_or_default();
-                return Err(Error::invalid(format!("flow {}: key column {} of a window's result is null or empty", self.flow, self.program.output.field(column).name())));
+                return Err(Error::invalid(format!(
+                    "flow {}: key column {} of a window's result is null or empty",
+                    self.flow,
+                    self.program.output.field(column).name()
+                )));
             }
             for (row, column) in keyless.iter().enumerate() {
                 if let Some(column) = column {
-                    rejects.push((rows.origin.value(row), format!("key column {} is null or empty", self.program.output.field(*column).name())));
+                    rejects.push((
+                        rows.origin.value(row),
+                        format!("key column {} is null or empty", self.program.output.field(*column).name()),
+                    ));
                 }
             }
             rows = rows.filter(&keyless.iter().map(|k| Some(k.is_none())).collect())?;
@@ -335,7 +360,9 @@ impl Processor {
             column.null_count() > 0 || (self.single_key && matches!(column.data_type(), DataType::Utf8 | DataType::Binary))
         };
         let suspects: Vec<usize> = self.key.iter().filter(suspicious).copied().collect();
-        let find = |row| suspects.iter().find(|c| is_empty_key(rows.batch.column(**c), row, self.single_key && self.key.first() == Some(c))).copied();
+        let find = |row| {
+            suspects.iter().find(|c| is_empty_key(rows.batch.column(**c), row, self.single_key && self.key.first() == Some(c))).copied()
+        };
         (0..rows.len()).map(find).collect()
     }
 

@@ -37,9 +37,15 @@ impl FlowRunner {
         let mut reader = self.spec.source.reader()?;
         let mut state = self.spec.source.beginning().await?;
         if state.partitions.iter().any(|p| matches!(p.position, SourcePosition::Offset(o) if o > 0)) {
-            return Err(Error::out_of_range(format!("flow {id}: the topic no longer holds all events of these windows, so they can't be aggregated anew")));
+            return Err(Error::out_of_range(format!(
+                "flow {id}: the topic no longer holds all events of these windows, so they can't be aggregated anew"
+            )));
         }
-        let limit = ChunkLimit { rows_max: self.settings.epoch_rows_max, bytes_max: self.settings.epoch_bytes_max, mark_max: progress.source.mark() };
+        let limit = ChunkLimit {
+            rows_max: self.settings.epoch_rows_max,
+            bytes_max: self.settings.epoch_bytes_max,
+            mark_max: progress.source.mark(),
+        };
         loop {
             let chunk = reader.chunk(&state, limit).await?;
             if chunk.is_empty() {
@@ -52,7 +58,11 @@ impl FlowRunner {
         let rows = results.num_rows();
         let changes = self.processor.as_updates(results, self.ports.clock.now())?;
         let delta = self.processor.aggregator().map(|a| arrow::array::RecordBatch::new_empty(a.state_schema().clone()));
-        let summary = EpochSummary { rows_out: rows as u64, watermark: self.processor.watermark().and_then(|w| w.current()), ..EpochSummary::default() };
+        let summary = EpochSummary {
+            rows_out: rows as u64,
+            watermark: self.processor.watermark().and_then(|w| w.current()),
+            ..EpochSummary::default()
+        };
         let write = Write { end: progress.source.clone(), delta, aside: Quarantined::default(), changes, summary };
         if !self.commit(progress, write, shutdown).await? {
             return Err(Error::unavailable(format!("flow {id} was stopped before the windows were written")));

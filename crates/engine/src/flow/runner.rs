@@ -112,7 +112,15 @@ pub(super) struct Progress {
 impl FlowRunner {
     /// A flow, not yet started.
     #[must_use]
-    pub fn new(spec: FlowSpec, ports: FlowPorts, settings: EngineSettings, session: SessionContext, processor: Processor, monitor: Arc<FlowMonitor>, commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>) -> Self {
+    pub fn new(
+        spec: FlowSpec,
+        ports: FlowPorts,
+        settings: EngineSettings,
+        session: SessionContext,
+        processor: Processor,
+        monitor: Arc<FlowMonitor>,
+        commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
+    ) -> Self {
         Self { spec, ports, settings, session, processor, monitor, commands }
     }
 
@@ -163,7 +171,9 @@ impl FlowRunner {
     async fn start(&mut self, shutdown: &CancellationToken) -> Result<Option<Progress>> {
         let id = self.spec.id.clone();
         let Some(attempt) = self.patiently(shutdown, || self.ports.checkpoints.claim(&id)).await? else { return Ok(None) };
-        let Some(mut committed) = self.patiently(shutdown, || self.spec.sink.begin(&id, attempt, &self.spec.table)).await? else { return Ok(None) };
+        let Some(mut committed) = self.patiently(shutdown, || self.spec.sink.begin(&id, attempt, &self.spec.table)).await? else {
+            return Ok(None);
+        };
         if fault::commits_before_the_sink(self.settings.faults()) {
             committed = self.ports.checkpoints.epochs(&id).await?.last().copied().unwrap_or(committed);
         }
@@ -185,7 +195,15 @@ impl FlowRunner {
         let partitions = source.partitions.len();
         let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
         self.monitor.resumed(attempt, committed, &source, watermark);
-        Ok(Some(Progress { attempt, epoch: committed, source, base: None, active: vec![now; partitions], at_end: vec![false; partitions], lag: 0 }))
+        Ok(Some(Progress {
+            attempt,
+            epoch: committed,
+            source,
+            base: None,
+            active: vec![now; partitions],
+            at_end: vec![false; partitions],
+            lag: 0,
+        }))
     }
 
     /// Puts back the state of `committed`; returns where the source goes on.
@@ -220,7 +238,10 @@ impl FlowRunner {
         let id = &self.spec.id;
         let bytes = self.ports.checkpoints.get(id, epoch).await?;
         let bytes = bytes.ok_or_else(|| {
-            Error::corrupt(format!("flow {id}: table {} holds epoch {epoch}, and there is no checkpoint of it: run `millstream reset {}` to rebuild the table", self.spec.table, self.spec.table))
+            Error::corrupt(format!(
+                "flow {id}: table {} holds epoch {epoch}, and there is no checkpoint of it: run `millstream reset {}` to rebuild the table",
+                self.spec.table, self.spec.table
+            ))
         })?;
         Checkpoint::decode(&bytes).map_err(|e| e.context(format!("flow {id}: checkpoint of epoch {epoch}")))
     }
@@ -239,7 +260,8 @@ impl FlowRunner {
             match cursor.next(&progress.source).await {
                 Ok(chunk) => return Ok(Some(chunk)),
                 Err(error) if error.kind() == ErrorKind::OutOfRange => {
-                    return Err(error.context(format!("flow {}: its checkpoint points outside of what {} holds", self.spec.id, self.spec.source_name)));
+                    return Err(error
+                        .context(format!("flow {}: its checkpoint points outside of what {} holds", self.spec.id, self.spec.source_name)));
                 }
                 Err(error) => {
                     if !self.wait_out(error, &mut failures, shutdown).await? {
@@ -263,7 +285,8 @@ impl FlowRunner {
             }
         }
         let idle_after = self.settings.idle_after();
-        let idle: Vec<bool> = progress.active.iter().zip(&chunk.at_end).map(|(active, at_end)| *at_end && active.plus(idle_after) <= now).collect();
+        let idle: Vec<bool> =
+            progress.active.iter().zip(&chunk.at_end).map(|(active, at_end)| *at_end && active.plus(idle_after) <= now).collect();
         let Some(watermark) = self.processor.watermark_mut() else { return false };
         let before = watermark.current();
         watermark.set_idle(&idle);
@@ -336,7 +359,8 @@ impl FlowRunner {
         }
         fault::reach(self.settings.faults(), Place::Quarantined, &id, epoch);
 
-        let rows = EpochWrite { flow: id.clone(), attempt: progress.attempt, epoch, table: self.spec.table.clone(), changes: vec![write.changes] };
+        let rows =
+            EpochWrite { flow: id.clone(), attempt: progress.attempt, epoch, table: self.spec.table.clone(), changes: vec![write.changes] };
         let Some(_) = self.patiently(shutdown, || self.spec.sink.commit(rows.clone())).await? else { return Ok(false) };
         fault::reach(self.settings.faults(), Place::Committed, &id, epoch);
 
@@ -437,7 +461,9 @@ impl FlowRunner {
         };
         let read = self.ports.log.read(&TopicPartition::new(topic.clone(), position.partition), Offset(position.offset), 1).await?;
         let record = read.records.into_iter().find(|r| r.offset.0 == position.offset);
-        let record = record.ok_or_else(|| Error::corrupt(format!("topic {topic}: partition {} no longer holds offset {}", position.partition, position.offset)))?;
+        let record = record.ok_or_else(|| {
+            Error::corrupt(format!("topic {topic}: partition {} no longer holds offset {}", position.partition, position.offset))
+        })?;
         Ok(RawRecord { timestamp: record.timestamp, key: record.key, value: record.value })
     }
 
@@ -462,7 +488,11 @@ impl FlowRunner {
     }
 
     /// Calls a port until it answers or fails for good. `None`: asked to stop while it didn't answer.
-    async fn patiently<T, F: Future<Output = Result<T>>>(&self, shutdown: &CancellationToken, mut call: impl FnMut() -> F) -> Result<Option<T>> {
+    async fn patiently<T, F: Future<Output = Result<T>>>(
+        &self,
+        shutdown: &CancellationToken,
+        mut call: impl FnMut() -> F,
+    ) -> Result<Option<T>> {
         let mut failures = 0;
         loop {
             match call().await {
@@ -511,4 +541,3 @@ fn row_as_json(row: &arrow::array::RecordBatch) -> Result<bytes::Bytes> {
     line.truncate(line.trim_ascii_end().len());
     Ok(line.into())
 }
-

@@ -5,10 +5,9 @@
 //! it meets the window again. So a slow flow holds nobody back, and memory is bounded however many flows there are.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millstream_core::{Result, Version};
-use tokio::sync::Mutex;
 
 use super::{Chunk, ChunkLimit, ChunkReader, ChunkSource, SourceState};
 use crate::settings::EngineSettings;
@@ -19,11 +18,13 @@ pub struct SharedSource {
     limit: ChunkLimit,
     window_bytes_max: usize,
     window: Mutex<Window>,
+    /// Decodes the window's next chunk, for one flow at a time; the others wait for that chunk instead of decoding it again.
+    reader: tokio::sync::Mutex<Option<Box<dyn ChunkReader>>>,
 }
 
 /// Consecutive chunks: each begins where the one before it ends.
+#[derive(Default)]
 struct Window {
-    reader: Option<Box<dyn ChunkReader>>,
     chunks: VecDeque<Arc<Chunk>>,
     bytes: usize,
 }
@@ -32,9 +33,10 @@ impl SharedSource {
     /// `source`, shared within the bounds of `settings`.
     #[must_use]
     pub fn new(source: Box<dyn ChunkSource>, settings: &EngineSettings) -> Arc<Self> {
-        let limit = ChunkLimit { rows_max: settings.epoch_rows_max, bytes_max: settings.epoch_bytes_max, mark_max: (Version::MAX, usize::MAX) };
-        let window = Mutex::new(Window { reader: None, chunks: VecDeque::new(), bytes: 0 });
-        Arc::new(Self { source, limit, window_bytes_max: settings.shared_window_bytes_max, window })
+        let limit =
+            ChunkLimit { rows_max: settings.epoch_rows_max, bytes_max: settings.epoch_bytes_max, mark_max: (Version::MAX, usize::MAX) };
+        let (window, reader) = (Mutex::default(), tokio::sync::Mutex::default());
+        Arc::new(Self { source, limit, window_bytes_max: settings.shared_window_bytes_max, window, reader })
     }
 
     /// The state before the first record that is kept.
@@ -72,31 +74,32 @@ enum Found {
 }
 
 impl SharedSource {
+    /// The window. What a panicking thread left in it is still a row of chunks.
+    fn window(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn find(&self, from: &SourceState) -> Result<Found> {
-        let mut window = self.window.lock().await;
-        if let Some(chunk) = window.chunks.iter().find(|c| c.start == *from) {
-            return Ok(Found::Chunk(chunk.clone()));
+        if let Some(found) = self.window().find(from) {
+            return Ok(found);
         }
-        if let Some(mark) = window.meets(from) {
-            return Ok(Found::Behind(mark));
+        let mut reader = self.reader.lock().await;
+        if let Some(found) = self.window().find(from) {
+            return Ok(found);
         }
-        if window.chunks.back().is_some_and(|last| last.end != *from) {
-            // This flow is ahead of all others: the window goes on from here, and they catch up with it.
-            window.clear();
-        }
-        let reader = match &mut window.reader {
-            Some(reader) => reader,
+        let reading = match &mut *reader {
+            Some(reading) => reading,
             none => none.insert(self.source.reader()?),
         };
-        let chunk = match reader.chunk(from, self.limit).await {
+        let chunk = match reading.chunk(from, self.limit).await {
             Ok(chunk) => Arc::new(chunk),
             Err(error) => {
-                window.reader = None;
+                *reader = None;
                 return Err(error);
             }
         };
         if !chunk.is_empty() {
-            window.push(chunk.clone(), self.window_bytes_max);
+            self.window().push(chunk.clone(), self.window_bytes_max);
         }
         Ok(Found::Chunk(chunk))
     }
@@ -110,12 +113,19 @@ impl Window {
         beginnings.chain([last.end.mark()]).find(|mark| *mark >= from.mark())
     }
 
-    fn clear(&mut self) {
-        self.chunks.clear();
-        self.bytes = 0;
+    /// What the window has for a flow at `from`; `None`: it is at the window's end, or beyond it.
+    fn find(&self, from: &SourceState) -> Option<Found> {
+        let chunk = self.chunks.iter().find(|c| c.start == *from);
+        chunk.map(|c| Found::Chunk(c.clone())).or_else(|| self.meets(from).map(Found::Behind))
     }
 
+    /// Adds a chunk. One that does not begin at the window's end is of a flow that is ahead of all others: the window goes on from there,
+    /// and they catch up with it.
     fn push(&mut self, chunk: Arc<Chunk>, bytes_max: usize) {
+        if self.chunks.back().is_some_and(|last| last.end != chunk.start) {
+            self.chunks.clear();
+            self.bytes = 0;
+        }
         self.bytes += chunk.bytes;
         self.chunks.push_back(chunk);
         while self.bytes > bytes_max && self.chunks.len() > 1 {
@@ -160,3 +170,6 @@ impl SourceCursor {
         self.shared.wait(state).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, Int32Array, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, StructBuilder, TimestampMicrosecondArray,
+    ArrayRef, BinaryBuilder, Int32Array, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, StructBuilder,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -211,7 +212,9 @@ impl TopicReader {
 
     fn state(&self) -> SourceState {
         let partitions = self.buffers.iter();
-        SourceState { partitions: partitions.map(|b| PartitionState { position: SourcePosition::Offset(b.position), version: b.version }).collect() }
+        SourceState {
+            partitions: partitions.map(|b| PartitionState { position: SourcePosition::Offset(b.position), version: b.version }).collect(),
+        }
     }
 
     fn metadata_column(&self, name: &str, taken: &Taken, accepted: &[u32]) -> ArrayRef {

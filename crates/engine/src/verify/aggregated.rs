@@ -79,7 +79,8 @@ impl Engine {
 /// Compares windows by key.
 fn compare(spec: &TableSpec, expected: &RecordBatch, stored: &RecordBatch, whole: bool, check: &mut Check) -> Result<()> {
     let key = spec.key.indices(&spec.schema)?;
-    let mut rows: HashMap<digest::KeyDigest, usize> = digest::keys(expected, &key)?.into_iter().enumerate().map(|(row, k)| (k, row)).collect();
+    let mut rows: HashMap<digest::KeyDigest, usize> =
+        digest::keys(expected, &key)?.into_iter().enumerate().map(|(row, k)| (k, row)).collect();
     let mut unexplained = 0;
     for (row, digest) in digest::keys(stored, &key)?.into_iter().enumerate() {
         match rows.remove(&digest) {

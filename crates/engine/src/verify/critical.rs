@@ -57,7 +57,13 @@ impl Engine {
     }
 
     /// What the query makes of the base table's rows: by key digest, the key and the content.
-    async fn expected_critical(&self, spec: &TableSpec, base: &str, key: &[usize], check: &mut Check) -> Result<HashMap<u128, (Vec<Value>, u64)>> {
+    async fn expected_critical(
+        &self,
+        spec: &TableSpec,
+        base: &str,
+        key: &[usize],
+        check: &mut Check,
+    ) -> Result<HashMap<u128, (Vec<Value>, u64)>> {
         let mut expected = HashMap::new();
         let now = self.ports.clock.now();
         let snapshot = self.ports.event_store.snapshot().await?;
@@ -112,7 +118,17 @@ fn base_chunk(rows: &RecordBatch) -> Result<Chunk> {
     let versions: Int64Array = rows.column(width).as_primitive::<Int64Type>().clone();
     let columns: Vec<usize> = (0..width).collect();
     let kinds = UInt8Array::from_value(ChangeKind::Insert.code(), n);
-    let changes = ChangeBatch::try_new(rows.project(&columns)?, kinds, versions, Int32Array::from_value(-1, n), Int64Array::from_value(-1, n))?;
+    let changes =
+        ChangeBatch::try_new(rows.project(&columns)?, kinds, versions, Int32Array::from_value(-1, n), Int64Array::from_value(-1, n))?;
     let state = SourceState::default();
-    Ok(Chunk { start: state.clone(), end: state, changes, rejected: Vec::new(), directed: Vec::new(), at_end: Vec::new(), lag: 0, bytes: 0 })
+    Ok(Chunk {
+        start: state.clone(),
+        end: state,
+        changes,
+        rejected: Vec::new(),
+        directed: Vec::new(),
+        at_end: Vec::new(),
+        lag: 0,
+        bytes: 0,
+    })
 }

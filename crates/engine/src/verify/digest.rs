@@ -9,7 +9,8 @@ pub(super) type KeyDigest = u128;
 
 fn hashes(columns: &[ArrayRef], seed: u64, rows: usize) -> Result<Vec<u64>> {
     let mut out = vec![0; rows];
-    create_hashes(columns, &RandomState::with_seed(seed), &mut out).map_err(|e| Error::internal("rows could not be hashed").caused_by(e))?;
+    create_hashes(columns, &RandomState::with_seed(seed), &mut out)
+        .map_err(|e| Error::internal("rows could not be hashed").caused_by(e))?;
     Ok(out)
 }
 

@@ -60,7 +60,10 @@ impl Engine {
             if spec.ttl.is_some_and(|ttl| change.version.plus(ttl).0 <= now.0) {
                 check.count("expired", 1);
             } else {
-                check.problem(format!("the row of change {} of range {} is not in the table", change.position.offset, change.position.partition));
+                check.problem(format!(
+                    "the row of change {} of range {} is not in the table",
+                    change.position.offset, change.position.partition
+                ));
             }
         }
         Ok(check)

@@ -57,7 +57,12 @@ impl Engine {
     }
 
     /// Hands every chunk of `flow`'s source up to the state `until` to `each`, and returns whether the source still holds its first record.
-    pub(super) async fn replay_source(&self, flow: &Flow, until: &SourceState, each: &mut (dyn FnMut(&Chunk) -> Result<()> + Send)) -> Result<bool> {
+    pub(super) async fn replay_source(
+        &self,
+        flow: &Flow,
+        until: &SourceState,
+        each: &mut (dyn FnMut(&Chunk) -> Result<()> + Send),
+    ) -> Result<bool> {
         let Some(source) = self.sources.get(&flow.source) else { return Ok(true) };
         let mut reader = source.reader()?;
         let mut state = source.beginning().await?;
@@ -124,16 +129,27 @@ impl Engine {
 
     /// Whether every event that can't be a row is in `system.dead_letters`, and no other one is. Returns how many there are.
     pub(super) async fn check_dead_letters(&self, flow: &Flow, dead: &HashSet<RowPosition>, check: &mut Check) -> Result<u64> {
-        let stored: HashSet<RowPosition> = self.ports.system.dead_letters().await?.into_iter().filter(|d| d.flow == flow.id).map(|d| d.position).collect();
+        let stored: HashSet<RowPosition> =
+            self.ports.system.dead_letters().await?.into_iter().filter(|d| d.flow == flow.id).map(|d| d.position).collect();
         let released = self.replayed(&flow.id).await?;
         for position in dead.iter().filter(|p| !stored.contains(p) && !released.contains(p)) {
-            check.problem(format!("the event at {}-{} offset {} is neither a row of flow {} nor a dead letter", flow.source, position.partition, position.offset, flow.id));
+            check.problem(format!(
+                "the event at {}-{} offset {} is neither a row of flow {} nor a dead letter",
+                flow.source, position.partition, position.offset, flow.id
+            ));
         }
         Ok(stored.len() as u64)
     }
 
     /// Compares the table's rows with the ledger.
-    async fn compare(&self, spec: &TableSpec, snapshot: &dyn StoreSnapshot, mut ledger: Ledger, whole: bool, check: &mut Check) -> Result<()> {
+    async fn compare(
+        &self,
+        spec: &TableSpec,
+        snapshot: &dyn StoreSnapshot,
+        mut ledger: Ledger,
+        whole: bool,
+        check: &mut Check,
+    ) -> Result<()> {
         let key = spec.key.indices(&spec.schema)?;
         let width = spec.schema.fields().len();
         let mut stream = snapshot.scan(&spec.name, &Scan { with_version: true, ..Scan::default() }).await?;
@@ -151,13 +167,22 @@ impl Engine {
                     Some(expected) if expected.seen => check.problem(format!("row {} is there twice", digest::describe(&batch, &key, row))),
                     Some(expected) => {
                         expected.seen = true;
-                        let place = format!("{} (its event: partition {} offset {})", digest::describe(&batch, &key, row), expected.position.partition, expected.position.offset);
+                        let place = format!(
+                            "{} (its event: partition {} offset {})",
+                            digest::describe(&batch, &key, row),
+                            expected.position.partition,
+                            expected.position.offset
+                        );
                         if expected.deleted {
                             check.problem(format!("row {place} should be deleted"));
                         } else if expected.content != content {
                             check.problem(format!("row {place} holds other values than its event gives"));
                         } else if whole && versions.value(row) < expected.version.0 {
-                            check.problem(format!("row {place} has version {}, older than its event's {}", versions.value(row), expected.version.0));
+                            check.problem(format!(
+                                "row {place} has version {}, older than its event's {}",
+                                versions.value(row),
+                                expected.version.0
+                            ));
                         }
                     }
                 }
@@ -173,7 +198,10 @@ impl Engine {
                 check.count("expired", 1);
             } else {
                 let event = self.event_text(spec, expected.position).await;
-                check.problem(format!("a row is missing: its event is at partition {} offset {}{event}", expected.position.partition, expected.position.offset));
+                check.problem(format!(
+                    "a row is missing: its event is at partition {} offset {}{event}",
+                    expected.position.partition, expected.position.offset
+                ));
             }
         }
         Ok(())

@@ -8,6 +8,7 @@
 mod state;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
@@ -18,7 +19,6 @@ use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::GroupsAccumulatorAdapter;
 use millstream_core::{Error, EventTime, Result};
 use millstream_pipeline::graph::OutputMode;
-use std::sync::Arc;
 
 use crate::compile::{AggregateColumn, Aggregation};
 pub use state::GroupKey;
@@ -79,7 +79,9 @@ impl WindowAggregator {
         for (i, column) in plan.functions.iter().enumerate() {
             let first = fields.len();
             let partial = column.function.state_fields().map_err(failed)?;
-            fields.extend(partial.iter().enumerate().map(|(j, f)| Field::new(format!("function {i} state {j}"), f.data_type().clone(), true)));
+            fields.extend(
+                partial.iter().enumerate().map(|(j, f)| Field::new(format!("function {i} state {j}"), f.data_type().clone(), true)),
+            );
             state_columns.push(first..fields.len());
         }
         let state_schema = Arc::new(Schema::new(fields));
@@ -242,12 +244,11 @@ impl WindowAggregator {
 fn partial(column: &AggregateColumn, rows: &RecordBatch, group_of_row: &[usize], groups: usize) -> Result<Vec<ArrayRef>> {
     let mut accumulator = column.accumulator()?;
     let filter = match column.filter {
-        Some(filter) => Some(rows.column(filter).as_boolean_opt().ok_or_else(|| Error::internal("an aggregate's FILTER is not a BOOLEAN"))?),
+        Some(filter) => {
+            Some(rows.column(filter).as_boolean_opt().ok_or_else(|| Error::internal("an aggregate's FILTER is not a BOOLEAN"))?)
+        }
         None => None,
     };
     accumulator.update_batch(&rows.columns()[column.arguments.clone()], group_of_row, filter, groups).map_err(overflowed)?;
     accumulator.state(EmitTo::All).map_err(failed)
 }
-
-#[cfg(test)]
-mod tests;

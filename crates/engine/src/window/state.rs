@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
-use millstream_core::{EventTime, Error, Result};
+use millstream_core::{Error, EventTime, Result};
 
 /// A group: its window's end, then its group columns in Arrow's row format. Never stored outside of memory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,3 +138,6 @@ impl GroupState {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

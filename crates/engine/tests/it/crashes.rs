@@ -71,3 +71,38 @@ async fn a_second_engine_on_the_same_stores_fences_the_first() {
     running.join_all().await.into_iter().for_each(|r| r.unwrap());
     check(&engine, &events).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_sink_stops_its_source_so_that_memory_stays_bounded() {
+    let mut world = World::with_epochs_of(10);
+    // One flow, so that nobody else reads.
+    world.pipeline = crate::world::checked(
+        "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
+         USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');
+         CREATE STREAMING TABLE all_readings USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'id ASC')
+         AS SELECT meter, id, value FROM STREAM readings;",
+    );
+    let events = readings(9, 500);
+    drop(world.engine().await);
+    world.publish(&events).await;
+    let gate = world.faults.block(Call::Commit, 3);
+    let engine = world.engine().await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let mut running = tokio::task::JoinSet::new();
+    running.spawn({
+        let (engine, stop) = (engine.clone(), stop.clone());
+        async move { engine.run(stop).await }
+    });
+    gate.reached().await;
+    let reads = world.faults.calls(Call::ReadLog);
+    world.publish(&events).await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.faults.calls(Call::ReadLog), reads, "nothing is read ahead of a sink that does not answer");
+    gate.release();
+    engine.caught_up().await.unwrap();
+    assert!(world.faults.calls(Call::ReadLog) > reads);
+    stop.cancel();
+    running.join_all().await.into_iter().for_each(|r| r.unwrap());
+}

@@ -48,7 +48,8 @@ async fn a_repaired_dead_letter_becomes_a_row_of_every_flow_once() {
     let engine = world.run().await.unwrap();
     let place = rows(&engine, "SELECT DISTINCT partition, \"offset\" FROM system.dead_letters").await;
     let (partition, offset) = place[0].split_once(' ').unwrap();
-    let repaired = RepairedEvent { flow: None, partition: partition.parse().unwrap(), offset: offset.parse().unwrap(), value: events[0].json() };
+    let repaired =
+        RepairedEvent { flow: None, partition: partition.parse().unwrap(), offset: offset.parse().unwrap(), value: events[0].json() };
     let outcome = engine.replay_dead_letters(ReplayRequest { repaired: vec![repaired], ..ReplayRequest::default() }).await.unwrap();
     assert_eq!((outcome.published, outcome.released), (1, 3));
     let engine = world.run().await.unwrap();
@@ -65,7 +66,9 @@ async fn a_row_that_fails_in_a_query_is_dead_for_that_flow_alone() {
          CREATE STREAMING TABLE texts USING cassandra PARTITIONED BY (id) AS SELECT id, text FROM STREAM readings;",
     );
     drop(world.engine().await);
-    let value = |id: i32| (0, if id % 10 == 3 { format!("{{\"id\":{id},\"text\":\"x{id}\"}}") } else { format!("{{\"id\":{id},\"text\":\"{id}\"}}") });
+    let value = |id: i32| {
+        (0, if id % 10 == 3 { format!("{{\"id\":{id},\"text\":\"x{id}\"}}") } else { format!("{{\"id\":{id},\"text\":\"{id}\"}}") })
+    };
     world.publish_values((0..100).map(value)).await;
     let engine = world.run().await.unwrap();
     assert_eq!(rows(&engine, "SELECT count(*), sum(number) FROM numbers").await, ["90 4470"]);

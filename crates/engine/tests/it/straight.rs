@@ -9,7 +9,8 @@ use crate::world::{World, hours, rows};
 
 /// Checks every table against the oracle.
 pub async fn check(engine: &Arc<Engine>, events: &[Reading]) {
-    let mut expected: Vec<String> = events.iter().filter(|r| r.value.is_none_or(|v| v >= 0)).map(|r| format!("{} {}", r.meter, r.id)).collect();
+    let mut expected: Vec<String> =
+        events.iter().filter(|r| r.value.is_none_or(|v| v >= 0)).map(|r| format!("{} {}", r.meter, r.id)).collect();
     expected.sort();
     let mut stored = rows(engine, "SELECT meter, id FROM by_meter").await;
     stored.sort();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
-use millstream_core::ports::{ChangeFeed, CheckpointStore, EventLog, EventStore, NewRecord};
+use millstream_core::ports::{ChangeFeed, CheckpointStore, EventStore, NewRecord};
 use millstream_core::{Result, TopicPartition};
 use millstream_engine::{Engine, EngineSettings, Ports};
 use millstream_pipeline::graph::Pipeline;
@@ -144,7 +144,8 @@ pub async fn hours(engine: &Arc<Engine>, table: &str) -> Hours {
     let mut hours = Hours::new();
     for b in batches {
         let hour = b.column(1).as_primitive::<TimestampMicrosecondType>();
-        let (n, total, most) = (b.column(2).as_primitive::<Int64Type>(), b.column(3).as_primitive::<Int64Type>(), b.column(4).as_primitive::<Int32Type>());
+        let (n, total, most) =
+            (b.column(2).as_primitive::<Int64Type>(), b.column(3).as_primitive::<Int64Type>(), b.column(4).as_primitive::<Int32Type>());
         for row in 0..b.num_rows() {
             let key = (b.column(0).as_string::<i32>().value(row).to_owned(), hour.value(row) / 1_000_000);
             let value = (n.value(row), total.is_valid(row).then(|| total.value(row)), most.is_valid(row).then(|| most.value(row)));
