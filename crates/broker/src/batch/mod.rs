@@ -12,7 +12,7 @@ mod records;
 
 pub use codec::Compression;
 pub use encode::{encode, encoded_len_max};
-pub use records::{RecordLayout, decode_into, payload, record_layouts};
+pub use records::{decode_into, payload, record_layouts};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use millstream_core::Timestamp;

@@ -83,12 +83,6 @@ impl Offsets {
         self.groups.retain(|_, offsets| !offsets.is_empty());
     }
 
-    /// How many offsets there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.groups.values().map(BTreeMap::len).sum()
-    }
-
     /// What `group` committed; empty for an unknown group.
     pub fn of_group<'a>(&'a self, group: &str) -> impl Iterator<Item = (&'a OffsetKey, &'a Committed)> {
         self.groups.get(group).into_iter().flatten()

@@ -1,7 +1,6 @@
-//! Kafka's error codes for the log's errors, and for core's kinds.
+//! Kafka's error codes for the log's errors.
 
 use kafka_protocol::ResponseError;
-use millstream_core::{Error, ErrorKind};
 
 use crate::batch::BatchError;
 use crate::log::LogError;
@@ -36,19 +35,5 @@ fn of_batch_error(error: &BatchError) -> ResponseError {
         BatchError::TooLarge => ResponseError::MessageTooLarge,
         BatchError::Decompress { .. } | BatchError::Malformed(_) => ResponseError::InvalidRecord,
         BatchError::Transactional => ResponseError::InvalidTxnState,
-    }
-}
-
-/// The code for an error of a port.
-#[must_use]
-pub fn of_core_error(error: &Error) -> ResponseError {
-    match error.kind() {
-        ErrorKind::InvalidInput => ResponseError::InvalidRequest,
-        ErrorKind::NotFound => ResponseError::UnknownTopicOrPartition,
-        ErrorKind::AlreadyExists => ResponseError::TopicAlreadyExists,
-        ErrorKind::OutOfRange => ResponseError::OffsetOutOfRange,
-        ErrorKind::Corrupt => ResponseError::CorruptMessage,
-        ErrorKind::Unavailable | ErrorKind::Exhausted => ResponseError::KafkaStorageError,
-        _ => ResponseError::UnknownServerError,
     }
 }

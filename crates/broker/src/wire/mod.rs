@@ -7,7 +7,7 @@ mod codes;
 mod shape;
 mod versions;
 
-pub use codes::{of_core_error, of_log_error};
+pub use codes::of_log_error;
 pub use versions::{SUPPORTED, Supported, supported};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
