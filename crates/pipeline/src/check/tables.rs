@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use croner::parser::{CronParser, Seconds};
+use croner::parser::{CronParser, Seconds, Year};
 use millstream_core::key::can_be_key;
 use millstream_core::{ClusteringColumn, KeySpec, SortOrder, TableKind, TableSpec};
 
@@ -380,7 +380,7 @@ pub(super) fn report_target(head: &Head) -> Result<Target, Vec<Problem>> {
     let (key, key_place) = listed_key(head, "primary_key", "CREATE MATERIALIZED VIEW ... USING postgresql", &mut settings);
     let schedule = settings.take("schedule").cloned();
     if let Some(schedule) = &schedule
-        && let Err(why) = CronParser::builder().seconds(Seconds::Disallowed).build().parse(&schedule.value)
+        && let Err(why) = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build().parse(&schedule.value)
     {
         let why = why.to_string();
         settings.bad(schedule, "schedule", why.trim_end_matches('.'), "*/5 * * * *");

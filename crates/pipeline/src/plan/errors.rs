@@ -4,7 +4,7 @@ use datafusion::common::{Column, DataFusionError, SchemaError, Span as PlanSpan}
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
 
 use crate::diagnostic::{Place, Problem};
-use crate::graph::TOPIC_METADATA;
+use crate::graph::{TOPIC_METADATA, WINDOW_FUNCTION};
 use crate::suggest;
 use crate::syntax::statement::WrittenQuery;
 
@@ -63,13 +63,50 @@ fn name_problem(file: usize, query: &WrittenQuery, place: Option<Place>, error: 
 
 /// A problem whose place is where the error says, or where a name that the message quotes stands.
 fn located(file: usize, query: &WrittenQuery, place: Option<Place>, message: &str) -> Problem {
-    let place = place.or_else(|| quoted(message).find_map(|name| word_place(file, query, name))).unwrap_or(query.place);
+    let at = |name: &str| call_place(file, query, name).or_else(|| word_place(file, query, name));
+    let place = place.or_else(|| quoted(message).find_map(at)).unwrap_or(query.place);
     if message.contains("must appear in the GROUP BY clause") || message.contains("must be in GROUP BY") {
         let column = quoted(message).next().unwrap_or("a column");
         return Problem::new("millstream::not_grouped", place, format!("`{column}` is neither grouped by nor aggregated"))
             .help(format!("write it into GROUP BY, or an aggregate such as max({column})"));
     }
+    if message.starts_with("window() needs") {
+        let place = call_place(file, query, WINDOW_FUNCTION).unwrap_or(place);
+        return Problem::new("millstream::bad_window", place, "window() needs a TIMESTAMP")
+            .help("write window(ts, '1 hour') with the event time");
+    }
+    if let Some((function, types)) = refused_arguments(message) {
+        return Problem::new("millstream::bad_argument", place, format!("{function}() does not take ({types})"))
+            .help("give it other arguments, or cast them: CAST(x AS STRING)");
+    }
     Problem::new("millstream::invalid_query", place, lower_first(message))
+}
+
+/// The function and the types of its arguments, in a message that says that they don't fit.
+fn refused_arguments(message: &str) -> Option<(&str, String)> {
+    let rest = message.split_once("Failed to coerce arguments to satisfy a call to '")?.1;
+    let (function, rest) = rest.split_once("' function: coercion from ")?;
+    let (types, _) = rest.split_once(" to the signature")?;
+    let spelled = [("Utf8", "STRING"), ("Int64", "BIGINT"), ("Int32", "INT"), ("Int16", "SMALLINT"), ("Int8", "TINYINT")]
+        .into_iter()
+        .chain([
+            ("Float64", "DOUBLE"),
+            ("Float32", "FLOAT"),
+            ("Boolean", "BOOLEAN"),
+            ("Date32", "DATE"),
+            ("Timestamp(µs, \"UTC\")", "TIMESTAMP"),
+        ])
+        .fold(types.to_owned(), |text, (arrow, sql)| text.replace(arrow, sql));
+    Some((function, spelled))
+}
+
+/// Where the query first calls `function`.
+fn call_place(file: usize, query: &WrittenQuery, function: &str) -> Option<Place> {
+    let call = query.tokens.windows(2).find(|pair| match pair {
+        [name, next] => next.token == Token::LParen && matches!(&name.token, Token::Word(w) if w.value.eq_ignore_ascii_case(function)),
+        _ => false,
+    });
+    call.and_then(<[_]>::first).map(|t| Place::new(file, t.span))
 }
 
 fn column_place(file: usize, query: &WrittenQuery, column: &Column) -> Option<Place> {
@@ -99,7 +136,10 @@ fn span(span: PlanSpan) -> Span {
 /// A message without the words with which DataFusion introduces and ends it.
 fn plain(message: &str) -> String {
     let mut text = message.trim();
-    for prefix in [
+    if let Some((_, reason)) = text.split_once("user-defined coercion failed with: ") {
+        text = reason;
+    }
+    let prefixes = [
         "type_coercion\ncaused by\n",
         "Error during planning: ",
         "Schema error: ",
@@ -109,8 +149,9 @@ fn plain(message: &str) -> String {
         "Arrow error: ",
         "SQL error: ",
         "External error: ",
-    ] {
-        text = text.strip_prefix(prefix).unwrap_or(text);
+    ];
+    while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest.trim_start();
     }
     let text = text.split(".\nThis issue was likely caused by a bug").next().unwrap_or(text);
     text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")

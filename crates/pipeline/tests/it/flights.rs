@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use millstream_pipeline::explain;
 use millstream_pipeline::graph::{Binding, OutputMode};
 
 use crate::{FLIGHTS, checked};
@@ -10,7 +9,6 @@ use crate::{FLIGHTS, checked};
 #[test]
 fn the_flights_pipeline_becomes_a_graph() {
     let pipeline = checked(FLIGHTS);
-    println!("{}", explain::text(&pipeline));
     let flows: Vec<_> = pipeline.flows.iter().map(|f| (f.id.as_str(), f.source.as_str(), f.target.as_str(), f.mode)).collect();
     assert_eq!(
         flows,
