@@ -30,7 +30,13 @@ async fn every_offered_version_is_answered() {
     assert_eq!(o.api_keys.len(), 22);
 
     in_every_version(c, o, 3, produce_request("t", 0, plain(&["a"]), -1)).await;
-    in_every_version(c, o, 3, produce_request("t", 0, batch(&["a"], (-1, -1, -1), kafka_protocol::records::Compression::None).slice(..9), 1)).await;
+    in_every_version(
+        c,
+        o,
+        3,
+        produce_request("t", 0, batch(&["a"], (-1, -1, -1), kafka_protocol::records::Compression::None).slice(..9), 1),
+    )
+    .await;
     in_every_version(c, o, 0, fetch_request("t", &[(0, 0)], 1, 0, 1 << 20)).await;
     for timestamp in [-1, -2, 5] {
         let partition = list_offsets_request::ListOffsetsPartition::default().with_timestamp(timestamp);
