@@ -86,24 +86,24 @@ impl ColumnType {
                 let token = scanner.string()?;
                 if token.escaped {
                     let text = scanner.unescape(token)?;
-                    self.from_unescaped(&text, spill)
+                    self.unescaped(&text, spill)
                 } else {
-                    self.from_text(scanner.slice(token.start, token.end), spill)
+                    self.text(scanner.slice(token.start, token.end), spill)
                 }
             }
             Some(b'-' | b'0'..=b'9') => {
                 let token = scanner.number()?;
-                self.from_number(token, scanner.slice(token.start, token.end))
+                self.number(token, scanner.slice(token.start, token.end))
             }
             Some(b'{' | b'[') => {
                 scanner.skip_value(1)?;
-                self.from_raw(scanner.slice(start, scanner.position()))
+                self.raw(scanner.slice(start, scanner.position()))
             }
             _ => match scanner.literal()? {
                 Literal::Null => Some(Slot::Null),
                 word => match self {
                     Self::Boolean => Some(Slot::Int((word == Literal::True).into())),
-                    _ => self.from_raw(scanner.slice(start, scanner.position())),
+                    _ => self.raw(scanner.slice(start, scanner.position())),
                 },
             },
         };
@@ -112,12 +112,12 @@ impl ColumnType {
     }
 
     /// A value of another JSON type: its text in a STRING column, nothing elsewhere.
-    fn from_raw<'a>(&self, raw: &'a str) -> Option<Slot<'a>> {
+    fn raw<'a>(&self, raw: &'a str) -> Option<Slot<'a>> {
         matches!(self, Self::String).then_some(Slot::Text(raw))
     }
 
     #[inline]
-    fn from_number<'a>(&self, token: NumberToken, raw: &'a str) -> Option<Slot<'a>> {
+    fn number<'a>(&self, token: NumberToken, raw: &'a str) -> Option<Slot<'a>> {
         match self {
             Self::Integer(min, max) if token.integral => {
                 let magnitude = i128::from(token.magnitude?);
@@ -140,7 +140,7 @@ impl ColumnType {
 
     /// The value that a string says.
     #[inline]
-    pub(super) fn from_text<'a>(&self, text: &'a str, spill: &mut Spill) -> Option<Slot<'a>> {
+    pub(super) fn text<'a>(&self, text: &'a str, spill: &mut Spill) -> Option<Slot<'a>> {
         match self {
             Self::String => Some(Slot::Text(text)),
             Self::Timestamp { zoned } => parse_timestamp(text, *zoned).map(Slot::Int),
@@ -157,8 +157,8 @@ impl ColumnType {
     }
 
     /// The same for a text that doesn't outlive the call.
-    fn from_unescaped<'a>(&self, text: &str, spill: &mut Spill) -> Option<Slot<'a>> {
-        Some(match self.from_text(text, spill)? {
+    fn unescaped<'a>(&self, text: &str, spill: &mut Spill) -> Option<Slot<'a>> {
+        Some(match self.text(text, spill)? {
             Slot::Text(text) => {
                 let start = spill.text.len();
                 spill.text.push_str(text);
@@ -174,8 +174,8 @@ impl ColumnType {
     }
 
     /// What a plain text (a record key) says: a value of a column that JSON would write without quotes, or a string's content.
-    pub(super) fn from_plain<'a>(&self, text: &'a str, spill: &mut Spill) -> Option<Slot<'a>> {
-        if let Some(slot) = self.from_text(text, spill) {
+    pub(super) fn plain<'a>(&self, text: &'a str, spill: &mut Spill) -> Option<Slot<'a>> {
+        if let Some(slot) = self.text(text, spill) {
             return Some(slot);
         }
         let mut scanner = Scanner::new(text);

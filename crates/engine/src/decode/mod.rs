@@ -240,7 +240,7 @@ impl JsonDecoder {
         if scanner.peek() == Some(b'"') && kind.read(&mut scanner, &mut self.spill, slot).is_ok() && scanner.finish().is_ok() {
             return Ok(());
         }
-        *slot = kind.from_plain(text, &mut self.spill).unwrap_or(Slot::Bad(text));
+        *slot = kind.plain(text, &mut self.spill).unwrap_or(Slot::Bad(text));
         Ok(())
     }
 
