@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, SourceSpan};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, NamedSource, SourceCode, SourceSpan, SpanContents};
 
 use crate::SourceFile;
 
@@ -38,6 +38,10 @@ pub(crate) struct Problem {
 impl Problem {
     pub(crate) fn new(code: &'static str, place: Place, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), help: None, place }
+    }
+
+    pub(crate) fn is_about_a_name(&self) -> bool {
+        matches!(self.code, "millstream::unknown_column" | "millstream::ambiguous_column")
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -86,7 +90,7 @@ impl Sources {
             code: problem.code,
             message: problem.message,
             help: problem.help,
-            source: NamedSource::new(self.name(file), Arc::<str>::from(text)),
+            source: WholeLines::new(self.name(file), text),
             file: self.name(file).to_owned(),
             line: span.start.line.max(1),
             column: span.start.column.max(1),
@@ -102,13 +106,39 @@ impl Sources {
     }
 }
 
+/// A file of which the lines that have a place are shown, whole and without their neighbours.
+#[derive(Clone, Debug)]
+struct WholeLines {
+    text: Arc<str>,
+    source: NamedSource<Arc<str>>,
+}
+
+impl WholeLines {
+    fn new(name: &str, text: &str) -> Self {
+        let text = Arc::<str>::from(text);
+        Self { text: Arc::clone(&text), source: NamedSource::new(name, text) }
+    }
+}
+
+impl SourceCode for WholeLines {
+    fn read_span<'a>(&'a self, span: &SourceSpan, before: usize, after: usize) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        if before == 0 && after == 0 {
+            return self.source.read_span(span, 0, 0);
+        }
+        let (from, to) = (span.offset(), span.offset() + span.len());
+        let start = self.text.get(..from).and_then(|t| t.rfind('\n')).map_or(0, |newline| newline + 1);
+        let end = self.text.get(to..).and_then(|t| t.find('\n')).map_or(self.text.len(), |newline| to + newline);
+        self.source.read_span(&SourceSpan::new(start.into(), end - start), 0, 0)
+    }
+}
+
 /// One error of a pipeline.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
     code: &'static str,
     message: String,
     help: Option<String>,
-    source: NamedSource<Arc<str>>,
+    source: WholeLines,
     file: String,
     line: u64,
     column: u64,
@@ -205,7 +235,7 @@ impl Diagnostics {
     #[must_use]
     pub fn render(&self, colours: bool) -> String {
         let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-        let handler = GraphicalReportHandler::new_themed(theme).with_width(120).with_links(false).with_context_lines(0);
+        let handler = GraphicalReportHandler::new_themed(theme).with_width(120).with_links(false).with_context_lines(1);
         let mut text = String::new();
         for (at, diagnostic) in self.0.iter().enumerate() {
             if at > 0 {

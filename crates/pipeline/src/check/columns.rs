@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 
-use super::relations;
 use super::tables::sql_type;
 use crate::diagnostic::{Place, Problem};
 use crate::plan;
@@ -23,7 +22,7 @@ pub(super) struct Output {
 
 /// The columns of an analysed plan, if a table can have them.
 pub(super) fn outputs(file: usize, query: &WrittenQuery, plan: &LogicalPlan) -> Result<Vec<Output>, Vec<Problem>> {
-    let mut problems = relations::unnamed_columns(file, &query.query);
+    let mut problems = Vec::new();
     let mut outputs: Vec<Output> = Vec::new();
     for field in plan.schema().fields() {
         let place = || word_place(file, query, field.name());

@@ -9,7 +9,7 @@ use millstream_core::{FlowId, TableKind, TableSpec};
 use super::columns::{self, Output};
 use super::shape::{self, StreamShape};
 use super::tables::{self, Target};
-use super::{Checker, FlowText, Reader, keys};
+use super::{Checker, FlowText, Reader, keys, relations};
 use crate::describe;
 use crate::diagnostic::{Place, Problem};
 use crate::graph::{Binding, Critical, CriticalBase, Flow, OutputMode, Table, Watermark, Window};
@@ -106,6 +106,10 @@ impl<'a> Checker<'a> {
         }
         let watermark = clause.map(|clause| self.watermark(&source, clause)).transpose()?;
         let query = self.rewritten(&text.text)?;
+        let problems = relations::output_problems(file, &text.text.query.query);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
         let plan = self.planner.plan(file, &query)?;
         let plan = self.planner.analyze(file, &query, plan)?;
         if shape::count_scans(&plan, &source) > 1 {

@@ -251,6 +251,10 @@ impl<'a> Checker<'a> {
 
     fn job_plan(&self, text: &QueryText<'a>) -> Result<(WrittenQuery, LogicalPlan), Vec<Problem>> {
         self.inputs(text, Reader::Job)?;
+        let problems = relations::output_problems(text.file, &text.query.query);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
         let query = self.rewritten(text)?;
         let plan = self.planner.plan(text.file, &query)?;
         let plan = self.planner.analyze(text.file, &query, plan)?;

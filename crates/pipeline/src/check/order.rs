@@ -60,14 +60,9 @@ impl<'n> Search<'n, '_> {
                     let from = self.path.iter().position(|n| n == read).unwrap_or(0);
                     let cycle: Vec<_> = self.path.get(from..).unwrap_or_default().to_vec();
                     self.cyclic.extend(cycle.iter().map(|n| (*n).to_owned()));
-                    let message = if cycle.len() == 1 {
-                        format!("`{read}` reads itself")
-                    } else {
-                        format!(
-                            "`{read}` reads itself through a cycle: {} reads {read}",
-                            cycle.iter().rev().copied().collect::<Vec<_>>().join(", which is read by ")
-                        )
-                    };
+                    let through: Vec<_> = cycle.iter().skip(1).chain([&read.as_str()]).map(|n| format!("`{n}`")).collect();
+                    let message = format!("`{read}` reads itself: it reads {}", through.join(", which reads "));
+                    let message = if cycle.len() == 1 { format!("`{read}` reads itself") } else { message };
                     self.problems.push(
                         Problem::new("millstream::cycle", relation.place, message)
                             .help("a table is made from others: take this one out, or read what feeds it"),

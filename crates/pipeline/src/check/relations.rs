@@ -110,21 +110,34 @@ impl Visitor for Collector<'_> {
     }
 }
 
-/// Output columns of a query that have no name: Spark would make one up that is no identifier.
-pub(crate) fn unnamed_columns(file: usize, query: &Query) -> Vec<Problem> {
+/// Output columns of a query that have no name, for Spark would make one up that is no identifier; and such as have the same name.
+pub(crate) fn output_problems(file: usize, query: &Query) -> Vec<Problem> {
     let Some(select) = outer_select(&query.body) else { return Vec::new() };
-    let unnamed = select.projection.iter().filter_map(|item| match item {
-        SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. }) => None,
-        SelectItem::UnnamedExpr(expr) => Some(expr),
-        _ => None,
-    });
-    unnamed
-        .map(|expr| {
-            let place = Place::new(file, expr.span());
-            Problem::new("millstream::unnamed_column", place, format!("the column `{expr}` has no name"))
-                .help(format!("write {expr} AS name"))
-        })
-        .collect()
+    let mut problems = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    for item in &select.projection {
+        let name = match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(name)) | SelectItem::ExprWithAlias { alias: name, .. } => Some(name),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last(),
+            SelectItem::UnnamedExpr(Expr::CompoundFieldAccess { .. }) => None,
+            SelectItem::UnnamedExpr(expr) => {
+                let span = if let Expr::Function(function) = expr { function.name.span() } else { expr.span() };
+                let problem =
+                    Problem::new("millstream::unnamed_column", Place::new(file, span), format!("the column `{expr}` has no name"));
+                problems.push(problem.help(format!("write {expr} AS name")));
+                None
+            }
+            _ => None,
+        };
+        let Some(name) = name else { continue };
+        if names.contains(&normalized(name)) {
+            let message = format!("the query gives two columns `{}`", normalized(name));
+            let problem = Problem::new("millstream::duplicate_column", Place::new(file, name.span), message);
+            problems.push(problem.help("give one of them another name with AS"));
+        }
+        names.push(normalized(name));
+    }
+    problems
 }
 
 fn outer_select(body: &SetExpr) -> Option<&Select> {

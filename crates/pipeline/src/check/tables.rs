@@ -161,7 +161,7 @@ fn topic(head: &Head) -> Result<Table, Vec<Problem>> {
     let key_columns = settings.columns("key.columns");
     if let Some(keys) = &key_columns {
         for column in keys.value.iter().filter(|k| !columns.iter().any(|c| c.name.value == **k)) {
-            settings.problem(unknown_key_column(column, keys.place, columns.iter().map(|c| c.name.value.as_str())));
+            settings.problem(unknown_key_column(column, keys.place, "declare it", columns.iter().map(|c| c.name.value.as_str())));
         }
     }
     finish(settings)?;
@@ -382,7 +382,7 @@ pub(super) fn report_target(head: &Head) -> Result<Target, Vec<Problem>> {
     if let Some(schedule) = &schedule
         && let Err(why) = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build().parse(&schedule.value)
     {
-        let why = why.to_string();
+        let why = why.to_string().to_lowercase();
         settings.bad(schedule, "schedule", why.trim_end_matches('.'), "*/5 * * * *");
     }
     finish(settings)?;
@@ -482,7 +482,7 @@ pub(super) fn key_problems(head: &Head, target: &Target, schema: &SchemaRef) -> 
     for column in target.key.columns() {
         let place = key_place(head, target, column);
         match schema.field_with_name(column) {
-            Err(_) => problems.push(unknown_key_column(column, place, schema.fields().iter().map(|f| f.name().as_str()))),
+            Err(_) => problems.push(unknown_key_column(column, place, "select it", schema.fields().iter().map(|f| f.name().as_str()))),
             Ok(field) if !can_be_key(field.data_type()) => problems.push(
                 Problem::new(
                     "millstream::bad_key_type",
@@ -508,10 +508,10 @@ fn key_place(head: &Head, target: &Target, column: &str) -> Place {
     partition.or(clustering).unwrap_or(target.key_place)
 }
 
-fn unknown_key_column<'a>(column: &str, place: Place, columns: impl Iterator<Item = &'a str> + Clone) -> Problem {
+fn unknown_key_column<'a>(column: &str, place: Place, remedy: &str, columns: impl Iterator<Item = &'a str> + Clone) -> Problem {
     let listed = format!("the columns are {}", suggest::list(columns.clone()));
     Problem::new("millstream::unknown_key_column", place, format!("key column `{column}` is not one of the table's columns"))
-        .help(suggest::did_you_mean(column, columns, &format!("select it; {listed}")))
+        .help(suggest::did_you_mean(column, columns, &format!("{remedy}; {listed}")))
 }
 
 /// The spec of a table.

@@ -79,7 +79,19 @@ fn located(file: usize, query: &WrittenQuery, place: Option<Place>, message: &st
         return Problem::new("millstream::bad_argument", place, format!("{function}() does not take ({types})"))
             .help("give it other arguments, or cast them: CAST(x AS STRING)");
     }
+    if let Some((function, takes, has)) = wrong_count(message) {
+        let arguments = if takes == "1" { "argument" } else { "arguments" };
+        return Problem::new("millstream::bad_argument", place, format!("{function}() takes {takes} {arguments}, not {has}"))
+            .help("write as many arguments as the function takes");
+    }
     Problem::new("millstream::invalid_query", place, lower_first(message))
+}
+
+/// Function, how many arguments it takes and how many it has.
+fn wrong_count(message: &str) -> Option<(&str, &str, &str)> {
+    let (function, rest) = message.split_once("Function '")?.1.split_once("' expects ")?;
+    let (takes, rest) = rest.split_once(" arguments but received ")?;
+    Some((function, takes, rest.split('.').next()?))
 }
 
 /// The function and the types of its arguments, in a message that says that they don't fit.

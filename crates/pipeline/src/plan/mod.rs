@@ -13,7 +13,6 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Column, Result as PlanResult, TableReference, plan_err};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::builder::LogicalTableSource;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, TableType, WindowUDF, cast,
@@ -25,7 +24,7 @@ use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::sql::planner::SqlToRel;
-use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::ast::{Query, Select, SetExpr, Statement};
 use millstream_core::table::timestamp_type;
 
 use crate::diagnostic::Problem;
@@ -47,7 +46,7 @@ impl Planner {
     }
 
     pub(crate) fn add_table(&mut self, name: &str, schema: SchemaRef) {
-        self.relations.insert(name.to_owned(), Arc::new(LogicalTableSource::new(schema)));
+        self.relations.insert(name.to_owned(), Arc::new(Declared { schema }));
     }
 
     pub(crate) fn add_view(&mut self, name: &str, plan: LogicalPlan) {
@@ -61,9 +60,21 @@ impl Planner {
 
     /// The plan of `query` as written: names resolved, types not yet coerced. What a view is.
     pub(crate) fn plan(&self, file: usize, query: &WrittenQuery) -> Result<LogicalPlan, Vec<Problem>> {
+        self.plan_one(query.query.as_ref()).map_err(|error| {
+            let mut problems = errors::problems(file, query, &error);
+            // DataFusion stops at the first clause that is wrong: see whether another one is, too.
+            for other in without_a_clause(&query.query) {
+                if let Err(error) = self.plan_one(&other) {
+                    problems.extend(errors::problems(file, query, &error).into_iter().filter(Problem::is_about_a_name));
+                }
+            }
+            problems
+        })
+    }
+
+    fn plan_one(&self, query: &Query) -> PlanResult<LogicalPlan> {
         let catalog = Catalog { planner: self };
-        let plan = SqlToRel::new(&catalog).sql_statement_to_plan(Statement::Query(query.query.clone()));
-        plan.and_then(literals::narrow).map_err(|error| errors::problems(file, query, &error))
+        SqlToRel::new(&catalog).sql_statement_to_plan(Statement::Query(Box::new(query.clone()))).and_then(literals::narrow)
     }
 
     /// `plan` with its types coerced.
@@ -85,6 +96,18 @@ impl Planner {
         let optimized = Optimizer::with_rules(rules).optimize(plan, &self.state, |_, _| {});
         optimized.map_err(|error| errors::problems(file, query, &error))
     }
+}
+
+/// `query` without its WHERE, and without its GROUP BY and HAVING.
+fn without_a_clause(query: &Query) -> Vec<Query> {
+    let without = |change: &dyn Fn(&mut Select)| {
+        let mut query = query.clone();
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            change(select);
+        }
+        query
+    };
+    vec![without(&|select| select.selection = None), without(&|select| select.having = None)]
 }
 
 /// `plan` under a projection that gives it exactly these columns: index in the plan, name, type.
@@ -128,6 +151,17 @@ pub(crate) fn column_type(data_type: &DataType) -> Option<DataType> {
         DataType::Dictionary(_, values) => return column_type(values),
         _ => return None,
     })
+}
+
+/// A table. It takes no filter upon itself, so that each stays a `Filter` above its scan, as `graph` promises.
+struct Declared {
+    schema: SchemaRef,
+}
+
+impl TableSource for Declared {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
 }
 
 /// A temporary view: wherever it is read, its plan stands.

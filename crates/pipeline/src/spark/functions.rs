@@ -56,6 +56,7 @@ const SCALAR: &[&str] = &[
     "radians",
     "regexp_count",
     "regexp_like",
+    "regexp_replace",
     "repeat",
     "replace",
     "reverse",

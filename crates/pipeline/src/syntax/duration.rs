@@ -47,7 +47,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 pub(crate) fn not_a_unit(unit: &str) -> String {
     let singular = unit.to_ascii_lowercase();
     match singular.strip_suffix('s').unwrap_or(&singular) {
-        "month" | "year" | "quarter" => format!("a {unit} has no fixed length, write days"),
+        long @ ("month" | "year" | "quarter") => format!("a {long} has no fixed length, write days"),
         _ => format!("`{unit}` is not a unit of time (second, minute, hour, day, week)"),
     }
 }

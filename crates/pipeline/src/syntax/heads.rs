@@ -22,19 +22,22 @@ pub(crate) fn parse(file: usize, tokens: &[TokenWithSpan]) -> Result<Statement, 
     let refresh = cursor.eat_words(&["OR", "REFRESH"]);
     let replace = !refresh && cursor.eat_words(&["OR", "REPLACE"]);
     let kind = cursor.place();
-    let statement = if cursor.eat_words(&["STREAMING", "TABLE"]) {
-        streaming_table(&mut cursor)
+    let (statement, form) = if cursor.eat_words(&["STREAMING", "TABLE"]) {
+        let form = "CREATE STREAMING TABLE t USING cassandra PARTITIONED BY (column) AS SELECT ... FROM STREAM events";
+        (streaming_table(&mut cursor), form)
     } else if cursor.eat_words(&["MATERIALIZED", "VIEW"]) {
-        materialized_view(&mut cursor)
+        let form = "CREATE MATERIALIZED VIEW v USING postgresql TBLPROPERTIES ('primary_key' = 'column') AS SELECT ... FROM t";
+        (materialized_view(&mut cursor), form)
     } else if cursor.eat_words(&["TEMPORARY", "VIEW"]) || cursor.eat_words(&["TEMP", "VIEW"]) {
-        view(&mut cursor)
+        (view(&mut cursor), "CREATE TEMPORARY VIEW v AS SELECT ... FROM t")
     } else if cursor.eat_words(&["FLOW"]) {
-        flow(&mut cursor)
+        (flow(&mut cursor), "CREATE FLOW f AS INSERT INTO t BY NAME SELECT ... FROM STREAM events")
     } else if cursor.eat_words(&["TABLE"]) {
-        table(&mut cursor)
+        (table(&mut cursor), "CREATE TABLE t (column TYPE, ...) USING kafka OPTIONS (subscribe 'topic', value.format 'json')")
     } else {
         return Err(other_statement(&mut cursor));
     };
+    let statement = statement.map_err(|p| if p.help.is_some() { p } else { p.help(format!("the form is {form}")) });
     if replace && !matches!(statement, Ok(Statement::View(..)) | Err(_)) {
         return Err(Problem::new("millstream::syntax", kind, "OR REPLACE is for temporary views alone").help("leave OR REPLACE out"));
     }
@@ -58,13 +61,13 @@ fn other_statement(cursor: &mut Cursor) -> Problem {
             .help("write CREATE TEMPORARY VIEW for a named sub-query, or CREATE MATERIALIZED VIEW for a report");
     }
     if cursor.eat_words(&["STREAMING"]) {
-        return cursor.expected("`TABLE` after CREATE STREAMING");
+        return cursor.expected("`TABLE` after CREATE STREAMING").help(STATEMENTS);
     }
     if cursor.eat_words(&["MATERIALIZED"]) {
-        return cursor.expected("`VIEW` after CREATE MATERIALIZED");
+        return cursor.expected("`VIEW` after CREATE MATERIALIZED").help(STATEMENTS);
     }
     if cursor.eat_words(&["TEMPORARY"]) {
-        return cursor.expected("`VIEW` after CREATE TEMPORARY");
+        return cursor.expected("`VIEW` after CREATE TEMPORARY").help(STATEMENTS);
     }
     let found = cursor.peek().map_or_else(|| "nothing".to_owned(), |t| format!("`{t}`"));
     Problem::new("millstream::unknown_statement", place, format!("CREATE is followed by {found}")).help(STATEMENTS)

@@ -28,7 +28,7 @@ pub(crate) fn parse(cursor: &mut Cursor) -> Result<WrittenQuery, Problem> {
     let (kept, streams) = cut_streams(file, tokens)?;
     let last_span = last.span;
     let mut parser = Parser::new(&SparkSql).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(kept);
-    let query = parser.parse_query().map_err(|error| syntax_error(file, last_span, &error))?;
+    let query = parser.parse_query().map_err(|error| syntax_error(file, tokens, last_span, &error))?;
     let next = parser.peek_token();
     if next.token != Token::EOF {
         let problem = Problem::new("millstream::syntax", Place::new(file, next.span), format!("`{}` is not expected here", next.token));
@@ -248,7 +248,7 @@ fn interval(cursor: &mut Cursor) -> Result<Duration, Problem> {
 }
 
 /// sqlparser's message without its location, at its place.
-fn syntax_error(file: usize, last: Span, error: &ParserError) -> Problem {
+fn syntax_error(file: usize, tokens: &[TokenWithSpan], last: Span, error: &ParserError) -> Problem {
     let text = match error {
         ParserError::ParserError(text) | ParserError::TokenizerError(text) => text.as_str(),
         ParserError::RecursionLimitExceeded => {
@@ -260,19 +260,25 @@ fn syntax_error(file: usize, last: Span, error: &ParserError) -> Problem {
         Some(at) => (&text[..at], location(&text[at..])),
         None => (text, None),
     };
-    let span = location.map_or(last, |start| Span::new(start, Location::new(start.line, start.column + found_width(message))));
     let message = message.strip_prefix("sql parser error: ").unwrap_or(message);
-    let message = match message.split_once(", found: ") {
-        Some((expected, "EOF")) => format!("{}, but the statement ends", expected.replacen("Expected: ", "expected ", 1)),
-        Some((expected, found)) => format!("{}, but found `{found}`", expected.replacen("Expected: ", "expected ", 1)),
-        None => lower_first(message),
+    let (message, found) = match message.split_once(", found: ") {
+        Some((expected, "EOF")) => (format!("{}, but the statement ends", expected_words(expected)), None),
+        Some((expected, found)) => (format!("{}, but found `{found}`", expected_words(expected)), Some(found)),
+        None => (lower_first(message), None),
     };
+    let span = location.map_or(last, |at| found_span(tokens, at, found));
     Problem::new("millstream::syntax", Place::new(file, span), message)
 }
 
-fn found_width(message: &str) -> u64 {
-    let found = message.rsplit_once("found: ").map_or(1, |(_, found)| found.chars().count());
-    u64::try_from(found).unwrap_or(1).max(1)
+fn expected_words(expected: &str) -> String {
+    lower_first(&expected.replacen("Expected: ", "expected ", 1))
+}
+
+/// The token that was found: sqlparser sometimes says where the one behind it stands.
+fn found_span(tokens: &[TokenWithSpan], at: Location, found: Option<&str>) -> Span {
+    let before = tokens.iter().rev().skip_while(|t| t.span.start > at);
+    let named = before.take(3).find(|t| found.is_none_or(|f| t.token.to_string() == f));
+    named.map_or_else(|| Span::new(at, Location::new(at.line, at.column + 1)), |t| t.span)
 }
 
 fn location(text: &str) -> Option<Location> {

@@ -52,6 +52,7 @@ impl VisitorMut for Rewriter<'_> {
                     }
                 }
             }
+            Expr::Function(function) if COUNTING.iter().any(|name| is_named(function, name)) => count_in_int(function),
             Expr::Function(function) if is_named(function, "regexp_replace") => replace_all_matches(function),
             Expr::Value(ValueWithSpan { value: Value::Number(number, long), span }) => {
                 let target = if number.contains(['e', 'E']) {
@@ -77,6 +78,18 @@ fn is_window(function: &Function) -> bool {
 
 fn is_named(function: &Function, name: &str) -> bool {
     matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|i| i.value.eq_ignore_ascii_case(name)))
+}
+
+/// Functions that take a count of days or months as an INT, but not as the BIGINT that a number is to DataFusion.
+const COUNTING: [&str; 4] = ["add_months", "date_add", "dateadd", "date_sub"];
+
+fn count_in_int(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(count))] = list.args.as_mut_slice()
+    {
+        let inner = Box::new(count.clone());
+        *count = Expr::Cast { kind: CastKind::Cast, expr: inner, data_type: DataType::Int(None), array: false, format: None };
+    }
 }
 
 /// Spark's `regexp_replace` replaces every match; DataFusion's the first, unless a flag says otherwise.
@@ -155,7 +168,7 @@ fn window_name(expr: &Expr) -> Option<Ident> {
 
 /// Brings `window(ts, '1 hour')` to `window(ts, 3600000000)`.
 fn fix_window(file: usize, function: &mut Function) -> Result<(), Problem> {
-    let place = Place::new(file, function.span());
+    let place = Place::new(file, function.name.span());
     let help = "write window(ts, '1 hour')";
     let FunctionArguments::List(list) = &mut function.args else {
         return Err(Problem::new("millstream::bad_window", place, "window() needs a time and a size").help(help));

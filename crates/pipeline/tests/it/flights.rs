@@ -34,4 +34,6 @@ fn the_flights_pipeline_becomes_a_graph() {
         let expected: Vec<_> = spec.schema.fields().iter().map(|f| (None, f.name().clone(), f.data_type().clone())).collect();
         assert_eq!(fields, expected, "columns of flow {}", flow.id);
     }
+    let critical = pipeline.flows[2].plan.display_indent().to_string();
+    assert!(critical.contains("Filter: departures.dep_delay >= Int32(120)") && !critical.contains("filters"), "{critical}");
 }

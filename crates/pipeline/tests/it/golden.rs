@@ -37,6 +37,7 @@ fn wrong_pipelines_are_refused_with_place_and_remedy() {
         let errors = check(&text).err().unwrap_or_else(|| panic!("{name}.sql is wrong, but passes"));
         for error in errors.iter() {
             assert!(error.code().starts_with("millstream::"), "{name}: {error}");
+            assert!(error.help().is_some(), "{name}: {error} has no remedy");
             assert!(error.line() >= 1 && error.column() >= 1, "{name}: {error}");
         }
         differences.extend(compare(&format!("{name}.txt"), &errors.render(false)));
