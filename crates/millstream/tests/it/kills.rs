@@ -127,7 +127,7 @@ fn difference(undisturbed: &Content, killed: &Content) -> Option<String> {
 
 fn seed() -> u64 {
     let seed = std::env::var("KILLS_SEED").ok().map_or(2013, |text| text.parse().unwrap());
-    println!("KILLS_SEED={seed}");
+    eprintln!("KILLS_SEED={seed}");
     seed
 }
 
@@ -141,7 +141,7 @@ fn after_twenty_kills_every_table_is_that_of_an_undisturbed_run() {
     let mut rng = StdRng::seed_from_u64(seed());
     let mut points: Vec<u64> = (0..KILLS).map(|_| rng.random_range(FLIGHTS / 20..FLIGHTS / 20 * 19)).collect();
     points.sort_unstable();
-    println!("killed when departures holds {points:?} rows");
+    eprintln!("killed when departures holds {points:?} rows");
     let site = Site::new();
     let mut running = site.start(&[]);
     let mut publisher = site.publish(false);
