@@ -18,3 +18,4 @@ mod syntax;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use parsed::{Parsed, SourceFile, parse};
+pub use spark::functions::names as function_names;

@@ -36,7 +36,7 @@ pub(super) fn outputs(file: usize, query: &WrittenQuery, plan: &LogicalPlan) -> 
         match plan::column_type(field.data_type()) {
             Some(data_type) => outputs.push(Output { name: field.name().clone(), data_type, nullable: field.is_nullable() }),
             None => {
-                let message = format!("column `{}` is a {}, which a table can't hold yet", field.name(), sql_type(field.data_type()));
+                let message = format!("column `{}` has type {}, which a table can't hold yet", field.name(), sql_type(field.data_type()));
                 let help = match field.data_type() {
                     DataType::Struct(fields) => {
                         let fields: Vec<_> = fields.iter().map(|f| format!("{}.{}", field.name(), f.name())).collect();
@@ -90,7 +90,7 @@ pub(super) fn fit(
         let place = word_place(file, query, &output.name);
         if !widens(&output.data_type, field.data_type()) {
             let (from, to) = (sql_type(&output.data_type), sql_type(field.data_type()));
-            let message = format!("column `{}` is a {from} here, but the table has a {to}", field.name());
+            let message = format!("column `{}` has type {from} here, but {to} in the table", field.name());
             problems.push(Problem::new("millstream::type_mismatch", place, message).help(format!(
                 "write CAST({} AS {to}) AS {}",
                 field.name(),

@@ -112,6 +112,12 @@ impl<'a> Checker<'a> {
         }
         let plan = self.planner.plan(file, &query)?;
         let plan = self.planner.analyze(file, &query, plan)?;
+        if let Some(function) = shape::volatile_function(&plan) {
+            let message = format!("a view that the flow reads uses {function}(), which gives another value when the flow is replayed");
+            return Err(vec![
+                Problem::new("millstream::volatile_function", text.text.query.place, message).help("take it out of the view"),
+            ]);
+        }
         if shape::count_scans(&plan, &source) > 1 {
             let message = format!("`{source}` is read twice in one flow");
             let problem = Problem::new("millstream::not_supported", place, message);
@@ -149,7 +155,8 @@ impl<'a> Checker<'a> {
                 Err(vec![Problem::new("millstream::unknown_column", column.place, message).help(help)])
             }
             Ok(field) if !is_timestamp(field.data_type()) => {
-                let message = format!("a watermark needs a TIMESTAMP, but `{}` is a {}", column.value, tables::sql_type(field.data_type()));
+                let message =
+                    format!("a watermark needs a TIMESTAMP, but `{}` has type {}", column.value, tables::sql_type(field.data_type()));
                 Err(vec![Problem::new("millstream::bad_watermark", column.place, message).help(help)])
             }
             Ok(_) => Ok(Watermark { column: column.value.clone(), delay: clause.delay }),

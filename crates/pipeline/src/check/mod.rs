@@ -439,7 +439,7 @@ impl<'a> Checker<'a> {
                 problems.push(Problem::new("millstream::volatile_function", *place, message).help(help));
             } else if !names.contains(name) {
                 let problem = Problem::new("millstream::unknown_function", *place, format!("there is no function {name}()"));
-                let otherwise = "functions are those of Spark that Millstream has; see the reference of functions";
+                let otherwise = "the functions are those of Spark, of which some are not supported yet";
                 problems.push(problem.help(suggest::did_you_mean(name, names.iter().map(String::as_str), otherwise)));
             }
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::lineage::{self, Origin};
 use crate::diagnostic::{Place, Problem};
 use crate::graph::{WINDOW_FUNCTION, Watermark, Window};
+use crate::spark::functions::VOLATILE;
 use crate::syntax::cursor::is_word;
 use crate::syntax::statement::WrittenQuery;
 
@@ -123,11 +124,9 @@ impl StreamShape<'_> {
             }
         }
         if join.on.is_empty() && !has_equality(join) {
-            return Err(self.refused(
-                "a join of a stream needs an equality of columns",
-                "JOIN",
-                "write JOIN reference ON stream.column = reference.column",
-            ));
+            let place = keyword(&["JOIN", "FROM"]).unwrap_or(self.query.place);
+            return Err(Problem::new("millstream::unsupported_over_stream", place, "a join of a stream needs an equality of columns")
+                .help("write JOIN reference ON stream.column = reference.column"));
         }
         found.joins = true;
         self.node(if left { &join.left } else { &join.right }, found)
@@ -225,6 +224,24 @@ impl StreamShape<'_> {
     fn source_place(&self) -> Place {
         self.word(self.source).unwrap_or(self.query.place)
     }
+}
+
+/// A function in `plan`, its views included, whose value differs when it is asked again.
+pub(super) fn volatile_function(plan: &LogicalPlan) -> Option<String> {
+    let mut found = None;
+    let _ = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|e| {
+                if let Expr::ScalarFunction(function) = e
+                    && VOLATILE.contains(&function.func.name())
+                {
+                    found = Some(function.func.name().to_owned());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    found
 }
 
 /// How often `plan` scans `table`.

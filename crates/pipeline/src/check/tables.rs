@@ -283,7 +283,12 @@ fn reference_schema(schema: &SchemaRef, head: &Head, settings: &mut Settings) ->
                 Problem::new(
                     "millstream::unsupported_type",
                     head.name.place,
-                    format!("column `{}` of `{}` is a {}, which is not supported yet", field.name(), head.name.value, field.data_type()),
+                    format!(
+                        "column `{}` of `{}` has type {}, which is not supported yet",
+                        field.name(),
+                        head.name.value,
+                        field.data_type()
+                    ),
                 )
                 .help("declare the columns that you need: CREATE TABLE name (column TYPE, ...)"),
             ),
@@ -487,7 +492,7 @@ pub(super) fn key_problems(head: &Head, target: &Target, schema: &SchemaRef) -> 
                 Problem::new(
                     "millstream::bad_key_type",
                     place,
-                    format!("column `{column}` is a {} and can't be part of a key", sql_type(field.data_type())),
+                    format!("column `{column}` has type {} and can't be part of a key", sql_type(field.data_type())),
                 )
                 .help("a key consists of integers, strings, booleans, dates, timestamps or binary; cast it, or take another column"),
             ),

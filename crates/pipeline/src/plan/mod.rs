@@ -94,7 +94,7 @@ impl Planner {
             Arc::new(OptimizeProjections::new()),
         ];
         let optimized = Optimizer::with_rules(rules).optimize(plan, &self.state, |_, _| {});
-        optimized.map_err(|error| errors::problems(file, query, &error))
+        optimized.and_then(aggregates::lift_aliases).map_err(|error| errors::problems(file, query, &error))
     }
 }
 

@@ -200,6 +200,28 @@ fn a_redis_table_can_be_fed_from_a_topic_or_an_aggregate() {
 }
 
 #[test]
+fn the_expressions_of_an_aggregate_have_no_aliases() {
+    let pipeline = checked(&with_topic(
+        "CREATE STREAMING TABLE s USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'hour')
+         AS SELECT origin, window.start AS hour, sum(delay + 1) AS a, sum(if(delay > 0, 1, 0)) AS b, count(*) AS c
+            FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 1 HOUR GROUP BY origin, window(ts, '1 hour');",
+    ));
+    let plan = pipeline.flows[0].plan.display_indent().to_string();
+    let aggregate = plan.lines().find(|line| line.contains("Aggregate:")).unwrap();
+    assert!(!aggregate.replace("CAST(", "").contains(" AS sum"), "{plan}");
+}
+
+#[test]
+fn a_view_does_not_hide_a_volatile_function() {
+    let errors = check(&with_topic(
+        "CREATE TEMPORARY VIEW v AS SELECT carrier, now() AS at FROM airlines;
+         CREATE STREAMING TABLE s USING cassandra PARTITIONED BY (origin) AS SELECT f.origin, v.at FROM STREAM flights f JOIN v USING (carrier);",
+    ))
+    .unwrap_err();
+    assert_eq!(errors.iter().map(|e| e.code()).collect::<Vec<_>>(), ["millstream::volatile_function"]);
+}
+
+#[test]
 fn the_fingerprint_of_a_flow_changes_with_what_it_computes_alone() {
     let text = |delay: &str, more: &str| {
         with_topic(&format!(

@@ -235,6 +235,8 @@ async fn aggregates_have_sparks_types() {
         ("(SELECT sum(CAST(x AS INT)) FROM (VALUES (1), (2)) AS v(x))", "3", "BIGINT"),
         ("(SELECT avg(CAST(x AS INT)) FROM (VALUES (1), (2)) AS v(x))", "1.5", "DOUBLE"),
         ("(SELECT max(CAST(x AS INT)) FROM (VALUES (1), (2)) AS v(x))", "2", "INT"),
+        ("(SELECT avg(CAST(x AS DECIMAL(10, 2))) FROM (VALUES (1), (2)) AS v(x))", "1.500000", "DECIMAL(14, 6)"),
+        ("(SELECT sum(CAST(x AS DECIMAL(10, 2))) FROM (VALUES (1), (2)) AS v(x))", "3.00", "DECIMAL(20, 2)"),
         ("(SELECT avg(x) FROM (VALUES (CAST(NULL AS INT))) AS v(x))", "NULL", "DOUBLE"),
     ])
     .await;
