@@ -3,27 +3,14 @@
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
+use super::expressions;
 use crate::graph::WINDOW_FUNCTION;
 
 /// Makes the BIGINT literals of a plan INT literals. Only for a plan fresh from the text, where each stands for a number token.
 pub(super) fn narrow(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let narrowed = plan.transform_up_with_subqueries(|node| {
-        if matches!(node, LogicalPlan::Limit(_) | LogicalPlan::Values(_)) {
-            return Ok(Transformed::no(node));
-        }
-        let names = NamePreserver::new(&node);
-        let mut schema = DFSchema::empty();
-        node.inputs().into_iter().for_each(|input| schema.merge(input.schema()));
-        node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            expr.transform_down(|expr| narrow_literal(expr, &schema))?.map_data(|expr| Ok(name.restore(expr)))
-        })?
-        .map_data(LogicalPlan::recompute_schema)
-    })?;
-    Ok(narrowed.data)
+    expressions::rewrite(plan, &|expr, schema| expr.transform_down(|e| narrow_literal(e, schema)))
 }
 
 fn narrow_literal(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {

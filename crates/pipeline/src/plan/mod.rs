@@ -3,7 +3,9 @@
 
 mod aggregates;
 mod errors;
+pub(crate) mod expressions;
 mod literals;
+mod promotion;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,7 +76,10 @@ impl Planner {
 
     fn plan_one(&self, query: &Query) -> PlanResult<LogicalPlan> {
         let catalog = Catalog { planner: self };
-        SqlToRel::new(&catalog).sql_statement_to_plan(Statement::Query(Box::new(query.clone()))).and_then(literals::narrow)
+        SqlToRel::new(&catalog)
+            .sql_statement_to_plan(Statement::Query(Box::new(query.clone())))
+            .and_then(literals::narrow)
+            .and_then(promotion::promote)
     }
 
     /// `plan` with its types coerced.

@@ -8,9 +8,8 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArr
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
+use datafusion::common::{DFSchema, Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -19,30 +18,16 @@ use millstream_core::table::timestamp_type;
 
 use super::arithmetic::Operation;
 use super::{datetime, planner};
+use crate::plan::expressions;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// Puts Spark's casts and negation in the place of Arrow's, in a plan whose types are coerced.
 pub(crate) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let rewritten = plan.transform_up_with_subqueries(|node| {
-        if matches!(node, LogicalPlan::Values(_) | LogicalPlan::Limit(_) | LogicalPlan::TableScan(_)) {
-            return Ok(Transformed::no(node));
-        }
-        let mut schema = datafusion::common::DFSchema::empty();
-        for input in node.inputs() {
-            schema.merge(input.schema());
-        }
-        let names = NamePreserver::new(&node);
-        node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            expr.transform_up(|expr| rewrite_expr(expr, &schema))?.map_data(|expr| Ok(name.restore(expr)))
-        })?
-        .map_data(LogicalPlan::recompute_schema)
-    })?;
-    Ok(rewritten.data)
+    expressions::rewrite(plan, &|expr, schema| expr.transform_up(|e| rewrite_expr(e, schema)))
 }
 
-fn rewrite_expr(expr: Expr, schema: &datafusion::common::DFSchema) -> Result<Transformed<Expr>> {
+fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let (inner, target, safe) = match &expr {
         Expr::Cast(c) => (&c.expr, c.field.data_type(), false),
         Expr::TryCast(c) => (&c.expr, c.field.data_type(), true),
