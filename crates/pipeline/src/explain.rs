@@ -213,7 +213,9 @@ fn schedule(job: &Job) -> String {
 fn length(duration: Duration) -> String {
     let us = duration.as_micros();
     let units = [("day", 86_400_000_000), ("hour", 3_600_000_000), ("minute", 60_000_000), ("second", 1_000_000), ("millisecond", 1_000)];
-    let (unit, count) =
-        units.iter().find(|(_, size)| us >= *size && us % size == 0).map_or(("microsecond", us), |(unit, size)| (*unit, us / size));
+    let (unit, count) = units
+        .iter()
+        .find(|(_, size)| us >= *size && us.is_multiple_of(*size))
+        .map_or(("microsecond", us), |(unit, size)| (*unit, us / size));
     if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
