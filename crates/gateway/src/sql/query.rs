@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::common::{DFSchema, ParamValues};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Column, DFSchema, ParamValues};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::{EmptyRelation, LogicalPlan};
+use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as PlannerStatement;
 use datafusion::sql::sqlparser::ast::Statement;
@@ -21,7 +22,7 @@ use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 
 use super::errors::{error, read_only};
-use super::statements::refused;
+use super::statements::{aggregate_array_subqueries, refused};
 
 /// The first hook: refuses what writes.
 pub(crate) struct ReadOnlyHook;
@@ -29,6 +30,13 @@ pub(crate) struct ReadOnlyHook;
 /// Savepoints: there is nothing to go back to, as nothing is ever written. Stands before datafusion-postgres' hook for transactions,
 /// which would end the transaction at ROLLBACK TO.
 pub(crate) struct SavepointHook;
+
+/// Whether `sql` goes back to a savepoint. Looked at before it is parsed: pgwire takes the transaction's state before it hands a
+/// statement over, and this one is to end the failed state.
+pub(crate) fn goes_back_to_savepoint(sql: &str) -> bool {
+    let mut words = sql.split_whitespace().map(str::to_ascii_uppercase).filter(|w| w != "WORK" && w != "TRANSACTION");
+    words.next().as_deref() == Some("ROLLBACK") && words.next().as_deref() == Some("TO")
+}
 
 /// The last hook: plans and runs what the others left.
 pub(crate) struct ReadHook;
@@ -39,10 +47,32 @@ fn failed(error: DataFusionError) -> PgWireError {
 
 /// The plan of `statement`, checked a second time: whatever the parser's statement was, the plan must not write.
 async fn plan(statement: &Statement, session: &SessionContext) -> PgWireResult<LogicalPlan> {
-    let plan = session.state().statement_to_plan(PlannerStatement::Statement(Box::new(statement.clone()))).await.map_err(failed)?;
+    let mut statement = statement.clone();
+    aggregate_array_subqueries(&mut statement);
+    let plan = session.state().statement_to_plan(PlannerStatement::Statement(Box::new(statement))).await.map_err(failed)?;
     let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(true);
     options.verify_plan(&plan).map_err(|_| read_only("this statement"))?;
-    Ok(plan)
+    widened(plan).map_err(failed)
+}
+
+/// `plan` with TINYINT columns as SMALLINT: PostgreSQL has no integer of one byte, and arrow-pg, which calls it int2, writes one byte
+/// for it where a client asks for binary values.
+fn widened(plan: LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
+    if !plan.schema().fields().iter().any(|f| f.data_type() == &DataType::Int8) {
+        return Ok(plan);
+    }
+    let columns: Vec<Expr> = plan
+        .schema()
+        .iter()
+        .map(|(table, field)| {
+            let column = Expr::Column(Column::from((table, field)));
+            match field.data_type() {
+                DataType::Int8 => cast(column, DataType::Int16).alias_qualified(table.cloned(), field.name()),
+                _ => column,
+            }
+        })
+        .collect();
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
 fn nothing() -> LogicalPlan {
@@ -57,7 +87,7 @@ fn savepoint(statement: &Statement, client: &dyn HookClient) -> Option<PgWireRes
         (Statement::Rollback { savepoint: Some(_), .. }, TransactionStatus::Idle) => outside("ROLLBACK TO SAVEPOINT"),
         (Statement::Savepoint { .. }, TransactionStatus::Transaction) => Some(Ok(Response::Execution(Tag::new("SAVEPOINT")))),
         (Statement::ReleaseSavepoint { .. }, TransactionStatus::Transaction) => Some(Ok(Response::Execution(Tag::new("RELEASE")))),
-        (Statement::Rollback { savepoint: Some(_), .. }, _) => Some(Ok(Response::TransactionStart(Tag::new("ROLLBACK")))),
+        (Statement::Rollback { savepoint: Some(_), .. }, _) => Some(Ok(Response::Execution(Tag::new("ROLLBACK")))),
         _ => None,
     }
 }

@@ -69,7 +69,8 @@ impl CatalogProvider for WithPgCatalog {
 /// [`DATABASE`]. The tables stay shared, so that what the wiring registers later is seen; its own session is left as it is.
 pub(crate) fn base_session(from: &SessionContext) -> Result<SessionContext> {
     let failed = |e: DataFusionError| Error::internal("adding PostgreSQL's catalog to the SQL session").caused_by(e);
-    let mut config = from.copied_config();
+    // The builder would put an empty catalog in the place of ours.
+    let mut config = from.copied_config().with_create_default_catalog_and_schema(false);
     let name = std::mem::replace(&mut config.options_mut().catalog.default_catalog, DATABASE.to_owned());
     config.options_mut().catalog.information_schema = true;
     let inner = from.catalog(&name).ok_or_else(|| Error::internal(format!("the SQL session has no catalog {name}")))?;

@@ -1,6 +1,11 @@
-//! Which statements are let through: those that only read. Pure.
+//! Which statements are let through: those that only read. And what is put in another way for DataFusion. Pure.
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, Select, SetExpr, Statement};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select,
+    SelectItem, SetExpr, Statement, visit_expressions_mut,
+};
 
 /// What a refused statement is called, for the message (`cannot execute INSERT ...`); `None`: it is let through.
 ///
@@ -68,6 +73,48 @@ fn first_words(statement: &Statement) -> String {
         [verb, ..] => (*verb).to_owned(),
         [] => "this statement".to_owned(),
     }
+}
+
+/// `ARRAY(SELECT x FROM t WHERE ...)`, which DataFusion has not, as `(SELECT array_agg(x) FROM t WHERE ...)`, of which it has the correlated
+/// form too. A sub-query for which that would not be the same is left as it is.
+pub(crate) fn aggregate_array_subqueries(statement: &mut Statement) {
+    _ = visit_expressions_mut(statement, |expr| {
+        if let Expr::Function(function) = expr
+            && function.name.to_string().eq_ignore_ascii_case("array")
+            && let FunctionArguments::Subquery(query) = &function.args
+            && let Some(aggregated) = aggregated(query)
+        {
+            *expr = Expr::Subquery(Box::new(aggregated));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+fn aggregated(query: &Query) -> Option<Query> {
+    let mut query = query.clone();
+    if query.order_by.is_some() || query.limit_clause.is_some() || query.fetch.is_some() {
+        return None;
+    }
+    let SetExpr::Select(select) = query.body.as_mut() else { return None };
+    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
+    if grouped || select.distinct.is_some() {
+        return None;
+    }
+    let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] = select.projection.as_mut_slice() else {
+        return None;
+    };
+    let argument = FunctionArg::Unnamed(FunctionArgExpr::Expr(item.clone()));
+    *item = Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new("array_agg")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args: vec![argument], clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    });
+    Some(query)
 }
 
 /// The text of a literal or bare word, as clients write settings' values.
