@@ -6,4 +6,5 @@ mod crashes;
 mod events;
 mod quarantine;
 mod straight;
+mod verification;
 mod world;
