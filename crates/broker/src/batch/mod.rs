@@ -262,12 +262,10 @@ pub fn check(batch: &Bytes, now: Timestamp) -> Result<CheckedBatch, BatchError> 
         return Err(BatchError::Malformed("its producer id comes without epoch and sequence"));
     }
     let records = payload(&header, batch)?;
-    let mut expected = 0;
-    for layout in record_layouts(&records, header.record_count) {
+    for (expected, layout) in (0_i32..).zip(record_layouts(&records, header.record_count)) {
         if layout?.offset_delta != expected {
             return Err(BatchError::Malformed("its records are not numbered one after the other"));
         }
-        expected += 1;
     }
     let mut bytes = BytesMut::from(&batch[..]);
     if header.max_timestamp_ms == NONE && !header.has_append_time() {

@@ -21,7 +21,8 @@ fn an_unknown_setting_is_refused() {
 
 #[test]
 fn impossible_settings_are_refused_by_name() {
-    let wrong: [(&str, fn(&mut BrokerSettings)); 6] = [
+    type Spoil = fn(&mut BrokerSettings);
+    let wrong: [(&str, Spoil); 6] = [
         ("segment_bytes", |s| s.segment_bytes = 10),
         ("message_bytes_max", |s| s.message_bytes_max = s.request_bytes_max),
         ("in_flight_bytes_max", |s| s.in_flight_bytes_max = 1),
