@@ -33,7 +33,7 @@ impl RowWriter {
     /// What comes before the rows.
     pub fn head(&self) -> String {
         match self.format {
-            RowFormat::Csv => csv_line(self.schema.fields().iter().map(|f| Some(f.name().as_str()))),
+            RowFormat::Csv => csv_head(&self.schema),
             RowFormat::Table | RowFormat::Json => String::new(),
         }
     }
@@ -43,12 +43,11 @@ impl RowWriter {
         self.rows += batch.num_rows();
         match self.format {
             RowFormat::Json => json(batch),
-            RowFormat::Csv => Ok(cells(batch)?.iter().map(|row| csv_line(row.iter().map(Option::as_deref))).collect()),
+            RowFormat::Csv => csv(batch),
             RowFormat::Table => {
-                let lines =
-                    cells(batch)?.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).map(|c| one_line(&c)).collect());
+                let lines = table_cells(batch)?;
                 match &self.widths {
-                    Some(widths) => Ok(lines.map(|row: Vec<_>| self.table_line(&row, widths)).collect()),
+                    Some(widths) => Ok(lines.iter().map(|row| self.table_line(row, widths)).collect()),
                     None => {
                         self.sample.extend(lines);
                         Ok(if self.sample.len() < SAMPLE_ROWS { String::new() } else { self.lay_out() })
@@ -99,42 +98,82 @@ fn is_number(data_type: &DataType) -> bool {
     data_type.is_numeric()
 }
 
-/// Every cell as text; `None` is null.
-fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
+/// Calls `take` with the column and text of every cell (`None` is null), row by row.
+fn each_cell(batch: &RecordBatch, mut take: impl FnMut(usize, Option<&str>)) -> Result<()> {
     let options = FormatOptions::default();
-    let columns = batch
+    let columns: Vec<_> = batch
         .columns()
         .iter()
-        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).map(|f| (column, f)))
-        .collect::<std::result::Result<Vec<_>, _>>()?;
-    (0..batch.num_rows())
-        .map(|row| {
-            let cell = |(column, formatter): &(&arrow::array::ArrayRef, ArrayFormatter<'_>)| {
-                if column.is_null(row) {
-                    return Ok(None);
-                }
-                formatter.value(row).try_to_string().map(Some).map_err(Error::from)
-            };
-            columns.iter().map(cell).collect()
-        })
-        .collect()
+        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).map(|f| (column.logical_nulls(), f)))
+        .collect::<std::result::Result<_, _>>()?;
+    // One buffer for all cells: allocating each would take longer than formatting it.
+    let mut text = String::new();
+    for row in 0..batch.num_rows() {
+        for (place, (nulls, formatter)) in columns.iter().enumerate() {
+            if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
+                take(place, None);
+                continue;
+            }
+            text.clear();
+            formatter.value(row).write(&mut text)?;
+            take(place, Some(&text));
+        }
+    }
+    Ok(())
+}
+
+/// Every row's cells for a table; null is empty.
+fn table_cells(batch: &RecordBatch) -> Result<Vec<Vec<String>>> {
+    let mut rows: Vec<Vec<String>> = Vec::with_capacity(batch.num_rows());
+    each_cell(batch, |place, cell| {
+        if place == 0 {
+            rows.push(Vec::new());
+        }
+        if let Some(row) = rows.last_mut() {
+            row.push(one_line(cell.unwrap_or_default()));
+        }
+    })?;
+    Ok(rows)
+}
+
+/// Lines of CSV (RFC 4180). Null is an empty field, the empty string is `""`.
+fn csv(batch: &RecordBatch) -> Result<String> {
+    let mut text = String::new();
+    let last = batch.num_columns().saturating_sub(1);
+    each_cell(batch, |place, cell| {
+        csv_field(&mut text, cell);
+        text.push(if place == last { '\n' } else { ',' });
+    })?;
+    Ok(text)
+}
+
+fn csv_field(line: &mut String, field: Option<&str>) {
+    match field {
+        None => {}
+        Some(text) if text.is_empty() || text.contains([',', '"', '\n', '\r']) => {
+            line.push('"');
+            line.push_str(&text.replace('"', "\"\""));
+            line.push('"');
+        }
+        Some(text) => line.push_str(text),
+    }
+}
+
+fn csv_head(schema: &SchemaRef) -> String {
+    let mut line = String::new();
+    for (place, field) in schema.fields().iter().enumerate() {
+        if place > 0 {
+            line.push(',');
+        }
+        csv_field(&mut line, Some(field.name()));
+    }
+    line.push('\n');
+    line
 }
 
 /// Control characters would break a table's lines.
 fn one_line(cell: &str) -> String {
     if cell.contains(char::is_control) { cell.escape_debug().to_string() } else { cell.to_owned() }
-}
-
-/// A line of CSV. Null is an empty field, the empty string is `""`.
-fn csv_line<'a>(fields: impl Iterator<Item = Option<&'a str>>) -> String {
-    let quoted = fields.map(|field| match field {
-        None => String::new(),
-        Some(text) if text.is_empty() || text.contains([',', '"', '\n', '\r']) => format!("\"{}\"", text.replace('"', "\"\"")),
-        Some(text) => text.to_owned(),
-    });
-    let mut line = quoted.collect::<Vec<_>>().join(",");
-    line.push('\n');
-    line
 }
 
 fn json(batch: &RecordBatch) -> Result<String> {

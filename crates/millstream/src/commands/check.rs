@@ -10,12 +10,8 @@ use crate::{project, runtime};
 /// Checks the pipeline at `path`. Diagnostics and warnings go to stderr.
 pub fn run(path: &Path) -> Result<ExitCode> {
     let pipeline = runtime::block_on(project::load(path))?;
-    eprintln!(
-        "{}: {} flows, {} jobs, {} tables, no errors",
-        path.display(),
-        pipeline.flows.len(),
-        pipeline.jobs.len(),
-        pipeline.tables.len()
-    );
+    let count = |n: usize, of: &str| format!("{n} {of}{}", if n == 1 { "" } else { "s" });
+    let parts = [count(pipeline.flows.len(), "flow"), count(pipeline.jobs.len(), "job"), count(pipeline.tables.len(), "table")];
+    eprintln!("{}: {}: no errors", path.display(), parts.join(", "));
     Ok(ExitCode::SUCCESS)
 }

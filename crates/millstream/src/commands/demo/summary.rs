@@ -31,7 +31,7 @@ pub async fn text(opened: &Opened, published: &Published, report: &VerifyReport,
     let mut text = String::new();
     let _ = writeln!(text, "rows");
     for (name, rows) in rows_per_table(opened, &session).await? {
-        let _ = writeln!(text, "  {name:<24} {:>9}", grouped(rows));
+        let _ = writeln!(text, "  {name:<36} {:>9}", grouped(rows));
     }
     let _ = writeln!(text, "\nworst carriers by average departure delay (minutes)");
     for row in table(&session, WORST).await? {
