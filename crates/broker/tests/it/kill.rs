@@ -1,24 +1,31 @@
 //! What is acknowledged survives `kill -9`.
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use kafka_protocol::messages::ProduceRequest;
 use kafka_protocol::records::Compression;
-use millstream_broker::{BrokerSettings, Log};
+use millstream_broker::{BrokerSettings, Log, Server};
 use millstream_core::ports::{EventLog, SystemClock};
 use millstream_core::{Offset, TopicPartition};
+use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, batch, produce_request};
 
-/// The example `endpoint`, which cargo builds with the tests, beside them.
-fn endpoint_program() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    let program = tests.parent().unwrap().parent().unwrap().join("examples/endpoint");
-    assert!(program.exists(), "{} is missing: build it with `cargo build -p millstream-broker --example endpoint`", program.display());
-    program
+/// Names the folder to serve, for this test program when it runs as the process that is killed.
+const FOLDER: &str = "MILLSTREAM_TEST_ENDPOINT_FOLDER";
+const ANNOUNCED: &str = "endpoint at ";
+
+/// No test of its own: the process that the other test starts, and kills. Without a folder it has nothing to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn serves_as_the_process_that_is_killed() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let log = Log::open(folder, BrokerSettings::default(), Arc::new(SystemClock)).await.unwrap();
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), log).await.unwrap();
+    writeln!(std::io::stdout(), "{ANNOUNCED}{}", server.local_addr()).unwrap();
+    server.run(CancellationToken::new()).await.unwrap();
 }
 
 struct Process {
@@ -27,10 +34,16 @@ struct Process {
 }
 
 fn start(folder: &Path) -> Process {
-    let mut child = Command::new(endpoint_program()).arg(folder).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    Process { child, address: line.trim().parse().unwrap() }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "kill::serves_as_the_process_that_is_killed", "--nocapture"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    // The test runner may have begun the line with the test's name.
+    let address = lines.into_iter().find_map(|line| line.split_once(ANNOUNCED).map(|(_, address)| address.to_owned()));
+    Process { child, address: address.expect("the endpoint did not start").trim().parse().unwrap() }
 }
 
 impl Drop for Process {
