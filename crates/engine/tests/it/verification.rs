@@ -36,7 +36,8 @@ async fn tamper(world: &World, table: &str, rows: RecordBatch, kind: ChangeKind)
         change.partitions().clone(),
         change.offsets().clone(),
     );
-    let write = EpochWrite { flow: intruder, attempt: Attempt(1), epoch: Epoch(1), table: table.to_owned(), changes: vec![change.unwrap()] };
+    let write =
+        EpochWrite { flow: intruder, attempt: Attempt(1), epoch: Epoch(1), table: table.to_owned(), changes: vec![change.unwrap()] };
     store.commit(write).await.unwrap();
 }
 
