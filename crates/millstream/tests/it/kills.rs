@@ -81,7 +81,7 @@ fn settle(running: &Running) {
     let rows = |query: &str| running.rows(query).unwrap();
     let everything = || TABLES.iter().map(|(_, query)| rows(&format!("select count(*) from ({query}) t"))).collect::<Vec<_>>();
     loop {
-        std::iter::repeat_with(|| lag(running)).find(|lag| *lag == Some(0)).unwrap();
+        assert!(running.until(|| lag(running).filter(|lag| *lag == 0)).is_some(), "the flows never caught up: {}", running.status());
         // A feed's flow may only now learn of what the flow before it has written.
         let before = everything();
         if lag(running) == Some(0) && everything() == before {
@@ -146,7 +146,11 @@ fn after_twenty_kills_every_table_is_that_of_an_undisturbed_run() {
     let mut running = site.start(&[]);
     let mut publisher = site.publish(false);
     for point in points {
-        std::iter::repeat_with(|| departed(&running)).find(|rows| *rows >= point).unwrap();
+        assert!(
+            running.until(|| Some(departed(&running)).filter(|rows| *rows >= point)).is_some(),
+            "stuck before {point}: {}",
+            running.status()
+        );
         running.kill();
         running = site.start(&[]);
     }

@@ -53,8 +53,8 @@ fn a_full_disk_pauses_intake_and_shows_in_the_status() {
     let place = Place::with(TOPIC);
     // No disk has so much room.
     let running = Running::start(&place, &[("MILLSTREAM_DISK__FREE_BYTES_MIN", "1000000000000000000")]);
-    let paused = std::iter::repeat_with(|| running.status()["pipeline"]["intake_paused"].clone()).find(|why| !why.is_null()).unwrap();
-    assert!(paused.as_str().unwrap().contains("disk.free_bytes_min"), "{paused}");
+    let paused = running.until(|| running.status()["pipeline"]["intake_paused"].as_str().map(str::to_owned)).unwrap();
+    assert!(paused.contains("disk.free_bytes_min"), "{paused}");
     let ready = http_get(running.listen["http"].as_str().unwrap(), "readyz");
     assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
 }

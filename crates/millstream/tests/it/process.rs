@@ -9,6 +9,9 @@ use std::thread::JoinHandle;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// An answer takes a millisecond or more: some minutes.
+const ASKED_MAX: usize = 50_000;
+
 /// The program, without any setting from this environment.
 pub fn millstream() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_millstream"));
@@ -157,6 +160,11 @@ impl Running {
     pub fn rows(&self, query: &str) -> Result<Vec<String>, String> {
         let text = self.call(&json!({ "command": "sql", "query": query, "format": "csv" }))?;
         Ok(text.lines().skip(1).map(str::to_owned).collect())
+    }
+
+    /// Asks again and again until there is an answer; gives up after so many times that something is wrong.
+    pub fn until<T>(&self, ask: impl FnMut() -> Option<T>) -> Option<T> {
+        std::iter::repeat_with(ask).take(ASKED_MAX).find_map(|answer| answer)
     }
 
     pub fn status(&self) -> Value {
