@@ -43,13 +43,15 @@ async fn a_repaired_dead_letter_becomes_a_row_of_every_flow_once() {
     let world = World::new();
     let events = readings(12, 60);
     drop(world.engine().await);
-    world.publish(&events[1..]).await;
-    world.publish_values([(events[0].partition(), "{broken".to_owned())]).await;
+    // The last event, for which no window has closed.
+    let (broken, whole) = events.split_last().unwrap();
+    world.publish(whole).await;
+    world.publish_values([(broken.partition(), "{broken".to_owned())]).await;
     let engine = world.run().await.unwrap();
     let place = rows(&engine, "SELECT DISTINCT partition, \"offset\" FROM system.dead_letters").await;
     let (partition, offset) = place[0].split_once(' ').unwrap();
     let repaired =
-        RepairedEvent { flow: None, partition: partition.parse().unwrap(), offset: offset.parse().unwrap(), value: events[0].json() };
+        RepairedEvent { flow: None, partition: partition.parse().unwrap(), offset: offset.parse().unwrap(), value: broken.json() };
     let outcome = engine.replay_dead_letters(ReplayRequest { repaired: vec![repaired], ..ReplayRequest::default() }).await.unwrap();
     assert_eq!((outcome.published, outcome.released), (1, 3));
     let engine = world.run().await.unwrap();
