@@ -222,10 +222,10 @@ impl Engine {
                     return Err(Error::internal(format!("flow {} has stopped: {why}", flow.id)));
                 }
                 let state = states.borrow_and_update().clone();
-                if let Some(state) = state {
-                    if source.lag(&state).await? == 0 {
-                        break;
-                    }
+                if let Some(state) = state
+                    && source.lag(&state).await? == 0
+                {
+                    break;
                 }
                 states.changed().await.map_err(|_| Error::internal(format!("flow {} is gone", flow.id)))?;
             }

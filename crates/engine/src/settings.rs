@@ -21,8 +21,6 @@ pub struct EngineSettings {
     pub idle_after_ms: u64,
     /// How many committed checkpoints are kept; at least 2.
     pub checkpoints_kept: u64,
-    /// How often reference data is looked at when the table doesn't say.
-    pub reference_refresh_ms: u64,
     /// Where to die, and which defect to have: see [`crate::flow::fault`].
     #[cfg(feature = "fault-injection")]
     pub fault: Option<String>,
@@ -37,7 +35,6 @@ impl Default for EngineSettings {
             state_bytes_max: 512 << 20,
             idle_after_ms: 10_000,
             checkpoints_kept: 2,
-            reference_refresh_ms: 60_000,
             #[cfg(feature = "fault-injection")]
             fault: None,
         }
@@ -52,7 +49,6 @@ impl EngineSettings {
             ("epoch_bytes_max", self.epoch_bytes_max as u64),
             ("shared_window_bytes_max", self.shared_window_bytes_max as u64),
             ("state_bytes_max", self.state_bytes_max as u64),
-            ("reference_refresh_ms", self.reference_refresh_ms),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::invalid(format!("engine.{name} is 0: set it to at least 1")));

@@ -24,9 +24,11 @@ struct Check {
     run: fn() -> Result<()>,
 }
 
-const CHECKS: [Check; 5] = [
+const CHECKS: [Check; 7] = [
     Check { name: "refusals: what must not start doesn't", needs: &[], run: refusals::run },
     Check { name: "demo: ends by itself, in time and memory", needs: &[], run: demo::run },
+    Check { name: "faults: malformed, doubled and late events", needs: &[], run: demo::with_faults },
+    Check { name: "without: one carrier left out", needs: &[], run: demo::without_a_carrier },
     Check { name: "live: the serving demo with kcat, psql and HTTP", needs: &["kcat", "psql"], run: live::run },
     Check { name: "grid: another schema", needs: &["kcat", "psql"], run: grid::run },
     Check { name: "java: Kafka's own client", needs: &["java", "mvn"], run: java::run },

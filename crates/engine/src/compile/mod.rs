@@ -165,7 +165,7 @@ impl Compiler<'_> {
         }
         let filter = join.filter.as_ref().map(|f| self.expression(f, &join.schema)).transpose()?;
         let schema = nullable(join.schema.as_arrow());
-        self.steps.push(Step::Join(LookupJoin::new(lookup::Settings {
+        let join = LookupJoin::new(lookup::Settings {
             reference: reference.as_ref().clone(),
             stream_keys,
             reference_keys,
@@ -174,7 +174,8 @@ impl Compiler<'_> {
             stream_left,
             null_equals_null: matches!(join.null_equality, datafusion::common::NullEquality::NullEqualsNull),
             schema,
-        })));
+        });
+        self.steps.push(Step::Join(Box::new(join)));
         Ok(())
     }
 

@@ -39,7 +39,7 @@ pub enum Step {
         schema: SchemaRef,
     },
     /// Joins rows with reference data.
-    Join(LookupJoin),
+    Join(Box<LookupJoin>),
 }
 
 /// Why a step failed.

@@ -115,7 +115,7 @@ impl Processor {
     /// The steps that join reference data, to be refreshed between chunks.
     pub fn joins(&mut self) -> impl Iterator<Item = &mut compile::LookupJoin> {
         self.program.before.iter_mut().filter_map(|s| match s {
-            Step::Join(join) => Some(join),
+            Step::Join(join) => Some(join.as_mut()),
             _ => None,
         })
     }

@@ -3,20 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BinaryBuilder, Int32Array, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, StructBuilder,
-    TimestampMicrosecondArray,
-};
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use millstream_core::ports::{EventLog, Record};
-use millstream_core::table::timestamp_type;
 use millstream_core::time::next_version;
 use millstream_core::{ChangeBatch, Error, FlowId, Offset, Result, RowPosition, TopicPartition, Version};
 use millstream_pipeline::graph::{TOPIC_METADATA, Topic};
 
 use super::{Chunk, ChunkLimit, ChunkReader, ChunkSource, DIRECTED_HEADER, PartitionState, RejectedRecord, SourcePosition, SourceState};
-use crate::decode::JsonDecoder;
+use crate::decode::{JsonDecoder, metadata};
 
 /// A topic, its columns, and the metadata columns that its flows use.
 pub struct TopicSource {
@@ -86,24 +82,8 @@ impl ChunkSource for TopicSource {
 /// The columns of a topic's chunks: its own, nullable where a tombstone leaves them empty, and the metadata columns that are used.
 fn scan_schema(columns: &SchemaRef, metadata: &[&'static str]) -> SchemaRef {
     let own = columns.fields().iter().cloned();
-    let extra = metadata.iter().map(|name| Arc::new(metadata_field(name)));
+    let extra = metadata.iter().map(|name| Arc::new(metadata::metadata_field(name)));
     Arc::new(Schema::new(own.chain(extra).collect::<Vec<_>>()))
-}
-
-fn header_fields() -> Fields {
-    Fields::from(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Binary, true)])
-}
-
-/// The field of a metadata column.
-pub(crate) fn metadata_field(name: &str) -> Field {
-    match name {
-        "_key" => Field::new(name, DataType::Binary, true),
-        "_headers" => Field::new(name, DataType::List(Arc::new(Field::new("item", DataType::Struct(header_fields()), true))), true),
-        "_topic" => Field::new(name, DataType::Utf8, false),
-        "_partition" => Field::new(name, DataType::Int32, false),
-        "_offset" => Field::new(name, DataType::Int64, false),
-        _ => Field::new(name, timestamp_type(), false),
-    }
 }
 
 fn offset_of(partition: &PartitionState) -> Result<i64> {
@@ -218,39 +198,12 @@ impl TopicReader {
     }
 
     fn metadata_column(&self, name: &str, taken: &Taken, accepted: &[u32]) -> ArrayRef {
-        let picked = || accepted.iter().map(|&i| &taken.records[i as usize]);
-        match name {
-            "_key" => {
-                let mut keys = BinaryBuilder::new();
-                picked().for_each(|r| keys.append_option(r.key.as_deref()));
-                Arc::new(keys.finish())
-            }
-            "_headers" => headers_column(picked()),
-            "_topic" => Arc::new(StringArray::from_iter_values(picked().map(|_| self.topic.as_str()))),
-            "_partition" => Arc::new(Int32Array::from_iter_values(accepted.iter().map(|&i| taken.partitions[i as usize]))),
-            "_offset" => Arc::new(Int64Array::from_iter_values(picked().map(|r| r.offset.0))),
-            _ => Arc::new(TimestampMicrosecondArray::from_iter_values(picked().map(|r| r.timestamp.0)).with_timezone("UTC")),
+        if name == "_partition" {
+            return Arc::new(Int32Array::from_iter_values(accepted.iter().map(|&i| taken.partitions[i as usize])));
         }
+        let records = accepted.iter().map(|&i| &taken.records[i as usize]);
+        metadata::metadata_column(name, &TopicPartition::new(self.topic.clone(), 0), records)
     }
-}
-
-fn headers_column<'a>(records: impl Iterator<Item = &'a Record>) -> ArrayRef {
-    let entry = StructBuilder::new(header_fields(), vec![Box::new(StringBuilder::new()), Box::new(BinaryBuilder::new())]);
-    let mut lists = ListBuilder::new(entry).with_field(Field::new("item", DataType::Struct(header_fields()), true));
-    for record in records {
-        for (key, value) in &record.headers {
-            let entry = lists.values();
-            if let Some(keys) = entry.field_builder::<StringBuilder>(0) {
-                keys.append_value(key);
-            }
-            if let Some(values) = entry.field_builder::<BinaryBuilder>(1) {
-                values.append_option(value.as_deref());
-            }
-            entry.append(true);
-        }
-        lists.append(true);
-    }
-    Arc::new(lists.finish())
 }
 
 /// The flows that a record is for, from its [`DIRECTED_HEADER`].

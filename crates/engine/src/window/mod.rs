@@ -210,15 +210,22 @@ impl WindowAggregator {
     }
 
     /// The known states of some groups, merged with the fresh partial results of all groups: older first.
+    ///
+    /// An accumulator takes every group that a batch introduces for seen in that batch (DataFusion's `NullState`), so the known groups are
+    /// numbered first for it: else a group that is not among them would lose that it has only seen nulls.
     fn merge_states(&self, known: &RecordBatch, known_groups: &[usize], fresh: &RecordBatch) -> Result<RecordBatch> {
         let n = fresh.num_rows();
-        let all: Vec<usize> = (0..n).collect();
+        let first: Vec<usize> = (0..known_groups.len()).collect();
+        let numbers = known_first(known_groups, n);
+        let back = UInt32Array::from_iter_values(numbers.iter().map(|i| u32::try_from(*i).unwrap_or(u32::MAX)));
         let mut columns: Vec<ArrayRef> = fresh.columns()[..self.plan.groups].to_vec();
         for (column, range) in self.plan.functions.iter().zip(&self.state_columns) {
             let mut accumulator = column.accumulator()?;
-            accumulator.merge_batch(&known.columns()[range.clone()], known_groups, n).map_err(overflowed)?;
-            accumulator.merge_batch(&fresh.columns()[range.clone()], &all, n).map_err(overflowed)?;
-            columns.extend(accumulator.state(EmitTo::All).map_err(failed)?);
+            accumulator.merge_batch(&known.columns()[range.clone()], &first, first.len()).map_err(overflowed)?;
+            accumulator.merge_batch(&fresh.columns()[range.clone()], &numbers, n).map_err(overflowed)?;
+            for state in accumulator.state(EmitTo::All).map_err(failed)? {
+                columns.push(take(&state, &back, None)?);
+            }
         }
         Ok(RecordBatch::try_new(self.state_schema.clone(), columns)?)
     }
@@ -240,6 +247,21 @@ impl WindowAggregator {
     }
 }
 
+/// New numbers for `n` groups: those of `known` (rising) get 0, 1, ... in their order, then come the others in theirs.
+fn known_first(known: &[usize], n: usize) -> Vec<usize> {
+    let mut next_known = 0;
+    (0..n)
+        .map(|group| {
+            if known.get(next_known) == Some(&group) {
+                next_known += 1;
+                next_known - 1
+            } else {
+                known.len() + group - next_known
+            }
+        })
+        .collect()
+}
+
 /// The partial results of one function over `rows`.
 fn partial(column: &AggregateColumn, rows: &RecordBatch, group_of_row: &[usize], groups: usize) -> Result<Vec<ArrayRef>> {
     let mut accumulator = column.accumulator()?;
@@ -252,3 +274,6 @@ fn partial(column: &AggregateColumn, rows: &RecordBatch, group_of_row: &[usize],
     accumulator.update_batch(&rows.columns()[column.arguments.clone()], group_of_row, filter, groups).map_err(overflowed)?;
     accumulator.state(EmitTo::All).map_err(failed)
 }
+
+#[cfg(test)]
+mod tests;

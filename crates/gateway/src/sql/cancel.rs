@@ -18,10 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::errors::error;
 
+/// What a client names a connection by to cancel its query: process id and secret key.
+type BackendKey = (i32, Vec<u8>);
+
 /// The connections that can be asked to stop what they do, by process id and secret key.
 #[derive(Default)]
 pub(crate) struct Cancellations {
-    connections: Mutex<HashMap<(i32, Vec<u8>), Arc<Running>>>,
+    connections: Mutex<HashMap<BackendKey, Arc<Running>>>,
 }
 
 /// The statement that a connection runs at the moment.

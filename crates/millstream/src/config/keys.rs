@@ -33,7 +33,6 @@ pub const KEYS: &[Key] = &[
         "A partition that is read to its end and silent for so many milliseconds no longer holds the watermark back.",
     ),
     key("engine.checkpoints_kept", "How many committed checkpoints are kept; at least 2."),
-    key("engine.reference_refresh_ms", "How often reference data is looked at, in milliseconds, when the table doesn't say."),
     key("broker.retention_secs", "How long records are kept, in seconds, in topics that don't say it themselves; not set: for ever."),
     key("broker.retention_check_secs", "How often retention is looked after, in seconds."),
     key("broker.segment_bytes", "A segment file that has reached this size is closed and a new one begun."),

@@ -159,14 +159,14 @@ fn after_twenty_kills_every_table_is_that_of_an_undisturbed_run() {
     assert_eq!(difference(&undisturbed(), &killed), None);
 }
 
-/// Runs with the engine told to die at `fault`, then without, and reads everything.
-fn after_fault(fault: &str) -> (bool, Content) {
+/// Runs with the engine told to die at `fault`, then with `defect` alone, and reads everything.
+fn after_fault(fault: &str, defect: &str) -> (bool, Content) {
     let site = Site::new();
-    let running = site.start(&[("MILLSTREAM_ENGINE__FAULT", fault)]);
+    let running = site.start(&[("MILLSTREAM_ENGINE__FAULT", &format!("{fault},{defect}"))]);
     let mut publisher = site.publish(false);
     let (status, _) = running.ended();
     let died = status.code().is_none();
-    let running = site.start(&[]);
+    let running = site.start(&[("MILLSTREAM_ENGINE__FAULT", defect)]);
     assert!(publisher.wait().unwrap().success());
     (died, finish(&site, &running))
 }
@@ -176,7 +176,7 @@ fn a_death_between_a_sinks_write_and_the_commit_loses_and_doubles_nothing() {
     let expected = undisturbed();
     for place in ["prepared", "quarantined", "committed"] {
         for flow in ["departures", "hourly_delays", "critical_delays"] {
-            let (died, content) = after_fault(&format!("abort:{place}:{flow}:3"));
+            let (died, content) = after_fault(&format!("abort:{place}:{flow}:3"), "none");
             assert!(died, "{place} {flow}: it did not die");
             assert_eq!(difference(&expected, &content), None, "{place} {flow}");
         }
@@ -185,7 +185,16 @@ fn a_death_between_a_sinks_write_and_the_commit_loses_and_doubles_nothing() {
 
 #[test]
 fn a_build_that_commits_before_the_sink_acknowledged_is_noticed() {
-    let (died, content) = after_fault("mutant:commit-before-ack,abort:quarantined:departures:3");
-    assert!(died);
-    assert!(difference(&undisturbed(), &content).is_some(), "the mutant went unnoticed");
+    // The epoch that was lost leaves a gap, which the sink refuses: the flow fails, and with it this test's wait for it.
+    let outcome = std::panic::catch_unwind(|| after_fault("abort:quarantined:departures:3", "mutant:commit-before-ack"));
+    match outcome {
+        Ok((died, content)) => {
+            assert!(died);
+            assert!(difference(&undisturbed(), &content).is_some(), "the mutant went unnoticed");
+        }
+        Err(panic) => {
+            let told = panic.downcast_ref::<String>().map(String::as_str).unwrap_or_default();
+            assert!(told.contains("departures") && told.contains("failed"), "something else went wrong: {told}");
+        }
+    }
 }

@@ -99,7 +99,7 @@ fn a_dead_letter_is_replayed_repaired() {
     eventually(&running, "select \"offset\", flow from system.dead_letters", &["3,by_place"]);
     let file = place.dir().join("repaired.jsonl");
     std::fs::write(&file, format!("{{\"partition\":0,\"offset\":3,\"value\":{}}}\n", event(4, "attic", Some(1)))).unwrap();
-    let replayed = Outcome::of(place.command(&["replay", "dead-letters", "--file"]).arg(&file));
+    let replayed = Outcome::of(&mut place.command(&["replay", "dead-letters", "--file", file.to_str().unwrap()]));
     assert_eq!(replayed.code, Some(0), "{}", replayed.stderr);
     eventually(&running, "select count(*) from by_place", &["4"]);
     assert!(running.rows("select * from system.dead_letters").unwrap().is_empty());
