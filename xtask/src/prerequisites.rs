@@ -11,12 +11,11 @@ struct Part {
     package: &'static str,
 }
 
-/// librdkafka and zstd are C, librdkafka's build is CMake's.
-const PARTS: [Part; 4] = [
-    Part { what: "cmake", programs: &["cmake"], package: "cmake" },
+/// librdkafka, lz4 and zstd are C; librdkafka is built by its own configure script and make.
+const PARTS: [Part; 3] = [
     Part { what: "a C compiler", programs: &["cc", "gcc", "clang"], package: "gcc" },
     Part { what: "a C++ compiler", programs: &["c++", "g++", "clang++"], package: "g++" },
-    Part { what: "make", programs: &["make", "ninja"], package: "make" },
+    Part { what: "make", programs: &["make"], package: "make" },
 ];
 
 /// Fails in one line with what is missing and how Debian and Ubuntu install it.
