@@ -16,8 +16,7 @@ use super::{Endpoint, NODE_ID, Peer};
 use crate::wire::{self, SUPPORTED};
 
 /// What a client that wants transactions is told.
-pub const NO_TRANSACTIONS: &str =
-    "the built-in kafka endpoint has no transactions; use an idempotent producer, or configure a real Kafka ([kafka] bootstrap_servers)";
+pub const NO_TRANSACTIONS: &str = "the built-in kafka endpoint has no transactions; use an idempotent producer without a transactional id";
 const GROUP: i8 = 0;
 const TOPIC_RESOURCE: i8 = 2;
 const BROKER_RESOURCE: i8 = 4;
