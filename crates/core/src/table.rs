@@ -12,7 +12,7 @@ use crate::key::{KeySpec, can_be_key};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TableKind {
-    /// A topic (`USING kafka`): [`EventLog`](crate::ports::EventLog).
+    /// A topic (`USING kafka`): [`EventLog`](crate::ports::EventLog), and [`TopicSink`](crate::ports::TopicSink) where a flow writes it.
     Topic,
     /// An event-store table (`USING cassandra`): [`EventStore`](crate::ports::EventStore).
     EventStore,
@@ -20,8 +20,10 @@ pub enum TableKind {
     Critical,
     /// Reference data (`USING parquet`, `csv`, `json`): [`ReferenceSource`](crate::ports::ReferenceSource).
     Reference,
-    /// A report (`CREATE MATERIALIZED VIEW ... USING postgresql`): [`ReportStore`](crate::ports::ReportStore).
+    /// A relational table (`CREATE MATERIALIZED VIEW` or `CREATE STREAMING TABLE`, `USING postgresql`): [`ReportStore`](crate::ports::ReportStore).
     Report,
+    /// Files that a flow appends to (`CREATE STREAMING TABLE ... USING parquet`): [`LakeStore`](crate::ports::LakeStore).
+    Lake,
     /// A table about Millstream itself (`system.*`): [`SystemStore`](crate::ports::SystemStore).
     System,
 }
@@ -36,6 +38,7 @@ impl TableKind {
             Self::Critical => "critical events",
             Self::Reference => "reference data",
             Self::Report => "report",
+            Self::Lake => "data lake",
             Self::System => "system table",
         }
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::error::Result;
-use crate::ident::{Offset, TopicPartition};
+use crate::ident::{FlowId, Offset, TopicPartition};
 use crate::time::Timestamp;
 
 /// A topic to be created.
@@ -108,6 +108,13 @@ pub trait EventLog: Send + Sync {
     /// The records from offset `from` on: at least one if there is one, else up to about `max_bytes` of them.
     /// `from == end` gives an empty outcome.
     async fn read(&self, partition: &TopicPartition, from: Offset, max_bytes: usize) -> Result<ReadOutcome>;
+
+    /// Tells the log how far `reader` has come, for its own tools (a consumer group's committed offsets): `next[p]` is the offset that the
+    /// reader will read next of partition `p`, everything before it is acknowledged by the reader's sink. Nobody resumes from it.
+    async fn acknowledge(&self, reader: &FlowId, topic: &str, next: &[Offset]) -> Result<()> {
+        let _ = (reader, topic, next);
+        Ok(())
+    }
 
     /// Resolves when some partition `p` of `topic` has an end greater than `seen[p]` (at once if it has).
     async fn wait(&self, topic: &str, seen: &[Offset]) -> Result<()>;

@@ -33,10 +33,20 @@ pub struct EpochWrite {
     pub changes: Vec<ChangeBatch>,
 }
 
+/// What a reader can see of an epoch that is being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Nothing before it is committed, then all of it.
+    Epoch,
+    /// Row by row as they are written. After a crash the same rows, or newer versions of them, are written again, so that the table converges.
+    Row,
+}
+
 /// What flows write to.
 ///
 /// **Atomicity.** An epoch becomes visible whole, with its number, in one step; a write that fails or is dropped leaves nothing
-/// that a reader sees. **Order.** For one key the change with the greater version wins, whatever the order of arrival; of equal
+/// that a reader sees. A system without transactions says so by [`isolation`](Self::isolation): there rows may show before their
+/// epoch's number does, and everything else of this contract holds. **Order.** For one key the change with the greater version wins, whatever the order of arrival; of equal
 /// versions the later write wins (a replay writes the same row). A delete wins over all lower versions. **Idempotence.** Writing
 /// an epoch that is committed already changes nothing and succeeds. **Fencing.** A write by a lower attempt than the highest that
 /// began is [`Fenced`](crate::ErrorKind::Fenced); an epoch that leaves a gap is [`InvalidInput`](crate::ErrorKind::InvalidInput).
@@ -46,8 +56,14 @@ pub trait EpochSink: Send + Sync {
     /// Fences all lower attempts of `flow` and returns its last committed epoch in `table` (0 before the first).
     async fn begin(&self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<Epoch>;
 
-    /// Writes an epoch and commits it. Returns how many rows now stand differently in the table.
+    /// Writes an epoch and commits it. Returns how many rows now stand differently in the table; where the system can't tell, how
+    /// many it was given.
     async fn commit(&self, write: EpochWrite) -> Result<u64>;
+
+    /// What readers may see of an epoch that is being written.
+    fn isolation(&self) -> Isolation {
+        Isolation::Epoch
+    }
 }
 
 /// A bound of a range of clustering keys: values for a prefix of the clustering columns.
@@ -114,6 +130,17 @@ pub struct Scan {
 pub trait EventStore: EpochSink {
     /// Makes the table known. [`AlreadyExists`](crate::ErrorKind::AlreadyExists) shows both shapes when it exists with another.
     async fn ensure_table(&self, spec: &TableSpec) -> Result<()>;
+
+    /// Makes a table known that exists already and that other services write (`CREATE TABLE ... USING cassandra` without a query): only
+    /// reads of it are possible. [`NotFound`](crate::ErrorKind::NotFound) where it is absent, [`AlreadyExists`](crate::ErrorKind::AlreadyExists)
+    /// with both shapes where it is another, [`Unsupported`](crate::ErrorKind::Unsupported) where nobody else could have made one.
+    async fn bind_table(&self, spec: &TableSpec) -> Result<()> {
+        let _ = self;
+        Err(crate::error::Error::unsupported(format!(
+            "table {}: the built-in event store has no tables of other services; configure [cassandra]",
+            spec.name
+        )))
+    }
 
     /// Rows of one partition. [`InvalidInput`](crate::ErrorKind::InvalidInput) for values that don't fit the key's columns.
     async fn read_partition(&self, table: &str, query: &PartitionQuery) -> Result<Page>;

@@ -8,18 +8,22 @@ mod clock;
 mod critical_store;
 mod event_log;
 mod event_store;
+mod lake_store;
 mod reference_source;
 mod report_store;
 mod system_store;
+mod topic_sink;
 
 pub use checkpoint_store::CheckpointStore;
 pub use clock::{Clock, SystemClock};
 pub use critical_store::{CriticalLoader, CriticalRow, CriticalStore};
 pub use event_log::{EventLog, LogBounds, NewRecord, ReadOutcome, Record, TopicInfo, TopicSpec};
 pub use event_store::{
-    Bound, ChangeFeed, EpochSink, EpochWrite, EventStore, FeedPage, FeedPosition, Page, PageToken, PartitionQuery, Scan, StoreSnapshot,
-    VERSION_COLUMN,
+    Bound, ChangeFeed, EpochSink, EpochWrite, EventStore, FeedPage, FeedPosition, Isolation, Page, PageToken, PartitionQuery, Scan,
+    StoreSnapshot, VERSION_COLUMN,
 };
+pub use lake_store::LakeStore;
 pub use reference_source::ReferenceSource;
 pub use report_store::{Publication, Published, ReportStore};
 pub use system_store::{DeadLetter, JobRun, JobRunState, LateRow, Quarantined, SystemStore};
+pub use topic_sink::{TopicOutput, TopicSink, ValueFormat};

@@ -92,7 +92,7 @@ pub const REAL_ENGINES: &[&str] =
     &["kafka", "cassandra", "postgresql", "mysql", "redis", "lake", "spark", "checkpoints", "system", "tables"];
 
 /// Variables of the environment that begin like settings and are none: they steer tests.
-pub const NOT_SETTINGS: &[&str] = &["fault", "require"];
+pub const NOT_SETTINGS: &[&str] = &["fault", "require", "services", "suite_log"];
 
 /// Whether `name` is a section: some setting lies below it.
 pub fn is_section(name: &str) -> bool {

@@ -1,0 +1,51 @@
+//! [`TopicSink`]: topics that flows write, the way out of box 2 back into box 1.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::event_store::EpochSink;
+use crate::error::Result;
+use crate::table::TableSpec;
+
+/// How a row becomes the value of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ValueFormat {
+    /// One JSON object, as Spark's `to_json` writes it: a null column is left out.
+    Json,
+    /// One line without a header, as Spark's `to_csv` writes it.
+    Csv,
+    /// Avro's binary encoding of the table's columns, without a container or a registry's prefix, as Spark's `to_avro` writes it.
+    Avro,
+}
+
+/// A topic that a flow writes, and how rows become its records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicOutput {
+    /// The topic's name on the broker.
+    pub topic: String,
+    /// With how many partitions it is created.
+    pub partitions: i32,
+    /// How long records are kept; `None`: the broker's default.
+    pub retention: Option<Duration>,
+    /// What a value is.
+    pub format: ValueFormat,
+    /// The columns that make the key, in order: of one column its plain text, of several a JSON object. None: records have no key.
+    pub key_columns: Vec<String>,
+}
+
+/// Topics as the target of flows.
+///
+/// An epoch ([`EpochSink`]) is appended whole: readers that follow Kafka's `read_committed` isolation (KIP-98) see all of its records or
+/// none, each once, whatever died in between. Changes are appended in order; a delete is a tombstone of its key, which needs key
+/// columns. A record's timestamp is its row's version, cut to the millisecond. Where a broker has no transactions
+/// ([`isolation`](EpochSink::isolation) is then [`Row`](super::Isolation::Row)), each record names its source position in the header
+/// `millstream-position` (`flow/attempt/epoch/sequence`), by which a reader can leave doubles out.
+#[async_trait]
+pub trait TopicSink: EpochSink {
+    /// Makes the topic known under the table's name, and creates it where it is absent.
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) shows both when it exists with another number of partitions.
+    async fn ensure_topic(&self, spec: &TableSpec, output: &TopicOutput) -> Result<()>;
+}
