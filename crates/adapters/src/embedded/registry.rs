@@ -170,6 +170,7 @@ fn kind_code(kind: TableKind) -> u8 {
         TableKind::Critical => b'c',
         TableKind::Reference => b'f',
         TableKind::Report => b'r',
+        TableKind::Lake => b'l',
         TableKind::System => b's',
     }
 }

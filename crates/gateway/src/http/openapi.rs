@@ -48,7 +48,7 @@ pub(crate) async fn tables(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
 
 /// Whether the API reads this kind of table.
 pub(crate) fn by_key(table: &TableSpec) -> bool {
-    !matches!(table.kind, TableKind::Topic | TableKind::System)
+    !matches!(table.kind, TableKind::Topic | TableKind::Lake | TableKind::System)
 }
 
 /// The document.

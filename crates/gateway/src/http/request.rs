@@ -60,8 +60,12 @@ pub(crate) fn parse(table: &TableSpec, parameters: &[(String, String)], settings
         TableKind::EventStore => partition_query(table, &mut given, settings),
         TableKind::Critical | TableKind::Report => key(table, &mut given),
         TableKind::Reference => filter(table, &mut given, settings),
-        TableKind::Topic | TableKind::System => {
-            let what = if table.kind == TableKind::Topic { "a topic" } else { "a system table" };
+        TableKind::Topic | TableKind::Lake | TableKind::System => {
+            let what = match table.kind {
+                TableKind::Topic => "a topic",
+                TableKind::Lake => "files in a data lake",
+                _ => "a system table",
+            };
             Err(Problem::not_found(format!(
                 "{} is {what} and has no key to read it by: read it by SQL, over the PostgreSQL endpoint or with `millstream sql`",
                 table.name

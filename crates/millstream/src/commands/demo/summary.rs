@@ -68,7 +68,15 @@ async fn rows_per_table(opened: &Opened, session: &SessionContext) -> Result<Vec
         rows.push((table.spec.kind, format!("{name} ({})", table.spec.kind.as_str()), n));
     }
     // In the order of the architecture's boxes.
-    let boxes = [TableKind::Topic, TableKind::EventStore, TableKind::Critical, TableKind::Reference, TableKind::Report, TableKind::System];
+    let boxes = [
+        TableKind::Topic,
+        TableKind::EventStore,
+        TableKind::Critical,
+        TableKind::Reference,
+        TableKind::Report,
+        TableKind::Lake,
+        TableKind::System,
+    ];
     rows.sort_by_key(|(kind, ..)| boxes.iter().position(|b| b == kind));
     Ok(rows.into_iter().map(|(_, name, n)| (name, n)).collect())
 }
