@@ -7,6 +7,7 @@
 
 pub mod batches;
 pub mod change;
+pub mod encode;
 pub mod error;
 pub mod ident;
 pub mod key;

@@ -47,7 +47,8 @@ pub struct Record {
 /// A record to be appended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewRecord {
-    /// The producer's time; `None`: the log takes its own clock's. Kept to the millisecond (Kafka's resolution).
+    /// The producer's time; `None`: the log takes its own clock's. Kept to the millisecond (Kafka's resolution); the epoch's very first
+    /// millisecond may be taken for none.
     pub timestamp: Option<Timestamp>,
     /// The key.
     pub key: Option<Bytes>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use millstream_core::ports::{EventLog, LogBounds, NewRecord, ReadOutcome, TopicInfo, TopicSpec};
-use millstream_core::{Offset, Result, TopicPartition};
+use millstream_core::{FlowId, Offset, Result, TopicPartition};
 
 use super::{Call, Faults};
 
@@ -47,6 +47,10 @@ impl EventLog for FaultyEventLog {
 
     async fn read(&self, partition: &TopicPartition, from: Offset, max_bytes: usize) -> Result<ReadOutcome> {
         self.faults.around(Call::ReadLog, || self.inner.read(partition, from, max_bytes)).await
+    }
+
+    async fn acknowledge(&self, reader: &FlowId, topic: &str, next: &[Offset]) -> Result<()> {
+        self.faults.around(Call::Acknowledge, || self.inner.acknowledge(reader, topic, next)).await
     }
 
     async fn wait(&self, topic: &str, seen: &[Offset]) -> Result<()> {

@@ -39,6 +39,7 @@ pub enum Call {
     Append,
     Bounds,
     ReadLog,
+    Acknowledge,
     WaitLog,
     Begin,
     Commit,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millstream_core::ports::{EventLog, NewRecord, ReadOutcome, Record, TopicInfo, TopicSpec};
-use millstream_core::{ErrorKind, Offset, Timestamp, TopicPartition};
+use millstream_core::{ErrorKind, FlowId, Offset, Timestamp, TopicPartition};
 use tokio::task::JoinSet;
 
 use super::{ready_now, suite, woken};
@@ -32,6 +32,8 @@ suite!(
         bounds_follow_appends,
         reading_at_the_end_is_empty,
         reading_outside_the_bounds_is_refused,
+        readers_at_different_places_hold_each_other_up_nowhere,
+        acknowledging_takes_nothing_away,
         unknown_topics_and_partitions_are_not_found,
         topics_are_created_once,
         topic_names_and_partition_counts_are_checked,
@@ -128,7 +130,8 @@ pub async fn keys_values_headers_and_timestamps_are_kept(h: &dyn Harness<Port>) 
         (None, bytes(b"value"), vec![("h".to_owned(), bytes(b"1")), ("h".to_owned(), bytes(b"2")), ("a".to_owned(), None)]),
         (bytes(&[0, 255, 254]), bytes(&[0, 159, 146, 150]), vec![("é".to_owned(), bytes(b"")), (String::new(), bytes(b"x"))]),
     ];
-    let times = [0, 1_000, 1_704_067_200_123_000, 253_402_300_799_999_000, 1_000];
+    // Not 0: to librdkafka that is no time at all.
+    let times = [2_000, 1_000, 1_704_067_200_123_000, 253_402_300_799_999_000, 1_000];
     let appended: Vec<NewRecord> = shapes
         .into_iter()
         .zip(times)
@@ -275,6 +278,44 @@ pub async fn reading_outside_the_bounds_is_refused(h: &dyn Harness<Port>) -> Cas
     refused(log.read(&at(0), Offset(4), NO_LIMIT).await, ErrorKind::OutOfRange, "a read after the end")?;
     refused(log.read(&at(0), Offset(-1), NO_LIMIT).await, ErrorKind::OutOfRange, "a read before the start")?;
     refused(log.read(&at(0), Offset(i64::MAX), NO_LIMIT).await, ErrorKind::OutOfRange, "a read far after the end")?;
+    Ok(())
+}
+
+/// Readers of one partition that stand at different places each get all records from their own place on.
+pub async fn readers_at_different_places_hold_each_other_up_nowhere(h: &dyn Harness<Port>) -> CaseResult {
+    const READERS: usize = 6;
+    let log = log_with_topic(h, 1).await?;
+    for chunk in numbered(0..600).chunks(20) {
+        log.append(&at(0), records(chunk)).await?;
+    }
+    let mut tasks = JoinSet::new();
+    for reader in 0..READERS {
+        let log = log.clone();
+        tasks.spawn(async move {
+            let from = i64::try_from(reader * 90).unwrap_or(0);
+            (reader * 90, read_all(&log, &at(0), Offset(from), 700).await)
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        let (from, read) = done.map_err(|e| Failure::Broken(format!("a reader ends: {e}")))?;
+        check_eq!(
+            read?.iter().map(text).collect::<Vec<_>>(),
+            numbered(from..600),
+            "the reader from {from} gets each record once, in order"
+        );
+    }
+    Ok(())
+}
+
+/// What a reader has acknowledged is still there, for it and for everybody else.
+pub async fn acknowledging_takes_nothing_away(h: &dyn Harness<Port>) -> CaseResult {
+    let log = log_with_topic(h, 2).await?;
+    log.append(&at(1), records(&numbered(0..5))).await?;
+    let flow = FlowId::new("departures");
+    for next in [3, 5, 4] {
+        log.acknowledge(&flow, "flights", &[Offset(0), Offset(next)]).await?;
+        check_eq!(texts(&log, &at(1)).await?, numbered(0..5), "all records are read after an acknowledgement of those before {next}");
+    }
     Ok(())
 }
 

@@ -1,0 +1,133 @@
+//! Rows as the records of a topic: keys and values as Spark's `to_json`, `to_csv` and `to_avro` write them, and the partition to which the
+//! Java client sends a key. Pure: what every [`TopicSink`](crate::ports::TopicSink) has in common, whoever keeps the topic.
+
+mod avro;
+mod csv;
+mod json;
+mod partition;
+mod text;
+
+pub use avro::avro_schema;
+pub use partition::{murmur2, partition_of_key};
+
+use bytes::Bytes;
+
+use crate::change::{ChangeBatch, ChangeKind};
+use crate::error::{Error, Result};
+use crate::ports::{TopicOutput, ValueFormat};
+use crate::table::TableSpec;
+use crate::time::Timestamp;
+
+/// A change as it stands in a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedRecord {
+    /// The key: of one column its plain text, of several a JSON object.
+    pub key: Option<Bytes>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<Bytes>,
+    /// The version, cut to the millisecond.
+    pub timestamp: Timestamp,
+}
+
+/// Turns changes into records.
+#[derive(Clone, Debug)]
+pub struct RowEncoder {
+    table: String,
+    format: ValueFormat,
+    key: Vec<usize>,
+}
+
+/// Where a record's bytes stand in a batch's.
+struct Span {
+    start: usize,
+    key_end: usize,
+    value_end: usize,
+    has_key: bool,
+    has_value: bool,
+    timestamp: Timestamp,
+}
+
+impl RowEncoder {
+    /// An encoder of the rows of `spec`. [`InvalidInput`](crate::ErrorKind::InvalidInput) names a key column that is absent,
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) a column that the format can't hold.
+    pub fn try_new(spec: &TableSpec, output: &TopicOutput) -> Result<Self> {
+        let index = |column: &String| {
+            let found = spec.schema.index_of(column);
+            found.map_err(|_| Error::invalid(format!("table {}: its key column {column} is not one of its columns", spec.name)))
+        };
+        let key = output.key_columns.iter().map(index).collect::<Result<Vec<_>>>()?;
+        let fits = |data_type| match output.format {
+            ValueFormat::Json => json::fits(data_type),
+            ValueFormat::Csv => csv::fits(data_type),
+            ValueFormat::Avro => avro::fits(data_type),
+        };
+        if let Some(field) = spec.schema.fields().iter().find(|f| !fits(f.data_type())) {
+            let format = format!("{:?}", output.format).to_lowercase();
+            return Err(Error::unsupported(format!(
+                "table {}: column {} is a {}, which value.format {format} can't hold",
+                spec.name,
+                field.name(),
+                field.data_type()
+            )));
+        }
+        if let Some(column) = key.iter().map(|i| spec.schema.field(*i)).find(|f| !json::fits(f.data_type())) {
+            return Err(Error::unsupported(format!("table {}: key column {} is a {}", spec.name, column.name(), column.data_type())));
+        }
+        Ok(Self { table: spec.name.clone(), format: output.format, key })
+    }
+
+    /// The records of `changes`, in order. A delete is a tombstone of its key; [`InvalidInput`](crate::ErrorKind::InvalidInput) where it has none.
+    pub fn encode(&self, changes: &ChangeBatch) -> Result<Vec<EncodedRecord>> {
+        let mut bytes = Vec::with_capacity(changes.len() * 64);
+        let rows = changes.rows();
+        let mut spans = Vec::with_capacity(changes.len());
+        for row in 0..changes.len() {
+            let start = bytes.len();
+            let has_key = self.write_key(&mut bytes, changes, row)?;
+            let key_end = bytes.len();
+            let has_value = changes.kind(row) != ChangeKind::Delete;
+            if has_value {
+                match self.format {
+                    ValueFormat::Json => json::write_row(&mut bytes, rows, row)?,
+                    ValueFormat::Csv => csv::write_row(&mut bytes, rows, row)?,
+                    ValueFormat::Avro => avro::write_row(&mut bytes, rows, row)?,
+                }
+            } else if !has_key {
+                return Err(Error::invalid(format!(
+                    "table {}: a row is deleted, and its topic has no key (TBLPROPERTIES 'key'): a tombstone needs one",
+                    self.table
+                )));
+            }
+            let timestamp = Timestamp(changes.version(row).micros().div_euclid(1_000).saturating_mul(1_000));
+            spans.push(Span { start, key_end, value_end: bytes.len(), has_key, has_value, timestamp });
+        }
+        let bytes = Bytes::from(bytes);
+        let record = |span: Span| EncodedRecord {
+            key: span.has_key.then(|| bytes.slice(span.start..span.key_end)),
+            value: span.has_value.then(|| bytes.slice(span.key_end..span.value_end)),
+            timestamp: span.timestamp,
+        };
+        Ok(spans.into_iter().map(record).collect())
+    }
+
+    /// Writes the key; `false`: there is none.
+    fn write_key(&self, out: &mut Vec<u8>, changes: &ChangeBatch, row: usize) -> Result<bool> {
+        let rows = changes.rows();
+        match self.key.as_slice() {
+            [] => Ok(false),
+            [one] if rows.column(*one).is_null(row) => Ok(false),
+            [one] => {
+                text::write(out, rows.column(*one).as_ref(), row)?;
+                Ok(true)
+            }
+            several => {
+                let columns = rows.schema_ref().fields();
+                json::write_object(out, several.iter().map(|i| (columns[*i].name().as_str(), rows.column(*i).as_ref())), row)?;
+                Ok(true)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
