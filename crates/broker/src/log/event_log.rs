@@ -2,10 +2,14 @@
 
 use async_trait::async_trait;
 use millstream_core::ports::{EventLog, LogBounds, NewRecord, ReadOutcome, TopicInfo, TopicSpec};
-use millstream_core::{Error, Offset, Result, TopicPartition};
+use millstream_core::{Error, FlowId, Offset, Result, TopicPartition};
 
-use super::{Log, LogError, blocking};
+use super::{LEADER_EPOCH, Log, LogError, blocking};
 use crate::batch::{encode, encoded_len_max};
+use crate::coordinator::{Committed, OffsetChange, OffsetKey};
+
+/// Clients see the position of flow `f` as that of the consumer group `millstream.f`.
+const GROUP_PREFIX: &str = "millstream.";
 
 #[async_trait]
 impl EventLog for Log {
@@ -47,6 +51,19 @@ impl EventLog for Log {
             return Ok(ReadOutcome { records: Vec::new(), next: from, bounds });
         }
         Ok(blocking(move || topic.partition(number)?.read_records(from.0, max_bytes)).await?)
+    }
+
+    async fn acknowledge(&self, reader: &FlowId, topic: &str, next: &[Offset]) -> Result<()> {
+        let meta = self.topic(topic)?.meta().clone();
+        let now = self.clock().now();
+        let committed = |offset: Offset| Committed { offset: offset.0, leader_epoch: LEADER_EPOCH, metadata: String::new(), at: now };
+        let offsets = (0..meta.partitions)
+            .zip(next)
+            .map(|(partition, offset)| (OffsetKey { topic: meta.name.clone(), topic_id: meta.id, partition }, committed(*offset)))
+            .collect();
+        let change = OffsetChange::Commit { group: format!("{GROUP_PREFIX}{reader}"), offsets };
+        let file = self.offsets().clone();
+        Ok(blocking(move || file.note(change, now)).await?)
     }
 
     async fn wait(&self, topic: &str, seen: &[Offset]) -> Result<()> {

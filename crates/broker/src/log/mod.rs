@@ -58,6 +58,7 @@ struct Shared {
     /// Held while topics are created or deleted: the last topic id that was given out.
     admin: Mutex<u64>,
     producer_ids: Mutex<ProducerIds>,
+    offsets: Arc<OffsetFile>,
     paused: RwLock<Option<String>>,
     _lock: File,
 }
@@ -95,13 +96,8 @@ impl Log {
     }
 
     /// The offsets that consumer groups have committed here.
-    pub(crate) async fn open_offsets(&self) -> Result<OffsetFile, LogError> {
-        let shared = self.shared.clone();
-        blocking(move || {
-            let exists = |key: &crate::coordinator::OffsetKey| shared.topic(&key.topic).is_ok_and(|t| t.meta().id == key.topic_id);
-            OffsetFile::open(&shared.folder.join(OFFSETS_FILE), shared.settings.durability, exists)
-        })
-        .await
+    pub(crate) fn offsets(&self) -> &Arc<OffsetFile> {
+        &self.shared.offsets
     }
 
     /// The folder that it lives in.
@@ -203,6 +199,8 @@ impl Shared {
         let last_id = topics.values().map(|t| t.meta().id).max().unwrap_or(0);
         let cluster_id = cluster_id(&folder.join(CLUSTER_FILE), &*clock)?;
         let producer_ids = ProducerIds::open(&folder.join(PRODUCER_IDS_FILE))?;
+        let exists = |key: &crate::coordinator::OffsetKey| topics.get(&key.topic).is_some_and(|t: &Arc<Topic>| t.meta().id == key.topic_id);
+        let offsets = Arc::new(OffsetFile::open(&folder.join(OFFSETS_FILE), settings.durability, exists)?);
         Ok(Self {
             folder,
             cluster_id,
@@ -211,6 +209,7 @@ impl Shared {
             topics: RwLock::new(topics),
             admin: Mutex::new(last_id),
             producer_ids: Mutex::new(producer_ids),
+            offsets,
             paused: RwLock::new(None),
             _lock: lock,
         })

@@ -4,6 +4,9 @@
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use millstream_core::Timestamp;
 
 use super::error::{IoContext, LogError};
 use super::sealed;
@@ -16,6 +19,8 @@ pub const OFFSET_FILE_VERSION: u8 = 1;
 const HEADER: [u8; 8] = [b'M', b'S', b'G', b'O', OFFSET_FILE_VERSION, 0, 0, 0];
 const ENTRY_PREFIX_LEN: usize = 8;
 const REWRITE_BYTES_MIN: u64 = 1 << 20;
+/// Changes that nobody resumes from are written together about so often.
+const NOTED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Committed offsets, in memory and on disk.
 #[derive(Debug)]
@@ -32,6 +37,9 @@ struct State {
     len: u64,
     rewrite_at: u64,
     torn: bool,
+    /// Changes that show already and are not in the file yet.
+    noted: Offsets,
+    noted_written: Timestamp,
 }
 
 fn encode(change: &OffsetChange, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
@@ -81,7 +89,15 @@ impl OffsetFile {
         }
         offsets.retain_topics(exists);
         let (file, len) = rewrite(path, &offsets)?;
-        let state = State { offsets, file, len, rewrite_at: REWRITE_BYTES_MIN.max(2 * len), torn: false };
+        let state = State {
+            offsets,
+            file,
+            len,
+            rewrite_at: REWRITE_BYTES_MIN.max(2 * len),
+            torn: false,
+            noted: Offsets::default(),
+            noted_written: Timestamp::MIN,
+        };
         Ok(Self { path: path.to_owned(), durability, state: Mutex::new(state) })
     }
 
@@ -96,9 +112,34 @@ impl OffsetFile {
 
     /// Stores a change, and applies it once it is as durable as the settings say. Blocks on the disk.
     pub fn store(&self, change: OffsetChange) -> Result<(), LogError> {
-        let mut entry = Vec::new();
-        encode(&change, &mut entry).map_err(|e| LogError::io("write", &self.path, std::io::Error::other(e)))?;
         let mut state = self.state();
+        self.write(&mut state, &[change], self.durability)
+    }
+
+    /// Applies a change that nobody resumes from. It is written within about a second, with all others of that time, and a death in
+    /// between loses it. Blocks on the disk.
+    pub fn note(&self, change: OffsetChange, now: Timestamp) -> Result<(), LogError> {
+        let mut state = self.state();
+        state.offsets.apply(change.clone());
+        state.noted.apply(change);
+        // Also when the clock was put back.
+        if (state.noted_written..state.noted_written.plus(NOTED_INTERVAL)).contains(&now) {
+            return Ok(());
+        }
+        state.noted_written = now;
+        self.write(&mut state, &[], Durability::Process)
+    }
+
+    /// Writes what was noted, and then `changes`.
+    fn write(&self, state: &mut State, changes: &[OffsetChange], durability: Durability) -> Result<(), LogError> {
+        let mut entry = Vec::new();
+        let noted = std::mem::take(&mut state.noted).snapshot();
+        for change in noted.iter().chain(changes) {
+            encode(change, &mut entry).map_err(|e| LogError::io("write", &self.path, std::io::Error::other(e)))?;
+        }
+        if entry.is_empty() {
+            return Ok(());
+        }
         if state.torn {
             state.file.set_len(state.len).during("take back a write in", &self.path)?;
             state.torn = false;
@@ -107,11 +148,13 @@ impl OffsetFile {
             state.torn = !taken_back;
             return Err(LogError::io("append to", &self.path, e));
         }
-        if self.durability == Durability::Fsync {
+        if durability == Durability::Fsync {
             state.file.sync_data().during("flush", &self.path)?;
         }
         state.len += entry.len() as u64;
-        state.offsets.apply(change);
+        for change in changes {
+            state.offsets.apply(change.clone());
+        }
         if state.len > state.rewrite_at {
             let (file, len) = rewrite(&self.path, &state.offsets)?;
             state.file = file;
@@ -119,6 +162,15 @@ impl OffsetFile {
             state.rewrite_at = REWRITE_BYTES_MIN.max(2 * len);
         }
         Ok(())
+    }
+}
+
+impl Drop for OffsetFile {
+    fn drop(&mut self) {
+        let mut state = self.state();
+        if let Err(error) = self.write(&mut state, &[], Durability::Process) {
+            tracing::warn!(%error, "the last acknowledged positions were not written");
+        }
     }
 }
 

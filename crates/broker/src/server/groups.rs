@@ -21,7 +21,6 @@ const IDLE_TICK: Duration = Duration::from_secs(60);
 pub struct Groups {
     log: Arc<Log>,
     state: Mutex<State>,
-    offsets: Arc<OffsetFile>,
     /// Told when the next deadline may have come nearer.
     sooner: Notify,
 }
@@ -60,11 +59,11 @@ impl State {
 }
 
 impl Groups {
-    /// No groups yet, and the offsets of `offsets`.
-    pub fn new(log: Arc<Log>, offsets: OffsetFile) -> Self {
+    /// No groups yet, and the offsets that `log` keeps.
+    pub fn new(log: Arc<Log>) -> Self {
         let coordinator = Coordinator::new(log.clock().now().micros(), log.settings().groups_max);
         let state = State { coordinator, next_ticket: 0, joins: HashMap::new(), syncs: HashMap::new() };
-        Self { log, state: Mutex::new(state), offsets: Arc::new(offsets), sooner: Notify::new() }
+        Self { log, state: Mutex::new(state), sooner: Notify::new() }
     }
 
     /// Does something with the coordinator at the present time.
@@ -116,12 +115,12 @@ impl Groups {
 
     /// The committed offsets.
     pub fn offsets(&self) -> &OffsetFile {
-        &self.offsets
+        self.log.offsets()
     }
 
     /// Stores a change of committed offsets; when this returns, it is as durable as the settings say.
     pub async fn store(&self, change: OffsetChange) -> Result<(), LogError> {
-        let offsets = self.offsets.clone();
+        let offsets = self.log.offsets().clone();
         blocking(move || offsets.store(change)).await
     }
 

@@ -62,14 +62,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `address` (port 0 takes a free one) for clients of `log`, and reads the committed consumer offsets. Serves nothing yet.
+    /// Binds `address` (port 0 takes a free one) for clients of `log`. Serves nothing yet.
     ///
     /// [`InvalidInput`](millstream_core::ErrorKind::InvalidInput) when the address can't be bound.
     pub async fn bind(address: SocketAddr, log: Arc<Log>) -> Result<Self> {
         let unbound = |e: std::io::Error| Error::from(e).context(format!("binding the kafka endpoint to {address} (setting listen.kafka)"));
         let listener = TcpListener::bind(address).await.map_err(unbound)?;
         let address = listener.local_addr().map_err(unbound)?;
-        let groups = Groups::new(log.clone(), log.open_offsets().await?);
+        let groups = Groups::new(log.clone());
         Ok(Self { listener, address, log, groups })
     }
 

@@ -150,3 +150,22 @@ async fn committed_offsets_survive_a_restart_but_not_their_topic() {
     assert_eq!(deleted.results[0].error_code, 0);
     assert!(client.call(4, ListGroupsRequest::default()).await.groups.is_empty());
 }
+
+#[tokio::test]
+async fn what_a_flow_has_acknowledged_is_shown_as_a_groups_offset() {
+    use millstream_core::ports::EventLog;
+    use millstream_core::{FlowId, Offset};
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::start(folder.path()).await;
+    let mut client = endpoint.client().await;
+    client.create("t", 2).await;
+    for next in [3, 7] {
+        endpoint.log.acknowledge(&FlowId::new("departures"), "t", &[Offset(next), Offset(1)]).await.unwrap();
+        let listed = client.call(4, ListGroupsRequest::default()).await.groups[0].clone();
+        assert_eq!((&**listed.group_id, &*listed.group_state), ("millstream.departures", "Empty"));
+        let t = OffsetFetchRequestTopic::default().with_name(topic("t")).with_partition_indexes(vec![0, 1]);
+        let asked = OffsetFetchRequest::default().with_group_id(GroupId(text("millstream.departures"))).with_topics(Some(vec![t]));
+        let found: Vec<_> = client.call(7, asked).await.topics[0].partitions.iter().map(|p| p.committed_offset).collect();
+        assert_eq!(found, [next, 1]);
+    }
+}

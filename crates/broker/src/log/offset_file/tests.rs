@@ -89,3 +89,26 @@ fn the_golden_file_of_version_1_is_read() {
     fs::write(&path, b"MSGO\x09\0\0\0").unwrap();
     assert!(matches!(OffsetFile::open(&path, Durability::Process, |_| true).unwrap_err(), LogError::Version { found: 9, .. }));
 }
+
+#[test]
+fn what_is_only_noted_shows_at_once_and_is_written_once_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("group-offsets");
+    let file = OffsetFile::open(&path, Durability::Fsync, |_| true).unwrap();
+    let second = |n: i64| Timestamp(n * 1_000_000);
+    file.note(commit("a", 0, 10), second(1)).unwrap();
+    let written = fs::read(&path).unwrap();
+    for next in 11..20 {
+        file.note(commit("a", 0, next), second(1).plus(Duration::from_millis(900))).unwrap();
+        assert_eq!(offset(&file, "a", 0), Some(next));
+    }
+    assert_eq!(fs::read(&path).unwrap(), written, "nothing was written within the second");
+    file.note(commit("a", 0, 20), second(2)).unwrap();
+    assert_ne!(fs::read(&path).unwrap(), written);
+    file.note(commit("a", 0, 21), second(2)).unwrap();
+    file.store(OffsetChange::Forget { group: "a".to_owned() }).unwrap();
+    file.note(commit("a", 1, 5), second(2)).unwrap();
+    drop(file);
+    let file = OffsetFile::open(&path, Durability::Process, |_| true).unwrap();
+    assert_eq!((offset(&file, "a", 0), offset(&file, "a", 1)), (None, Some(5)), "what came after the group was deleted is there");
+}
