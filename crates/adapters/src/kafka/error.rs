@@ -33,15 +33,18 @@ fn kind_of_code(code: RDKafkaErrorCode) -> ErrorKind {
         | C::InvalidPartitions
         | C::InvalidReplicationFactor
         | C::InvalidArgument
-        | C::Authentication
-        | C::SaslAuthenticationFailed
+        | C::InvalidConfig
+        | C::PolicyViolation
+        | C::InvalidTimestamp
         | C::TopicAuthorizationFailed
+        | C::GroupAuthorizationFailed
+        | C::TransactionalIdAuthorizationFailed
         | C::ClusterAuthorizationFailed => ErrorKind::InvalidInput,
         C::UnsupportedVersion | C::UnsupportedFeature => ErrorKind::Unsupported,
         C::QueueFull => ErrorKind::Exhausted,
         C::InvalidProducerEpoch | C::Fenced => ErrorKind::Fenced,
         C::InvalidMessage => ErrorKind::Corrupt,
-        C::OffsetOutOfRange => ErrorKind::OutOfRange,
+        C::OffsetOutOfRange | C::AutoOffsetReset => ErrorKind::OutOfRange,
         _ => ErrorKind::Unavailable,
     }
 }

@@ -1,13 +1,25 @@
-//! Apache Kafka, and whatever speaks its protocol, as seen by a client: a fast producer, and the topics behind an endpoint.
+//! Apache Kafka, and whatever speaks its protocol, as seen by a client: the event log on a real cluster, a fast producer, and the topics
+//! behind an endpoint.
 //!
-//! Owns librdkafka's configuration and its errors. Knows nothing of flows and pipelines; the built-in endpoint is another crate's, and
+//! Owns librdkafka's configuration and its errors. Knows nothing of pipelines; the built-in endpoint is another crate's, and
 //! is reached over the socket like any other.
 
+mod client;
+mod delivery;
+mod directory;
 mod error;
+mod log;
+mod native;
+mod probe;
 mod producer;
+mod producer_settings;
 mod settings;
+mod token;
 mod topics;
 
+pub use log::KafkaLog;
+pub use probe::probe;
 pub use producer::{KafkaProducer, OutgoingRecord};
-pub use settings::{Compression, ProducerSettings};
+pub use producer_settings::{Compression, ProducerSettings};
+pub use settings::{KafkaSettings, Preset, SaslMechanism, SecurityProtocol};
 pub use topics::KafkaTopics;

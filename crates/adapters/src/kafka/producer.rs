@@ -11,10 +11,11 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+use rdkafka::util::IntoOpaque;
 use tokio::sync::Notify;
 
 use super::error::ClientError;
-use super::settings::ProducerSettings;
+use super::producer_settings::ProducerSettings;
 
 /// A record to be sent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -147,7 +148,7 @@ impl KafkaProducer {
             }
             // Counted before the callback can count the acknowledgement.
             self.tally.sent.fetch_add(1, Ordering::SeqCst);
-            match self.producer.send(to_base_record(&record)) {
+            match self.producer.send(to_base_record(&record, ())) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
                     // The bytes are bounded too, by librdkafka.
@@ -232,8 +233,9 @@ impl KafkaProducer {
     }
 }
 
-fn to_base_record<'a>(record: &OutgoingRecord<'a>) -> BaseRecord<'a, [u8], [u8]> {
-    let mut base = BaseRecord::<[u8], [u8]>::to(record.topic);
+/// The record in rdkafka's words; `opaque` comes back with its acknowledgement.
+pub(super) fn to_base_record<'a, D: IntoOpaque>(record: &OutgoingRecord<'a>, opaque: D) -> BaseRecord<'a, [u8], [u8], D> {
+    let mut base = BaseRecord::<[u8], [u8], D>::with_opaque_to(record.topic, opaque);
     base.partition = record.partition;
     base.key = record.key;
     base.payload = record.value;

@@ -2,3 +2,6 @@
 
 #[cfg(feature = "embedded")]
 mod embedded;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod services;
