@@ -11,9 +11,12 @@ mod docs;
 mod e2e;
 mod prerequisites;
 mod run;
+mod services;
 mod suites;
 mod tidy;
 mod workspace;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Parser;
@@ -30,6 +33,9 @@ enum Task {
     },
     /// Build everything, then run all tests, and print the table of contract suites by systems
     Test {
+        /// Only the tests that need real systems, against those that `cargo xtask services up` started
+        #[arg(long)]
+        real: bool,
         /// Go to `cargo test`, such as -p millstream-core, or -- --nocapture
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -38,6 +44,17 @@ enum Task {
     E2e {
         /// Only the checks whose name contains this
         filter: Option<String>,
+        /// With the long ones: every outage of every engine, and ten runs with kills on every mix
+        #[arg(long)]
+        all: bool,
+    },
+    /// Real Kafka, Cassandra, PostgreSQL, PgBouncer, MariaDB and Redis as local processes, without containers
+    Services {
+        #[command(subcommand)]
+        verb: services::Verb,
+        /// Where everything of the instance lies; not set: one of the user's own under the system's temporary folder
+        #[arg(long, global = true)]
+        folder: Option<PathBuf>,
     },
     /// Check what the house rules say and a program can see
     Tidy,
@@ -62,8 +79,10 @@ impl Task {
     fn run(self) -> Result<()> {
         match self {
             Self::Demo { arguments } => demo::run(&arguments),
-            Self::Test { arguments } => suites::test(&arguments),
-            Self::E2e { filter } => e2e::run(filter.as_deref()),
+            Self::Test { real: true, arguments } => suites::test_real(&arguments),
+            Self::Test { real: false, arguments } => suites::test(&arguments),
+            Self::E2e { filter, all } => e2e::run(filter.as_deref(), all),
+            Self::Services { verb, folder } => services::run(&verb, folder),
             Self::Tidy => tidy::run(),
             Self::Ci => ci::run(),
             Self::Docs { check } => docs::run(check),

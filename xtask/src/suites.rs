@@ -5,12 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{prerequisites, run, workspace};
+use crate::{prerequisites, run, services, workspace};
 
 const VARIABLE: &str = "MILLSTREAM_SUITE_LOG";
+
+/// The tests that need real systems: the package's folder, and the target.
+const REAL: (&str, &str) = ("crates/adapters", "it");
 
 fn log_file() -> Result<PathBuf> {
     Ok(workspace::target_dir()?.join("suites.log"))
@@ -30,6 +34,24 @@ pub fn test(arguments: &[String]) -> Result<()> {
         println!();
         print()?;
     }
+    outcome
+}
+
+/// Runs the tests that need real systems, and only those, against the instance that runs; what they find joins what the last run of all
+/// tests found, so that the table has every system. `arguments` go to the test program.
+pub fn test_real(arguments: &[String]) -> Result<()> {
+    let site = services::instance()?.context("no real systems run: start them with `cargo xtask services up`")?;
+    let program = workspace::test_program(REAL.0, REAL.1)?;
+    let mut tests = Command::new(program);
+    tests.current_dir(workspace::root().join(REAL.0)).args(arguments);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MILLSTREAM_")) {
+        if name != "MILLSTREAM_REQUIRE" {
+            tests.env_remove(name);
+        }
+    }
+    let outcome = run::shown(tests.env("MILLSTREAM_SERVICES", site.file()).env(VARIABLE, log_file()?));
+    println!();
+    print()?;
     outcome
 }
 

@@ -1,10 +1,10 @@
 //! The checkout: where it is, what `cargo metadata` says of it, and the one way in which it is built.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
-use cargo_metadata::{Metadata, MetadataCommand};
+use anyhow::{Context, Result, bail, ensure};
+use cargo_metadata::{Message, Metadata, MetadataCommand};
 
 use crate::{prerequisites, run};
 
@@ -30,6 +30,26 @@ pub fn metadata() -> Result<Metadata> {
 pub fn build() -> Result<()> {
     prerequisites::check()?;
     run::shown(cargo().args(["build", "--workspace", "--all-targets", "--locked"]))
+}
+
+/// The program with the integration tests `target` of the package in `folder`, built as `cargo xtask test` builds it.
+pub fn test_program(folder: &str, target: &str) -> Result<PathBuf> {
+    prerequisites::check()?;
+    let mut build = cargo();
+    build.args(["test", "--workspace", "--all-targets", "--locked", "--no-run", "--message-format", "json-render-diagnostics"]);
+    let output = build.stderr(Stdio::inherit()).output().context("can't start cargo")?;
+    ensure!(output.status.success(), "the tests do not build: {}", output.status);
+    for message in Message::parse_stream(output.stdout.as_slice()) {
+        if let Message::CompilerArtifact(artifact) = message?
+            && artifact.target.is_test()
+            && artifact.target.name == target
+            && artifact.manifest_path.ends_with(Path::new(folder).join("Cargo.toml"))
+            && let Some(program) = artifact.executable
+        {
+            return Ok(program.into_std_path_buf());
+        }
+    }
+    bail!("{folder} has no tests called {target}")
 }
 
 /// The `millstream` program that [`build`] made.

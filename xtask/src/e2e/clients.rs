@@ -7,16 +7,24 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::run;
+use crate::{run, services};
 
 /// The first of `needs` that is not on the machine; an error when `MILLSTREAM_REQUIRE` names it.
 pub fn missing(needs: &[&'static str]) -> Result<Option<&'static str>> {
-    let Some(missing) = needs.iter().find(|need| run::on_path(need).is_none()) else { return Ok(None) };
+    let Some(missing) = needs.iter().find(|need| !is_there(need)) else { return Ok(None) };
     let required = std::env::var("MILLSTREAM_REQUIRE").unwrap_or_default();
     if required.split(',').any(|name| name.trim() == *missing) {
         bail!("MILLSTREAM_REQUIRE names {missing}, and it is not on this machine");
     }
     Ok(Some(missing))
+}
+
+/// A system is there when it runs, a client when it is on the PATH.
+fn is_there(need: &str) -> bool {
+    match services::known(need) {
+        Ok(_) => services::instance().is_ok_and(|site| site.is_some_and(|site| site.runs(need))),
+        Err(_) => run::on_path(need).is_some(),
+    }
 }
 
 /// psql's answer to `query`: unaligned, columns separated by a blank, no headers.

@@ -54,7 +54,7 @@ pub fn without_a_carrier() -> Result<()> {
 }
 
 /// Whether the summary has all `words`; numbers without the marks that group digits. How it is laid out is the program's affair.
-fn says(summary: &str, words: &[&str]) -> Result<()> {
+pub fn says(summary: &str, words: &[&str]) -> Result<()> {
     let plain = summary.replace(',', "");
     for word in words {
         ensure!(plain.contains(word), "the summary says nothing of {word}");

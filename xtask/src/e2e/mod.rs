@@ -5,6 +5,7 @@
 
 mod clients;
 mod demo;
+mod engines;
 mod figures;
 mod grid;
 mod java;
@@ -17,31 +18,39 @@ use anyhow::Result;
 use crate::ci::Report;
 use crate::workspace;
 
-/// A check by name, with the clients that it needs.
+/// A check by name, with the clients and systems that it needs.
 struct Check {
-    name: &'static str,
+    name: String,
     needs: &'static [&'static str],
-    run: fn() -> Result<()>,
+    run: Box<dyn Fn() -> Result<()>>,
 }
 
-const CHECKS: [Check; 7] = [
-    Check { name: "refusals: what must not start doesn't", needs: &[], run: refusals::run },
-    Check { name: "demo: ends by itself, in time and memory", needs: &[], run: demo::run },
-    Check { name: "faults: malformed, doubled and late events", needs: &[], run: demo::with_faults },
-    Check { name: "without: one carrier left out", needs: &[], run: demo::without_a_carrier },
-    Check { name: "live: the serving demo with kcat, psql and HTTP", needs: &["kcat", "psql"], run: live::run },
-    Check { name: "grid: another schema", needs: &["kcat", "psql"], run: grid::run },
-    Check { name: "java: Kafka's own client", needs: &["java", "mvn"], run: java::run },
-];
+fn check(name: &str, needs: &'static [&'static str], run: fn() -> Result<()>) -> Check {
+    Check { name: name.to_owned(), needs, run: Box::new(run) }
+}
 
-/// Builds, then runs the checks whose name contains `filter`.
-pub fn run(filter: Option<&str>) -> Result<()> {
+/// The checks on built-in engines.
+fn built_in() -> Vec<Check> {
+    vec![
+        check("refusals: what must not start doesn't", &[], refusals::run),
+        check("demo: ends by itself, in time and memory", &[], demo::run),
+        check("faults: malformed, doubled and late events", &[], demo::with_faults),
+        check("without: one carrier left out", &[], demo::without_a_carrier),
+        check("live: the serving demo with kcat, psql and HTTP", &["kcat", "psql"], live::run),
+        check("grid: another schema", &["kcat", "psql"], grid::run),
+        check("java: Kafka's own client", &["java", "mvn"], java::run),
+    ]
+}
+
+/// Builds, then runs the checks whose name contains `filter`; with `all` those too that take long.
+pub fn run(filter: Option<&str>, all: bool) -> Result<()> {
     workspace::build()?;
     let mut report = Report::default();
-    for check in CHECKS.iter().filter(|check| filter.is_none_or(|filter| check.name.contains(filter))) {
+    let checks = built_in().into_iter().chain(engines::checks(all));
+    for check in checks.filter(|check| filter.is_none_or(|filter| check.name.contains(filter))) {
         match clients::missing(check.needs)? {
-            None => report.add(check.name, check.run),
-            Some(missing) => report.skip(check.name, &format!("there is no {missing} on this machine")),
+            None => report.add(&check.name, check.run),
+            Some(missing) => report.skip(&check.name, &format!("there is no {missing} on this machine")),
         }
     }
     report.finish()

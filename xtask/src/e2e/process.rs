@@ -23,6 +23,71 @@ pub fn folder(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// A folder for a `millstream`: its configuration, with addresses that stay the same over its restarts, its data and its log.
+pub struct Place {
+    folder: PathBuf,
+    /// The Kafka endpoint, `host:port`.
+    pub kafka: String,
+    sql: String,
+    http: String,
+}
+
+impl Place {
+    /// Free ports, and `sections` as further text of the configuration.
+    pub fn new(folder: &Path, sections: &str) -> Result<Self> {
+        let [kafka, sql, http] = free_addresses()?;
+        let text = format!("[listen]\nkafka = \"{kafka}\"\nsql = \"{sql}\"\nhttp = \"{http}\"\n\n{sections}");
+        std::fs::write(folder.join("millstream.toml"), text)?;
+        Ok(Self { folder: folder.to_owned(), kafka, sql, http })
+    }
+
+    /// `millstream ARGUMENTS` with this configuration and data, and without any setting from this environment.
+    fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        self.command_with(program, &self.folder.join("millstream.toml"), arguments)
+    }
+
+    fn command_with(&self, program: &Path, config: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MILLSTREAM_")) {
+            command.env_remove(name);
+        }
+        command.current_dir(workspace::root()).args(arguments);
+        command.arg("--config").arg(config).arg("--data-dir").arg(self.folder.join("data"));
+        command
+    }
+
+    /// Starts it; its log is added to `folder/log`.
+    pub fn start(&self, arguments: &[&str]) -> Result<Millstream> {
+        self.spawn(self.command(&workspace::program()?, arguments))
+    }
+
+    /// Starts it with another file of settings, which `variables` of the environment override; the addresses are this place's.
+    pub fn start_with(&self, file: &Path, variables: &[(String, String)], arguments: &[&str]) -> Result<Millstream> {
+        let mut command = self.command_with(&workspace::program()?, file, arguments);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        for (endpoint, address) in [("KAFKA", &self.kafka), ("SQL", &self.sql), ("HTTP", &self.http)] {
+            command.env(format!("MILLSTREAM_LISTEN__{endpoint}"), address);
+        }
+        self.spawn(command)
+    }
+
+    /// Runs `millstream ARGUMENTS`, which ends by itself, and gives its stdout.
+    pub fn output(&self, arguments: &[&str]) -> Result<String> {
+        crate::run::captured(&mut self.command(&workspace::program()?, arguments))
+    }
+
+    fn spawn(&self, mut command: Command) -> Result<Millstream> {
+        let log = std::fs::File::options().create(true).append(true).open(self.folder.join("log"))?;
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().context("can't start millstream")?;
+        let stdout = BufReader::new(child.stdout.take().context("no stdout")?);
+        let (sender, lines) = channel();
+        // Ends by itself: at the end of the program's output, or when nobody listens any more.
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let [kafka, sql, http] = [&self.kafka, &self.sql, &self.http].map(Clone::clone);
+        Ok(Millstream { child, lines, data_dir: self.folder.join("data"), kafka, sql, http })
+    }
+}
+
 /// A `millstream` that serves.
 pub struct Millstream {
     child: Child,
@@ -37,26 +102,15 @@ pub struct Millstream {
 }
 
 impl Millstream {
-    /// Starts `millstream ARGUMENTS` with its data in `folder`; its log goes to `folder/log`.
+    /// Starts `millstream ARGUMENTS` on built-in engines with its data in `folder`; its log goes to `folder/log`.
     pub fn start(folder: &Path, arguments: &[&str]) -> Result<Self> {
-        Self::start_program(&workspace::program()?, folder, arguments)
+        Place::new(folder, "")?.start(arguments)
     }
 
     /// The same with another build of the program.
     pub fn start_program(program: &Path, folder: &Path, arguments: &[&str]) -> Result<Self> {
-        let [kafka, sql, http] = free_addresses()?;
-        let config = folder.join("millstream.toml");
-        std::fs::write(&config, format!("[listen]\nkafka = \"{kafka}\"\nsql = \"{sql}\"\nhttp = \"{http}\"\n"))?;
-        let data_dir = folder.join("data");
-        let log = std::fs::File::create(folder.join("log"))?;
-        let mut command = Command::new(program);
-        command.current_dir(workspace::root()).args(arguments).arg("--config").arg(&config).arg("--data-dir").arg(&data_dir);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().context("can't start millstream")?;
-        let stdout = BufReader::new(child.stdout.take().context("no stdout")?);
-        let (sender, lines) = channel();
-        // Ends by itself: at the end of the program's output, or when nobody listens any more.
-        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Ok(Self { child, lines, data_dir, kafka, sql, http })
+        let place = Place::new(folder, "")?;
+        place.spawn(place.command(program, arguments))
     }
 
     /// Waits until `/readyz` says yes.
@@ -108,15 +162,27 @@ impl Millstream {
         crate::run::captured(&mut command)
     }
 
+    /// Kills it with SIGKILL, and waits until it is gone.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// All that was logged in its folder.
+    pub fn whole_log(&self) -> String {
+        std::fs::read_to_string(self.data_dir.with_file_name("log")).unwrap_or_default()
+    }
+
     /// The end of what it logged.
     pub fn log(&self) -> String {
-        let path = self.data_dir.with_file_name("log");
-        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let text = self.whole_log();
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    fn must_run(&mut self) -> Result<()> {
+    /// An error with the end of its log if it has ended.
+    pub fn must_run(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!("millstream ended: {status}\n{}", self.log());
         }
