@@ -118,11 +118,11 @@ listener.name.sasl_ssl.oauthbearer.sasl.jaas.config={security}.oauthbearer.OAuth
     ))
 }
 
-/// Deletes a topic, if it is there.
-pub fn delete_topic(site: &Site, topic: &str) -> Result<()> {
+/// Deletes the topics whose names match `pattern`, if there are any.
+pub fn delete_topics(site: &Site, pattern: &str) -> Result<()> {
     let mut tool = java(&[])?;
     tool.args(["org.apache.kafka.tools.TopicCommand", "--bootstrap-server", &site.address(NAME, "port")]);
-    run::captured(tool.args(["--delete", "--if-exists", "--topic", topic]))?;
+    run::captured(tool.args(["--delete", "--if-exists", "--topic", pattern]))?;
     Ok(())
 }
 

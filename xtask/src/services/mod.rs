@@ -23,6 +23,7 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 
 pub use site::Site;
+pub use system::table;
 use system::{SYSTEMS, System, named};
 
 use crate::suites::align;

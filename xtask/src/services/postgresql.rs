@@ -89,12 +89,15 @@ ssl_ca_file = '{shown}/ca.pem'
         Signal::INT
     }
 
-    /// A killed server leaves a small segment of System V shared memory, named in its pid file's seventh line.
+    /// A killed server leaves a small segment of System V shared memory, named in its pid file's seventh line, and the pid file, which
+    /// keeps the next one from starting as long as nobody has collected the dead process.
     fn sweep(&self, site: &Site) {
-        let text = std::fs::read_to_string(site.dir(NAME).join("data/postmaster.pid")).unwrap_or_default();
+        let file = site.dir(NAME).join("data/postmaster.pid");
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
         if let Some(id) = text.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) {
-            // It may be gone already.
+            // Either may be gone already.
             let _ = run::captured(Command::new("ipcrm").args(["-m", id]));
+            let _ = std::fs::remove_file(file);
         }
     }
 

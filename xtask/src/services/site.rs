@@ -182,6 +182,7 @@ impl Site {
             system.prepare(self).with_context(|| format!("{name} could not be prepared"))?;
             self.hand_over(system)?;
         }
+        system.sweep(self);
         let mut command = system.command(self)?;
         command.current_dir(self.dir(name));
         let process = processes::spawn(&mut command, &self.log(name), Self::account(system)?)?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use toml::{Table, Value};
 
 use crate::e2e::process::{Millstream, Place, folder};
-use crate::services::{Site, cassandra, kafka, mysql, postgresql};
+use crate::services::{Site, cassandra, kafka, mysql, postgresql, table};
 
 /// Which boxes real engines serve; all others are built in.
 #[derive(Clone, Copy)]
@@ -28,9 +28,6 @@ pub const MIXES: [Mix; 5] = [
     Mix { name: "postgresql-redis", sections: &["postgresql", "redis"] },
     Mix { name: "cassandra-redis", sections: &["cassandra", "redis"] },
 ];
-
-/// The topic of the flights example.
-const TOPIC: &str = "flights";
 
 /// A run on a mix of engines.
 pub struct Bed {
@@ -75,6 +72,11 @@ impl Bed {
         section.map_or_else(|| self.place.kafka.clone(), str::to_owned)
     }
 
+    /// The topic that they send them to.
+    pub fn topic(&self) -> &str {
+        if self.mix.sections.contains(&"kafka") { &self.name } else { "flights" }
+    }
+
     /// The sections of the engines.
     pub fn sections(&self) -> &Table {
         &self.sections
@@ -104,13 +106,15 @@ fn sections(site: &Site, mix: Mix, name: &str) -> Result<Table> {
     set("cassandra", "keyspace", name.to_owned());
     set("postgresql", "url", postgresql::database_url(site, name));
     set("redis", "key_prefix", format!("{name}:"));
+    let mut tables = Table::new();
+    if mix.sections.contains(&"kafka") {
+        tables.insert("flights".to_owned(), table([("subscribe", name.into())]).into());
+    }
     if mix.sections.contains(&"mysql") {
-        let airports = toml::toml! {
-            [airports]
-            using = "mysql"
-            dbtable = "airports"
-        };
-        sections.insert("tables".to_owned(), airports.into());
+        tables.insert("airports".to_owned(), table([("using", "mysql".into()), ("dbtable", "airports".into())]).into());
+    }
+    if !tables.is_empty() {
+        sections.insert("tables".to_owned(), tables.into());
     }
     Ok(sections)
 }
@@ -119,8 +123,13 @@ fn sections(site: &Site, mix: Mix, name: &str) -> Result<Table> {
 fn clear(site: &Site, mix: Mix, name: &str) -> Result<()> {
     for section in mix.sections {
         match *section {
-            "kafka" => kafka::delete_topic(site, TOPIC)?,
-            "cassandra" => cassandra::query(site, &format!("DROP KEYSPACE IF EXISTS {name}"))?,
+            // The demo adds a word to the names that it is given.
+            "kafka" => kafka::delete_topics(site, &format!("{name}(_demo)?"))?,
+            "cassandra" => {
+                for keyspace in [name, &format!("{name}_demo")] {
+                    cassandra::query(site, &format!("DROP KEYSPACE IF EXISTS {keyspace}"))?;
+                }
+            }
             "postgresql" => postgresql::drop_database(site, name)?,
             "mysql" => mysql::statements(site, "DROP TABLE IF EXISTS airports")?,
             // Keys have prefixes of their own, and those of a run before are never read again.

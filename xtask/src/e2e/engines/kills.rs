@@ -56,7 +56,7 @@ fn undisturbed() -> Result<Content> {
     let place = Place::new(&folder("engines/undisturbed")?, "")?;
     let mut millstream = place.start(&["run", "examples/flights/pipeline.sql"])?;
     watch::wait_until_ready(&mut millstream, Duration::from_secs(30))?;
-    Publisher::start(&place.kafka)?.finish()?;
+    Publisher::start(&place.kafka, "flights")?.finish()?;
     finish(&mut millstream)
 }
 
@@ -67,7 +67,7 @@ fn run(site: &Site, mix: Mix, seed: u64, expected: &Content) -> Result<()> {
     let start = || bed.start(&["run", "examples/flights/pipeline.sql"]);
     let mut millstream = start()?;
     watch::wait_until_ready(&mut millstream, LIMIT)?;
-    let mut publisher = Publisher::start(&bed.bootstrap())?;
+    let mut publisher = Publisher::start(&bed.bootstrap(), bed.topic())?;
     for _ in 0..KILLS {
         // Rows since its start: a Millstream that lives for a moment only, and one that gets far.
         let point = random.random_range(1..EVENTS / KILLS);
@@ -90,9 +90,20 @@ fn run(site: &Site, mix: Mix, seed: u64, expected: &Content) -> Result<()> {
 struct Publisher(Child);
 
 impl Publisher {
-    fn start(bootstrap: &str) -> Result<Self> {
+    fn start(bootstrap: &str, topic: &str) -> Result<Self> {
         let mut command = Command::new(workspace::program()?);
-        command.args(["publish-flights", "--faults", "--bootstrap", bootstrap, "--limit", &EVENTS.to_string(), "--rate", RATE]);
+        command.args([
+            "publish-flights",
+            "--faults",
+            "--bootstrap",
+            bootstrap,
+            "--topic",
+            topic,
+            "--limit",
+            &EVENTS.to_string(),
+            "--rate",
+            RATE,
+        ]);
         let child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("can't start the publisher")?;
         Ok(Self(child))
