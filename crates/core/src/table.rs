@@ -70,11 +70,15 @@ pub fn timestamp_type() -> DataType {
 }
 
 impl TableSpec {
-    /// Checks what no adapter can work without: a key where the kind needs one, of columns that exist and can be keys, each once.
+    /// Checks what no adapter can work without: a key where the kind needs one, of columns that exist and can be keys, each once; and
+    /// that what doesn't expire has no TTL ([`Unsupported`](crate::ErrorKind::Unsupported)).
     pub fn validate(&self) -> Result<()> {
         let needs_key = matches!(self.kind, TableKind::EventStore | TableKind::Critical | TableKind::Report);
         if needs_key && self.key.is_empty() {
             return Err(Error::invalid(format!("table {} ({}) has no key", self.name, self.kind.as_str())));
+        }
+        if self.kind == TableKind::Report && self.ttl.is_some() {
+            return Err(Error::unsupported(format!("table {} ({}) can't have a ttl: its rows don't expire", self.name, self.kind.as_str())));
         }
         let mut seen = Vec::new();
         for column in self.key.columns() {

@@ -20,11 +20,13 @@ pub struct Abilities {
     pub consistent_snapshots: bool,
     /// A commit of several partitions becomes visible at once (Cassandra's does not).
     pub atomic_epochs: bool,
+    /// Its text can hold a NUL character (PostgreSQL's can't).
+    pub nul_in_text: bool,
 }
 
 impl Abilities {
     /// All of them: what the built-in adapters and the toys have.
-    pub const ALL: Self = Self { settable_clock: true, keeps_data: true, consistent_snapshots: true, atomic_epochs: true };
+    pub const ALL: Self = Self { settable_clock: true, keeps_data: true, consistent_snapshots: true, atomic_epochs: true, nul_in_text: true };
 }
 
 /// One place where a port keeps its data, and how to open the port on it. A suite makes one for each case.

@@ -29,13 +29,13 @@ pub(super) struct Store {
     free_bytes_min: u64,
     /// Table registry, epochs, report pointers, numbers: small and read at start.
     pub meta: Keyspace,
-    /// Rows of event-store tables.
+    /// Rows of event-store tables, and of relational tables that flows write.
     pub rows: Keyspace,
     /// Blocks of the change feeds.
     pub feed: Keyspace,
     /// Critical events.
     pub critical: Keyspace,
-    /// Rows of reports, by generation.
+    /// Rows of reports that were published, by generation.
     pub reports: Keyspace,
     /// Checkpoints of flows, and their attempts.
     pub checkpoints: Keyspace,

@@ -69,16 +69,19 @@ fn key(table: u32, flow: &FlowId) -> Vec<u8> {
 
 /// Begins `attempt` of `flow` in `table`: fences the lower ones and returns the last committed epoch. Blocks.
 pub(super) fn begin(store: &Store, table: &KeyedTable, flow: &FlowId, attempt: Attempt) -> Result<Epoch> {
-    table.exclusively(|| {
-        let before = read(store, table.id, flow)?;
-        let progress = before.begin(flow, &table.spec.name, attempt)?;
-        if progress != before {
-            let mut batch = store.batch(1);
-            put(&mut batch, store, table.id, flow, progress);
-            store.commit_anyway(batch)?;
-        }
-        Ok(progress.epoch)
-    })
+    table.exclusively(|| begin_alone(store, table, flow, attempt))
+}
+
+/// The same for who holds the table already.
+pub(super) fn begin_alone(store: &Store, table: &KeyedTable, flow: &FlowId, attempt: Attempt) -> Result<Epoch> {
+    let before = read(store, table.id, flow)?;
+    let progress = before.begin(flow, &table.spec.name, attempt)?;
+    if progress != before {
+        let mut batch = store.batch(1);
+        put(&mut batch, store, table.id, flow, progress);
+        store.commit_anyway(batch)?;
+    }
+    Ok(progress.epoch)
 }
 
 /// The progress of `flow` in table number `table`.

@@ -150,8 +150,8 @@ impl EmbeddedStore {
         let front = settings.critical_front_bytes;
         Ok(Arc::new(Self {
             events: Arc::new(EmbeddedEventStore::new(store.clone(), clock.clone(), tables, settings.page_rows)),
-            critical: Arc::new(EmbeddedCriticalStore::new(store.clone(), clock, critical, front)),
-            reports: Arc::new(EmbeddedReportStore::new(store.clone(), reports)),
+            critical: Arc::new(EmbeddedCriticalStore::new(store.clone(), clock.clone(), critical, front)),
+            reports: Arc::new(EmbeddedReportStore::new(store.clone(), clock, reports)),
             checkpoints: Arc::new(EmbeddedCheckpointStore::new(store.clone())),
             system: Arc::new(EmbeddedSystemStore::new(store.clone())),
             store,
@@ -207,6 +207,9 @@ impl EmbeddedStore {
             }
             for table in this.critical.tables.all()? {
                 gone_is_fine(maintenance::collect_rows(store, &store.critical, &table.keyed, now, grace, &mut done))?;
+            }
+            for report in this.reports.reports.all()? {
+                gone_is_fine(maintenance::collect_rows(store, &store.rows, &report.keyed, now, grace, &mut done))?;
             }
             Ok(done)
         })

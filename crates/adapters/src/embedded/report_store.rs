@@ -1,11 +1,12 @@
-//! [`EmbeddedReportStore`]: the results of batch jobs, published whole, boxes 7 and 8.
+//! [`EmbeddedReportStore`]: relational tables, published whole by jobs or upserted by flows, boxes 7 and 8.
 //!
+//! What flows write lies with the event store's rows, under the table's number and the primary key, and is merged as they are.
 //! Rows of a publication are written under a generation of their own that nobody reads yet; one small batch then points the report
 //! at it. Readers take the pointer and the rows from one snapshot. What a failed publication, or the old one, left behind is removed
 //! afterwards, before the next publication, and when the store is opened.
 //!
 //! A row's key is the table's number, the generation (u64, big endian) and the primary key; the pointer lies in the meta keyspace: format,
-//! generation, run, rows.
+//! generation, run, rows. Generation 0, which no publication has, stands for what flows write.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,16 +16,17 @@ use async_trait::async_trait;
 use fjall::{Readable, Snapshot};
 use futures::StreamExt;
 use millstream_core::batches::BatchStream;
-use millstream_core::ports::{Publication, Published, ReportStore};
-use millstream_core::{Error, Result, TableSpec, Value};
+use millstream_core::ports::{Clock, EpochSink, EpochWrite, Publication, Published, ReportStore};
+use millstream_core::{Attempt, Epoch, Error, FlowId, Result, TableSpec, Timestamp, Value};
 
 use super::database::{Store, blocking};
+use super::epochs::{self, Admission, Progress};
 use super::error::During;
 use super::key_codec::{TABLE_BYTES, after_prefix};
-use super::keyed_table::KeyedTable;
+use super::keyed_table::{EncodedChanges, KeyedTable};
 use super::merge::Expiry;
 use super::registry::{Registered, Registry, sweep};
-use super::row_codec::RowDecoder;
+use super::row_codec::{RowDecoder, Stored};
 use super::snapshot::{Wanted, send_rows, stream};
 
 /// The kind of the pointers in the meta keyspace.
@@ -35,12 +37,13 @@ const GENERATION_BYTES: usize = 8;
 /// The built-in report store.
 pub struct EmbeddedReportStore {
     store: Arc<Store>,
-    reports: Arc<Registry<Report>>,
+    clock: Arc<dyn Clock>,
+    pub(super) reports: Arc<Registry<Report>>,
 }
 
 /// A report that is open.
 pub(super) struct Report {
-    keyed: KeyedTable,
+    pub keyed: KeyedTable,
     /// Held for a publication.
     publishing: Arc<tokio::sync::Mutex<()>>,
     /// The generation of the next publication: greater than any in the store.
@@ -153,11 +156,58 @@ impl Report {
         value[9..17].copy_from_slice(&new.run.to_be_bytes());
         value[17..].copy_from_slice(&new.rows.to_be_bytes());
         self.keyed.exclusively(|| {
+            self.check_not_upserted(store)?;
             let mut batch = store.batch(1);
             batch.insert(&store.meta, pointer_key(self.keyed.id), value);
             store.commit(batch)
         })?;
         Ok(removed)
+    }
+
+    /// Refuses to publish what flows have begun to write.
+    fn check_not_upserted(&self, store: &Store) -> Result<()> {
+        match epochs::all(store, &store.snapshot(), self.keyed.id)?.keys().next() {
+            None => Ok(()),
+            Some(flow) => Err(Error::invalid(format!(
+                "report {} is written continuously by flow {flow} and can't be published whole; reset it, or give the job's report another name",
+                self.keyed.spec.name
+            ))),
+        }
+    }
+
+    /// Refuses a flow that writes into what was published.
+    fn check_not_published(&self, store: &Store, flow: &FlowId) -> Result<()> {
+        if read_pointer(store, &store.snapshot(), self.keyed.id)?.generation == 0 {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "report {} was published whole by a job and can't be written by flow {flow}; reset it, or give the flow's table another name",
+            self.keyed.spec.name
+        )))
+    }
+
+    /// Begins `attempt` of `flow`. Blocks.
+    fn begin(&self, store: &Store, flow: &FlowId, attempt: Attempt) -> Result<Epoch> {
+        self.keyed.exclusively(|| {
+            self.check_not_published(store, flow)?;
+            epochs::begin_alone(store, &self.keyed, flow, attempt)
+        })
+    }
+
+    /// Writes an epoch with its number in one batch. Blocks.
+    fn commit(&self, store: &Store, now: Timestamp, write: &EpochWrite) -> Result<u64> {
+        let changes = EncodedChanges::encode(&self.keyed, &write.changes)?;
+        self.keyed.exclusively(|| {
+            self.check_not_published(store, &write.flow)?;
+            if epochs::read(store, self.keyed.id, &write.flow)?.admit(write)? == Admission::Done {
+                return Ok(0);
+            }
+            let mut batch = store.batch(changes.len() + 1);
+            let net = changes.fold_into(&mut batch, store, &store.rows, &self.keyed, self.keyed.expiry(now))?;
+            epochs::put(&mut batch, store, self.keyed.id, &write.flow, Progress { attempt: write.attempt, epoch: write.epoch });
+            store.commit(batch)?;
+            Ok(net.len() as u64)
+        })
     }
 
     /// Walks both generations side by side.
@@ -200,8 +250,21 @@ fn read_pointer(store: &Store, snapshot: &Snapshot, id: u32) -> Result<Pointer> 
 }
 
 impl EmbeddedReportStore {
-    pub(super) fn new(store: Arc<Store>, reports: Arc<Registry<Report>>) -> Self {
-        Self { store, reports }
+    pub(super) fn new(store: Arc<Store>, clock: Arc<dyn Clock>, reports: Arc<Registry<Report>>) -> Self {
+        Self { store, clock, reports }
+    }
+}
+
+#[async_trait]
+impl EpochSink for EmbeddedReportStore {
+    async fn begin(&self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<Epoch> {
+        let (store, report, flow) = (self.store.clone(), self.reports.get(table)?, flow.clone());
+        blocking(move || report.begin(&store, &flow, attempt)).await
+    }
+
+    async fn commit(&self, write: EpochWrite) -> Result<u64> {
+        let (store, report, now) = (self.store.clone(), self.reports.get(&write.table)?, self.clock.now());
+        blocking(move || report.commit(&store, now, &write)).await
     }
 }
 
@@ -224,6 +287,7 @@ impl ReportStore for EmbeddedReportStore {
             if run < old.run {
                 return Err(Error::fenced(format!("report {name}: run {run} is older than the published run {}", old.run)));
             }
+            r.check_not_upserted(&s)?;
             r.remove_all_but(&s, old.generation)?;
             Ok(old)
         })
@@ -266,7 +330,10 @@ impl ReportStore for EmbeddedReportStore {
             let pointer = read_pointer(&store, &snapshot, report.keyed.id)?;
             let expiry = Expiry { ttl: None, now: 0 };
             let wanted = Wanted { rows: &report.keyed.rows, columns: columns.as_deref(), with_version: false, expiry };
-            send_rows(&snapshot, &store.reports, &report.prefix(pointer.generation), &wanted, out)
+            match pointer.generation {
+                0 => send_rows(&snapshot, &store.rows, &report.keyed.id.to_be_bytes(), &wanted, out),
+                generation => send_rows(&snapshot, &store.reports, &report.prefix(generation), &wanted, out),
+            }
         }))
     }
 
@@ -277,9 +344,14 @@ impl ReportStore for EmbeddedReportStore {
         blocking(move || {
             let snapshot = store.snapshot();
             let pointer = read_pointer(&store, &snapshot, report.keyed.id)?;
-            bytes.splice(..TABLE_BYTES, report.prefix(pointer.generation));
+            let keyspace = if pointer.generation == 0 { &store.rows } else { &store.reports };
+            if pointer.generation > 0 {
+                bytes.splice(..TABLE_BYTES, report.prefix(pointer.generation));
+            }
             let mut rows = RowDecoder::new(&report.keyed.rows, None, false, 1)?;
-            if let Some(value) = snapshot.get(&store.reports, &bytes).during("reading a row of a report")? {
+            if let Some(value) = snapshot.get(keyspace, &bytes).during("reading a row of a report")?
+                && matches!(Stored::parse(&value)?, Stored::Row { .. })
+            {
                 rows.push(&value)?;
             }
             rows.finish()

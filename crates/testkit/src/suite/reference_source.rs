@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::suite;
 use crate::check::{CaseResult, Failure};
 use crate::harness::Harness;
-use crate::rows::{Row, rows_of};
+use crate::rows::{Cell, Row, rows_of};
 use crate::{check, check_eq, row};
 
 /// Puts other rows in the place of the source's data.
@@ -50,7 +50,10 @@ fn rows(count: i64, name: &str) -> Vec<Row> {
 
 async fn load(port: &Port) -> millstream_core::Result<Vec<Row>> {
     let batches = port.source.load().await?;
-    Ok(batches.iter().map(rows_of).collect::<Result<Vec<_>, _>>()?.concat())
+    let mut rows = batches.iter().map(rows_of).collect::<Result<Vec<_>, _>>()?.concat();
+    // A relational table has no order of its own.
+    rows.sort_by_key(|row| if let Cell::Int(id) = row[0] { id } else { i64::MAX });
+    Ok(rows)
 }
 
 async fn port_with(h: &dyn Harness<Port>, rows: &[Row]) -> CaseResult<Port> {

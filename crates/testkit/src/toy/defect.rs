@@ -19,17 +19,17 @@ pub enum Defect {
     LosesHeaders,
     /// Event log, change feed: waiting never ends.
     NeverWakes,
-    /// Event store: half of an epoch is seen before the other half.
+    /// Event store, report store: half of an epoch is seen before the other half.
     ShowsHalfEpochs,
-    /// Event store, critical store, checkpoint store: lower attempts may write.
+    /// Event store, critical store, report store, checkpoint store: lower attempts may write.
     IgnoresFencing,
-    /// Event store: an epoch may leave a gap.
+    /// Event store, report store: an epoch may leave a gap.
     AcceptsGaps,
-    /// Event store, critical store: an epoch that is written again is applied again.
+    /// Event store, critical store, report store: an epoch that is written again is applied again.
     AppliesReplays,
-    /// Event store, critical store: the later arrival wins, whatever its version.
+    /// Event store, critical store, report store: the later arrival wins, whatever its version.
     OlderVersionWins,
-    /// Event store: a delete leaves no trace, so that an older row comes back.
+    /// Event store, report store: a delete leaves no trace, so that an older row comes back.
     ForgetsDeletes,
     /// Event store: the row after a page is skipped.
     SkipsARowBetweenPages,
@@ -59,6 +59,8 @@ pub enum Defect {
     AcceptsDuplicateKeys,
     /// Report store: an older run may replace a newer one.
     AcceptsOlderRuns,
+    /// Report store: what was published takes epochs, and what flows write is published.
+    MixesJobsAndFlows,
     /// Critical store: a fill always overwrites.
     FillOverwritesNewer,
     /// Critical store: a fill brings a deleted row back.

@@ -7,11 +7,12 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::StreamExt;
 use millstream_core::batches::BatchStream;
-use millstream_core::ports::{Publication, Published, ReportStore};
-use millstream_core::{Error, Result, TableSpec, Value};
+use millstream_core::ports::{EpochSink, EpochWrite, Publication, Published, ReportStore};
+use millstream_core::{Attempt, ChangeBatch, ChangeKind, Epoch, Error, FlowId, Result, TableSpec, Value};
 
-use super::tables::{Key, check_all_values, check_columns, key, key_of, project_stream, same_shape};
+use super::tables::{Due, Epochs, Key, check_all_values, check_columns, key, key_of, project_stream, same_shape};
 use super::{Defect, Disk};
+use crate::changes::{Change, changes_of};
 use crate::rows::{Row, batch, rows_of};
 
 /// All reports at one moment.
@@ -22,6 +23,9 @@ pub(super) struct Report {
     spec: TableSpec,
     run: Option<u64>,
     rows: BTreeMap<Key, Row>,
+    /// The version that each key has, where flows write: of deleted ones too, for ever, for a toy's memory is endless.
+    versions: BTreeMap<Key, i64>,
+    epochs: Epochs,
 }
 
 /// Reports in memory.
@@ -54,7 +58,62 @@ impl ToyReportStore {
         *reports = Arc::new(copy);
     }
 
+    /// Changes a report in one step: all of it, or nothing where `change` fails.
+    fn update<T>(&self, name: &str, change: impl FnOnce(&mut Report) -> Result<T>) -> Result<T> {
+        let mut reports = self.disk.reports.lock();
+        let mut copy = Reports::clone(&reports);
+        let result = change(copy.get_mut(name).ok_or_else(|| unknown(name))?)?;
+        *reports = Arc::new(copy);
+        Ok(result)
+    }
+
+    /// Applies changes; returns how many rows stand differently.
+    fn apply_all(&self, report: &mut Report, changes: &[ChangeBatch]) -> Result<u64> {
+        let mut differ = 0;
+        for some in changes {
+            check_columns(&report.spec, &some.rows().schema())?;
+            for change in changes_of(some)? {
+                differ += u64::from(self.apply(report, change)?);
+            }
+        }
+        Ok(differ)
+    }
+
+    fn apply(&self, report: &mut Report, change: Change) -> Result<bool> {
+        let key = key_of(&report.spec, &change.row)?;
+        let stands = report.versions.get(&key).copied().unwrap_or(i64::MIN);
+        if stands > change.version && !self.disk.has(Defect::OlderVersionWins) {
+            return Ok(false);
+        }
+        if change.kind == ChangeKind::Delete {
+            if self.disk.has(Defect::ForgetsDeletes) {
+                report.versions.remove(&key);
+            } else {
+                report.versions.insert(key.clone(), change.version);
+            }
+            return Ok(report.rows.remove(&key).is_some());
+        }
+        report.versions.insert(key.clone(), change.version);
+        let differs = report.rows.get(&key) != Some(&change.row);
+        report.rows.insert(key, change.row);
+        Ok(differs)
+    }
+
+    fn check_not_published(&self, report: &Report) -> Result<()> {
+        match report.run {
+            Some(run) if !self.disk.has(Defect::MixesJobsAndFlows) => {
+                Err(Error::invalid(format!("report {} was published by run {run}: no flow can write it", report.spec.name)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check_run(&self, report: &Report, run: u64) -> Result<()> {
+        if let Some(flow) = report.epochs.committed().keys().next()
+            && !self.disk.has(Defect::MixesJobsAndFlows)
+        {
+            return Err(Error::invalid(format!("report {} is written by flow {flow}: it can't be published", report.spec.name)));
+        }
         match report.run {
             Some(published) if run < published && !self.disk.has(Defect::AcceptsOlderRuns) => {
                 Err(Error::fenced(format!("run {run} of report {} comes after run {published} was published", report.spec.name)))
@@ -65,13 +124,48 @@ impl ToyReportStore {
 }
 
 #[async_trait]
+impl EpochSink for ToyReportStore {
+    async fn begin(&self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<Epoch> {
+        self.update(table, |report| {
+            self.check_not_published(report)?;
+            Ok(report.epochs.begin(flow, attempt))
+        })
+    }
+
+    async fn commit(&self, write: EpochWrite) -> Result<u64> {
+        if self.disk.has(Defect::ShowsHalfEpochs) {
+            for half in write.changes.chunks(write.changes.len().div_ceil(2).max(1)) {
+                self.update(&write.table, |report| self.apply_all(report, half))?;
+                tokio::task::yield_now().await;
+            }
+        }
+        self.update(&write.table, |report| {
+            self.check_not_published(report)?;
+            match report.epochs.check(&write, !self.disk.has(Defect::IgnoresFencing), self.disk.has(Defect::AcceptsGaps))? {
+                Due::CommittedAlready if !self.disk.has(Defect::AppliesReplays) => return Ok(0),
+                _ => {}
+            }
+            let differ = self.apply_all(report, &write.changes)?;
+            report.epochs.commit(&write);
+            Ok(differ)
+        })
+    }
+}
+
+#[async_trait]
 impl ReportStore for ToyReportStore {
     async fn ensure_report(&self, spec: &TableSpec) -> Result<()> {
         spec.validate()?;
         if let Ok(present) = self.report(&spec.name) {
             return same_shape(&present.spec, spec);
         }
-        self.put(Report { spec: spec.clone(), run: None, rows: BTreeMap::new() });
+        self.put(Report {
+            spec: spec.clone(),
+            run: None,
+            rows: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            epochs: Epochs::default(),
+        });
         Ok(())
     }
 

@@ -166,6 +166,13 @@ async fn broken_report_stores_are_noticed() {
         KeepsVanishedKeys in "a_publication_replaces_all_rows",
         AcceptsDuplicateKeys in "duplicate_keys_fail_and_leave_the_old_report",
         AcceptsOlderRuns in "a_lower_run_is_fenced",
+        ShowsHalfEpochs in "a_dropped_commit_happened_wholly_or_not_at_all",
+        IgnoresFencing in "epochs_are_idempotent_fenced_and_without_gaps",
+        AcceptsGaps in "epochs_are_idempotent_fenced_and_without_gaps",
+        AppliesReplays in "epochs_are_idempotent_fenced_and_without_gaps",
+        OlderVersionWins in "the_greater_version_wins_in_any_order_of_arrival",
+        ForgetsDeletes in "a_delete_is_remembered",
+        MixesJobsAndFlows in "a_report_is_published_or_upserted_not_both",
         ForgetsOnReopen in "reports_survive_a_restart",
     );
 }

@@ -10,7 +10,8 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use millstream_core::batches::BatchStream;
 use millstream_core::ports::{
-    CriticalRow, CriticalStore, EpochSink, EpochWrite, EventStore, Page, PartitionQuery, Publication, Published, ReportStore, StoreSnapshot,
+    CriticalRow, CriticalStore, EpochSink, EpochWrite, EventStore, Isolation, Page, PartitionQuery, Publication, Published, ReportStore,
+    StoreSnapshot,
 };
 use millstream_core::{Attempt, Epoch, FlowId, Result, TableSpec, Value};
 
@@ -191,7 +192,7 @@ impl CriticalStore for InvalidatingCriticalStore {
     }
 }
 
-/// A report store whose publications make cached reads of the report invalid.
+/// A report store whose publications and epochs make cached reads of the report invalid.
 pub struct InvalidatingReportStore {
     inner: Arc<dyn ReportStore>,
     invalidations: Arc<Invalidations>,
@@ -202,6 +203,23 @@ impl InvalidatingReportStore {
     #[must_use]
     pub fn new(inner: Arc<dyn ReportStore>, invalidations: Arc<Invalidations>) -> Self {
         Self { inner, invalidations }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl EpochSink for InvalidatingReportStore {
+    async fn begin(&self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<Epoch> {
+        self.inner.begin(flow, attempt, table).await
+    }
+
+    async fn commit(&self, write: EpochWrite) -> Result<u64> {
+        let _bump = self.invalidations.touched_report(&write.table);
+        self.inner.commit(write).await
+    }
+
+    fn isolation(&self) -> Isolation {
+        self.inner.isolation()
     }
 }
 

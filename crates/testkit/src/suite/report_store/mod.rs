@@ -1,4 +1,8 @@
-//! The contract of [`ReportStore`].
+//! The contract of [`ReportStore`], with its [`EpochSink`](millstream_core::ports::EpochSink).
+
+mod flows;
+
+pub use flows::*;
 
 use std::sync::Arc;
 
@@ -9,6 +13,7 @@ use millstream_core::{Error, ErrorKind, TableSpec, Value};
 use tokio::task::JoinSet;
 
 use super::suite;
+use crate::changes::Writer;
 use crate::check::{CaseResult, Failure, refused};
 use crate::harness::Harness;
 use crate::rows::{Cell, Row, collect, date, rows_of, stream_of};
@@ -40,6 +45,21 @@ suite!(
         a_scan_that_has_begun_stays_with_its_report,
         reports_survive_a_restart,
         drop_report_removes_it,
+        text_that_the_system_cannot_hold_is_refused,
+        a_ttl_is_unsupported,
+        a_committed_epoch_is_read_back,
+        upserted_columns_of_every_type_are_kept,
+        epochs_are_idempotent_fenced_and_without_gaps,
+        the_greater_version_wins_in_any_order_of_arrival,
+        a_delete_is_remembered,
+        random_epochs_leave_what_a_model_holds,
+        changes_that_do_not_fit_are_refused_and_leave_nothing,
+        commit_counts_the_rows_that_stand_differently,
+        a_dropped_commit_happened_wholly_or_not_at_all,
+        readers_see_whole_epochs,
+        flows_that_write_the_same_keys_converge,
+        a_report_is_published_or_upserted_not_both,
+        drop_report_forgets_what_flows_wrote,
     ]
 );
 
@@ -133,8 +153,54 @@ pub async fn a_published_report_is_read_back_in_key_order(h: &dyn Harness<Port>)
 pub async fn columns_of_every_type_are_kept(h: &dyn Harness<Port>) -> CaseResult {
     let spec = TableSpec { kind: millstream_core::TableKind::Report, ..tables::all_types("r") };
     let store = store_with(h, &spec).await?;
-    publish(&store, &spec, 1, &tables::all_types_rows()).await?;
-    check_eq!(scan(&store, "r").await?, tables::all_types_rows(), "every value comes back");
+    let rows = all_types_rows(h);
+    publish(&store, &spec, 1, &rows).await?;
+    check_eq!(scan(&store, "r").await?, rows, "every value comes back");
+    let swapped: Vec<Row> = (0..rows.len()).map(|i| [&rows[i][..1], &rows[(i + 1) % rows.len()][1..]].concat()).collect();
+    publish(&store, &spec, 2, &swapped).await?;
+    check_eq!(scan(&store, "r").await?, swapped, "every value of the next publication comes back");
+    Ok(())
+}
+
+/// Rows of the table of all types, without what the system can't hold.
+fn all_types_rows(h: &dyn Harness<Port>) -> Vec<Row> {
+    let mut rows = tables::all_types_rows();
+    if !h.abilities().nul_in_text {
+        let cells = rows.iter_mut().flatten();
+        cells.for_each(|cell| {
+            if let Cell::Str(text) = cell {
+                text.retain(|c| c != '\0');
+            }
+        });
+    }
+    rows
+}
+
+/// Where the system has no NUL in text: refused, naming the column, and nothing is stored.
+pub async fn text_that_the_system_cannot_hold_is_refused(h: &dyn Harness<Port>) -> CaseResult {
+    let spec = tables::report("r");
+    let store = store_with(h, &spec).await?;
+    let rows = [line("a\0b", 1, 1)];
+    if h.abilities().nul_in_text {
+        publish(&store, &spec, 1, &rows).await?;
+        check_eq!(scan(&store, "r").await?, rows, "a NUL is kept");
+        return Ok(());
+    }
+    let error = refused(store.publish(publication(&spec, 1, &rows)?).await, ErrorKind::InvalidInput, "a NUL in a published row")?;
+    check!(error.to_string().contains("carrier"), "the message names the column: {error}");
+    check_eq!(store.published_run("r").await?, None, "nothing is published");
+    let w = Writer::begin(&*store, &spec, "f", 1).await?;
+    let write = w.write(millstream_core::Epoch(1), &[crate::changes::insert(1, rows[0].clone())], 1)?;
+    refused(store.commit(write).await, ErrorKind::InvalidInput, "a NUL in an upserted row")?;
+    check_eq!(scan(&store, "r").await?, Vec::<Row>::new(), "nothing is stored");
+    Ok(())
+}
+
+/// Rows of a report don't expire.
+pub async fn a_ttl_is_unsupported(h: &dyn Harness<Port>) -> CaseResult {
+    let store = h.open().await?;
+    let spec = tables::with_ttl(tables::report("r"), std::time::Duration::from_secs(60));
+    refused(store.ensure_report(&spec).await, ErrorKind::Unsupported, "a report with a TTL")?;
     Ok(())
 }
 
