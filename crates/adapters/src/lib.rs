@@ -10,3 +10,9 @@ pub mod embedded;
 pub mod kafka;
 #[cfg(feature = "lake")]
 pub mod lake;
+#[cfg(feature = "mysql")]
+pub mod mysql;
+#[cfg(feature = "postgresql")]
+pub mod postgresql;
+#[cfg(any(feature = "postgresql", feature = "mysql"))]
+pub mod relational;

@@ -4,4 +4,8 @@
 mod embedded;
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgresql")]
+mod postgresql;
 mod services;
