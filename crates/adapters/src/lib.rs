@@ -14,5 +14,7 @@ pub mod lake;
 pub mod mysql;
 #[cfg(feature = "postgresql")]
 pub mod postgresql;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(any(feature = "postgresql", feature = "mysql"))]
 pub mod relational;

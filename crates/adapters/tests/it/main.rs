@@ -8,4 +8,6 @@ mod kafka;
 mod mysql;
 #[cfg(feature = "postgresql")]
 mod postgresql;
+#[cfg(feature = "redis")]
+mod redis;
 mod services;

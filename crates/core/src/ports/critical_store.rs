@@ -26,6 +26,11 @@ pub struct CriticalRow {
 /// Writes arrive as epochs ([`EpochSink`]). A greater version wins, in whatever order writes, deletes and fills arrive; a delete is
 /// remembered for as long as an older fill could come after it. An expired row is not seen by any read. Expiry is an absolute
 /// instant, so writing a row again never extends it.
+///
+/// **Loss.** The table is a cache: a store of critical events is allowed to lose what it holds (Redis without AOF), and rows are then loaded
+/// from the event store as they are read. When a flow's epochs are gone, [`begin`](EpochSink::begin) returns the last that is left, or 0. When they
+/// went since the flow began, its next [`commit`](EpochSink::commit) leaves a gap and is refused as such: who then begins again sees why. Either way
+/// the flow goes on from what is left, or builds the table again from the beginning of its source.
 #[async_trait]
 pub trait CriticalStore: EpochSink {
     /// Makes the table known. [`AlreadyExists`](crate::ErrorKind::AlreadyExists) shows both shapes when it exists with another.

@@ -158,6 +158,10 @@ impl EpochSink for InvalidatingCriticalStore {
         let _bump = self.invalidations.touched_by(&write);
         self.inner.commit(write).await
     }
+
+    fn isolation(&self) -> Isolation {
+        self.inner.isolation()
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
