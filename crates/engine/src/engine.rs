@@ -253,6 +253,18 @@ impl Engine {
         ordered
     }
 
+    /// Empties the cache of the redis table `name`: what losing the cache does. Reads load its rows from the event store again.
+    pub async fn evict(&self, name: &str) -> Result<()> {
+        let table = self.pipeline.tables.get(name).ok_or_else(|| Error::not_found(format!("the pipeline has no table {name}")))?;
+        if table.spec.kind != TableKind::Critical {
+            return Err(Error::invalid(format!("{name} is {}: only a redis table is a cache that can be emptied", table.spec.kind.as_str())));
+        }
+        // First, so that a verification never takes for lost what is about to go.
+        let at = self.ports.clock.now().0.to_string();
+        self.ports.system.set_property(&evicted_property(name), &at).await?;
+        self.ports.critical.evict_all(name).await
+    }
+
     /// Removes the data of the table or report `name`, so that the next run builds it anew. Nothing may run on the ports meanwhile.
     pub async fn reset(pipeline: &Pipeline, ports: &Ports, name: &str) -> Result<()> {
         let table = pipeline.tables.get(name).ok_or_else(|| Error::not_found(format!("the pipeline has no table {name}")))?;
@@ -277,6 +289,11 @@ impl Engine {
         }
         identity::accept(ports.system.as_ref(), pipeline, name).await
     }
+}
+
+/// The property that holds when a redis table was last emptied on request, in microseconds.
+pub(crate) fn evicted_property(table: &str) -> String {
+    format!("evicted {table}")
 }
 
 /// Creates the topics and tables that don't exist.

@@ -72,6 +72,13 @@ pub enum Command {
         #[command(flatten)]
         place: PlaceArgs,
     },
+    /// Empty the cache of a redis table; reads then load its rows from the event store
+    Evict {
+        /// The redis table's name
+        name: String,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
     /// Forget a table's or report's content, so that the next run builds it again from the start
     Reset {
         /// The streaming table's or materialized view's name

@@ -26,6 +26,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Config { what: ConfigWhat::Print { path, config } } => configuration::print(path.as_deref(), &config),
         Command::Demo(args) => demo::run(args),
         Command::Docs { page } => docs::run(page),
+        Command::Evict { name, place } => ask::run(&place, Request::Evict { name }),
         Command::Explain { path, format } => explain::run(&path, format),
         Command::Init { dir } => init::run(&dir),
         Command::PublishFlights(args) => publish::run(args),

@@ -27,6 +27,7 @@ pub async fn carry_out(opened: &Opened, running: Option<Addresses>, request: Req
         Request::ReplayDeadLetters { replay } => replayed(&opened.engine.replay_dead_letters(replay).await?, running, answer).await,
         Request::ReplayLateRows { replay } => replayed(&opened.engine.replay_late_rows(replay).await?, running, answer).await,
         Request::Status => status(opened, running, answer).await,
+        Request::Evict { name } => evict(opened, &name, answer).await,
         Request::Reset { name } => {
             Err(Error::invalid(format!("{name} can't be reset while its pipeline runs: stop process {} first", std::process::id())))
         }
@@ -45,6 +46,12 @@ async fn refresh(opened: &Opened, name: &str, answer: &Answer) -> Result<u8> {
     let text = format!("{} run {}: {state}, {} rows, {} removed{error}\n", run.report, run.run, count(run.rows), count(run.removed));
     answer.data(text).await?;
     Ok(if run.state == JobRunState::Succeeded { 0 } else { FAILED })
+}
+
+async fn evict(opened: &Opened, name: &str, answer: &Answer) -> Result<u8> {
+    opened.engine.evict(name).await?;
+    answer.data(format!("{name} is empty: reads load its rows from the event store\n")).await?;
+    Ok(0)
 }
 
 async fn verify(opened: &Opened, format: VerifyFormat, answer: &Answer) -> Result<u8> {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::ListenSettings;
 use crate::control::{Answer, ControlServer, Request, Responder};
 use crate::wiring::Opened;
-use crate::{disk, requests};
+use crate::{disk, requests, upkeep};
 
 /// Where a running pipeline listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -73,6 +74,16 @@ impl Service {
         );
         parts.spawn(async move {
             watch.await;
+            Ok(())
+        });
+        let upkeep = upkeep::run(
+            opened.store.clone(),
+            opened.ports.clock.clone(),
+            Duration::from_secs(opened.config.store.upkeep_interval_s),
+            shutdown.clone(),
+        );
+        parts.spawn(async move {
+            upkeep.await;
             Ok(())
         });
         parts.spawn(http.run(shutdown.clone()));

@@ -26,6 +26,8 @@ pub struct OpenPorts {
     pub ports: Ports,
     /// The log behind the Kafka endpoint.
     pub log: Arc<Log>,
+    /// The built-in store, for its upkeep.
+    pub store: Arc<EmbeddedStore>,
     /// What writes make invalid in the API's cache.
     pub invalidations: Arc<Invalidations>,
     lock: DataDir,
@@ -43,6 +45,8 @@ pub struct Opened {
     pub ports: Ports,
     /// The log behind the Kafka endpoint.
     pub log: Arc<Log>,
+    /// The built-in store, for its upkeep.
+    pub store: Arc<EmbeddedStore>,
     /// What writes make invalid in the API's cache.
     pub invalidations: Arc<Invalidations>,
     /// Whether intake is open.
@@ -70,16 +74,16 @@ pub async fn open_ports(config: &Config, pipeline: &Pipeline, lock: DataDir) -> 
         references: references(pipeline)?,
         clock,
     };
-    Ok(OpenPorts { ports, log, invalidations, lock })
+    Ok(OpenPorts { ports, log, store, invalidations, lock })
 }
 
 /// Opens `pipeline` on a data directory: creates what is absent, refuses what another pipeline left there.
 pub async fn open(config: Config, pipeline: Arc<Pipeline>, lock: DataDir) -> Result<Opened> {
-    let OpenPorts { ports, log, invalidations, lock } = open_ports(&config, &pipeline, lock).await?;
+    let OpenPorts { ports, log, store, invalidations, lock } = open_ports(&config, &pipeline, lock).await?;
     let engine = Engine::open(pipeline.clone(), ports.clone(), config.engine.clone()).await?;
     let intake = Arc::new(Intake::default());
     let status = Arc::new(StatusWithIntake::new(engine.clone(), intake.clone()));
-    Ok(Opened { config, pipeline, engine, ports, log, invalidations, intake, status, _lock: lock })
+    Ok(Opened { config, pipeline, engine, ports, log, store, invalidations, intake, status, _lock: lock })
 }
 
 /// The store's recovery reads files: on a thread that may block.

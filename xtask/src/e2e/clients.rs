@@ -63,6 +63,33 @@ pub fn count(bootstrap: &str, topic: &str) -> Result<usize> {
     Ok(offsets.lines().count())
 }
 
+/// Deletes `topic`, by Kafka's DeleteTopics request (version 1): kcat has no command for it.
+pub fn delete_topic(bootstrap: &str, topic: &str) -> Result<()> {
+    const DELETE_TOPICS: u16 = 20;
+    let string = |text: &str| [&u16::try_from(text.len()).unwrap_or(u16::MAX).to_be_bytes(), text.as_bytes()].concat();
+    // Header: key, version, correlation, client; body: one topic, 10 s.
+    let request = [
+        &DELETE_TOPICS.to_be_bytes()[..],
+        &1_u16.to_be_bytes(),
+        &7_u32.to_be_bytes(),
+        &string("e2e"),
+        &1_u32.to_be_bytes(),
+        &string(topic),
+        &10_000_u32.to_be_bytes(),
+    ]
+    .concat();
+    let mut stream = TcpStream::connect(bootstrap).with_context(|| format!("can't reach {bootstrap}"))?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.write_all(&u32::try_from(request.len())?.to_be_bytes())?;
+    stream.write_all(&request)?;
+    let mut size = [0; 4];
+    stream.read_exact(&mut size)?;
+    let mut answer = vec![0; u32::from_be_bytes(size) as usize];
+    stream.read_exact(&mut answer)?;
+    ensure!(answer.ends_with(&[0, 0]), "deleting topic {topic}: the answer ends with error code {:?}", answer.last_chunk::<2>());
+    Ok(())
+}
+
 /// An answer over HTTP.
 #[derive(Debug)]
 pub struct Answer {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::process::{Millstream, folder, until};
 use super::{clients, figures};
@@ -25,7 +25,8 @@ pub fn run() -> Result<()> {
     ensure!(records == EVENTS, "kcat counts {records} records on the topic");
     verify(&demo)?;
     a_new_event_is_seen_everywhere(&demo)?;
-    a_group_survives_its_member(&demo.kafka, &folder)
+    a_group_survives_its_member(&demo.kafka, &folder)?;
+    critical_events_outlive_the_cache_and_the_topic(&demo)
 }
 
 fn verify(demo: &Millstream) -> Result<()> {
@@ -72,6 +73,37 @@ fn a_new_event_is_seen_everywhere(demo: &Millstream) -> Result<()> {
     ensure!(took < LATENCY * 3, "a new event took {took:?}");
     let again = clients::get(&demo.http, departure)?;
     ensure!(again.headers.contains("cache-status"), "no Cache-Status in {}", again.headers);
+    Ok(())
+}
+
+/// With its cache empty, a critical event is served from the event store and cached again; and so it is after its topic is gone.
+fn critical_events_outlive_the_cache_and_the_topic(demo: &Millstream) -> Result<()> {
+    let worst = "select origin, flight_date, event_id, to_char(ts, '%Y-%m-%dT%H:%M:%SZ') from critical_delays order by dep_delay desc limit 2";
+    let rows = clients::psql(&demo.sql, worst)?;
+    let paths: Vec<String> = rows
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>())
+        .filter_map(|fields| match fields[..] {
+            [origin, date, id, ts] => {
+                Some(format!("/v1/tables/critical_delays?origin={origin}&flight_date={date}&ts={ts}&event_id={id}"))
+            }
+            _ => None,
+        })
+        .collect();
+    let [first, second] = &paths[..] else { bail!("the worst delays are {rows:?}") };
+    demo.command(&["evict", "critical_delays"])?;
+    served_from_the_store_once(demo, first)?;
+    clients::delete_topic(&demo.kafka, "flights")?;
+    served_from_the_store_once(demo, second)
+}
+
+/// The first read comes from the event store, the second from the cache.
+fn served_from_the_store_once(demo: &Millstream, path: &str) -> Result<()> {
+    for origin in ["fwd=miss", "hit"] {
+        let answer = clients::get(&demo.http, path)?;
+        ensure!(answer.status == 200 && answer.body.contains("dep_delay"), "{path}: {answer:?}");
+        ensure!(answer.headers.contains(origin), "{path} does not come by {origin}: {}", answer.headers);
+    }
     Ok(())
 }
 

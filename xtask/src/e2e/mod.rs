@@ -12,6 +12,7 @@ mod java;
 mod live;
 pub mod process;
 mod refusals;
+mod report;
 
 use anyhow::Result;
 
@@ -37,6 +38,7 @@ fn built_in() -> Vec<Check> {
         check("faults: malformed, doubled and late events", &[], demo::with_faults),
         check("without: one carrier left out", &[], demo::without_a_carrier),
         check("live: the serving demo with kcat, psql and HTTP", &["kcat", "psql"], live::run),
+        check("report: read while it is refreshed under ingest", &["psql"], report::run),
         check("grid: another schema", &["kcat", "psql"], grid::run),
         check("java: Kafka's own client", &["java", "mvn"], java::run),
     ]

@@ -1,5 +1,13 @@
 use super::*;
 
+/// A machine with these programs and libraries.
+fn machine(has: &'static [&'static str]) -> impl Fn(Evidence) -> bool {
+    move |evidence| match evidence {
+        Evidence::Programs(programs) => programs.iter().any(|program| has.contains(program)),
+        Evidence::Library(name) => has.contains(&name),
+    }
+}
+
 #[test]
 fn a_complete_machine_has_nothing_to_complain_about() {
     assert_eq!(complaint(|_| true), None);
@@ -7,12 +15,11 @@ fn a_complete_machine_has_nothing_to_complain_about() {
 
 #[test]
 fn another_compiler_than_gnus_will_do() {
-    assert_eq!(complaint(|program| ["clang", "clang++", "make"].contains(&program)), None);
+    assert_eq!(complaint(machine(&["clang", "clang++", "make", "pkg-config", "openssl"])), None);
 }
 
 #[test]
 fn what_is_missing_is_one_line_with_the_command_that_brings_it() {
-    let complaint = complaint(|program| program != "make" && program != "c++" && program != "g++" && program != "clang++");
-    let expected = "the build needs a C++ compiler and make; on Debian or Ubuntu: apt-get install -y g++ make";
-    assert_eq!(complaint.as_deref(), Some(expected));
+    let expected = "the build needs a C++ compiler and OpenSSL's headers; on Debian or Ubuntu: apt-get install -y g++ libssl-dev";
+    assert_eq!(complaint(machine(&["gcc", "make", "pkg-config"])).as_deref(), Some(expected));
 }

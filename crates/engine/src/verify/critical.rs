@@ -7,12 +7,12 @@ use arrow::array::{AsArray, Int32Array, Int64Array, RecordBatch, UInt8Array};
 use arrow::datatypes::Int64Type;
 use futures::StreamExt as _;
 use millstream_core::ports::{CriticalLoader as _, Scan};
-use millstream_core::{ChangeBatch, ChangeKind, Result, TableSpec, Timestamp, Value};
+use millstream_core::{ChangeBatch, ChangeKind, Result, TableSpec, Timestamp, Value, Version};
 use millstream_pipeline::graph::Binding;
 
 use super::stateless::{Ledger, apply};
 use super::{Check, digest};
-use crate::engine::Engine;
+use crate::engine::{Engine, evicted_property};
 use crate::source::{Chunk, SourceState};
 
 impl Engine {
@@ -40,6 +40,7 @@ impl Engine {
             }
         }
         doubtful.extend(expected.into_values().map(|(values, _)| values));
+        let evicted = self.ports.system.property(&evicted_property(&spec.name)).await?.and_then(|at| at.parse().ok()).map(Version);
         // The table moves on while it is read: what differed is looked at once more, row by row.
         for values in doubtful {
             let should = self.load(&spec.name, &values).await?;
@@ -49,6 +50,7 @@ impl Engine {
                 (Some(should), Some(is)) if should.row.columns() == is.row.columns() => {}
                 (None, None) => {}
                 (Some(_), Some(_)) => check.problem(format!("row {name} holds other values than its base row gives")),
+                (Some(should), None) if evicted.is_some_and(|at| should.version <= at) => check.count("evicted", 1),
                 (Some(_), None) => check.problem(format!("row {name} is missing")),
                 (None, Some(_)) => check.problem(format!("row {name} should not be there")),
             }

@@ -57,6 +57,7 @@ pub const KEYS: &[Key] = &[
     key("store.page_rows", "Rows of a page whose query has no limit."),
     key("store.feed_retention_s", "How long changes stay in the change feed, in seconds."),
     key("store.tombstone_grace_s", "How long a delete is remembered, so that older writes that come later lose, in seconds."),
+    key("store.upkeep_interval_s", "How often expired rows, old deletes and old changes of the feed give their space back, in seconds."),
     key("http.page_rows_default", "Rows of a page when the request names no `limit`."),
     key("http.page_rows_max", "The greatest `limit`."),
     key("http.request_timeout_s", "How long a request may take, in seconds; then it is answered with 504."),

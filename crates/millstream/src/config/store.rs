@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use millstream_adapters::embedded::{Durability, StoreSettings};
-use millstream_core::Result;
+use millstream_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Memory, disk and retention of the built-in store. Durability and the bound on free space are settings of the whole program.
@@ -24,6 +24,8 @@ pub struct StoreConfig {
     pub feed_retention_s: u64,
     /// How long a delete is remembered.
     pub tombstone_grace_s: u64,
+    /// How often what is expired gives its space back; at least 1.
+    pub upkeep_interval_s: u64,
 }
 
 impl Default for StoreConfig {
@@ -37,6 +39,7 @@ impl Default for StoreConfig {
             page_rows: store.page_rows,
             feed_retention_s: store.feed_retention.as_secs(),
             tombstone_grace_s: store.tombstone_grace.as_secs(),
+            upkeep_interval_s: 300,
         }
     }
 }
@@ -60,6 +63,9 @@ impl StoreConfig {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
+        if self.upkeep_interval_s == 0 {
+            return Err(Error::invalid("store.upkeep_interval_s is 0: set it to at least 1"));
+        }
         self.to_settings(Durability::default(), 0).validate()
     }
 }

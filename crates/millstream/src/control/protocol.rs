@@ -50,6 +50,11 @@ pub enum Request {
     },
     /// Print the state of flows, jobs and listeners.
     Status,
+    /// Empty the cache of a redis table.
+    Evict {
+        /// The table.
+        name: String,
+    },
     /// Forget a table's or report's content.
     Reset {
         /// The table or report.

@@ -1,9 +1,16 @@
 //! What can be asked of a pipeline, whether it runs or not.
 
+use std::sync::Arc;
+
+use arrow::array::{Int32Array, Int64Array, UInt8Array};
+use futures::TryStreamExt as _;
+use millstream_adapters::embedded::{DataDir, EmbeddedStore, StoreSettings};
 use millstream_adapters::kafka::{KafkaProducer, OutgoingRecord, ProducerSettings};
+use millstream_core::ports::{EpochSink, EpochWrite, EventStore, Scan, SystemClock};
+use millstream_core::{Attempt, ChangeBatch, ChangeKind, Epoch, FlowId};
 use serde_json::json;
 
-use super::process::{Outcome, Place, Running};
+use super::process::{Outcome, Place, Running, http_get};
 
 const PIPELINE: &str = "
 CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, place STRING NOT NULL, value INT)
@@ -12,6 +19,10 @@ USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '1');
 CREATE STREAMING TABLE by_place USING cassandra
 PARTITIONED BY (ts, place) TBLPROPERTIES ('clustering_key' = 'id ASC')
 AS SELECT place, ts, id, value FROM STREAM readings;
+
+CREATE STREAMING TABLE high USING redis
+TBLPROPERTIES ('key' = 'ts, place, id', 'ttl' = '1 hour')
+AS SELECT * FROM STREAM by_place WHERE value >= 6;
 
 CREATE MATERIALIZED VIEW totals USING postgresql
 TBLPROPERTIES ('primary_key' = 'place')
@@ -90,6 +101,58 @@ fn a_report_is_refreshed_by_name_and_verified() {
     let at_rest = Outcome::of(&mut place.command(&["verify", "--format", "json"]));
     assert_eq!(at_rest.code, Some(0), "{}\n{}\n{log}", at_rest.stdout, at_rest.stderr);
     Outcome::of(&mut place.command(&["refresh", "nothing"])).refused(&["nothing"]);
+}
+
+/// Deletes the row of `id` as no flow of the pipeline would: straight in the store.
+fn remove_behind_its_back(place: &Place, id: i64) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let _lock = DataDir::lock(&place.data()).unwrap();
+        let store = EmbeddedStore::open(place.data().join("store"), StoreSettings::default(), Arc::new(SystemClock)).unwrap();
+        let events = store.events();
+        let scan = events.snapshot().await.unwrap().scan("by_place", &Scan::default()).await.unwrap();
+        let rows: Vec<_> = scan.try_collect().await.unwrap();
+        let rows = arrow::compute::concat_batches(&rows[0].schema(), &rows).unwrap();
+        let ids = rows.column_by_name("id").unwrap().as_any().downcast_ref::<Int64Array>().unwrap();
+        let row = rows.slice(ids.values().iter().position(|v| *v == id).unwrap(), 1);
+        let positions = (Int32Array::from(vec![-1]), Int64Array::from(vec![-1]));
+        let kinds = UInt8Array::from(vec![ChangeKind::Delete.code()]);
+        let change = ChangeBatch::try_new(row, kinds, Int64Array::from(vec![i64::MAX / 2]), positions.0, positions.1).unwrap();
+        let (flow, attempt, table) = (FlowId::new("intruder"), Attempt(1), "by_place".to_owned());
+        events.begin(&flow, attempt, &table).await.unwrap();
+        assert_eq!(events.commit(EpochWrite { flow, attempt, epoch: Epoch(1), table, changes: vec![change] }).await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_row_that_was_removed_behind_its_back_is_named() {
+    let (place, running) = three_readings();
+    running.terminate();
+    remove_behind_its_back(&place, 2);
+    let verified = Outcome::of(&mut place.command(&["verify"]));
+    assert_eq!(verified.code, Some(1), "{}\n{}", verified.stdout, verified.stderr);
+    for part in ["by_place", "a row is missing", "offset 1", "\"id\":2"] {
+        assert!(verified.stdout.contains(part), "no {part:?} in {}", verified.stdout);
+    }
+    assert_eq!(verified.stdout.matches("a row is missing").count(), 1, "{}", verified.stdout);
+}
+
+#[test]
+fn an_emptied_cache_is_filled_from_the_event_store_when_it_is_asked() {
+    let (place, running) = three_readings();
+    eventually(&running, "select id from high", &["2"]);
+    let evicted = Outcome::of(&mut place.command(&["evict", "high"]));
+    assert_eq!(evicted.code, Some(0), "{}", evicted.stderr);
+    assert!(running.rows("select id from high").unwrap().is_empty());
+    let verified = Outcome::of(&mut place.command(&["verify"]));
+    assert_eq!(verified.code, Some(0), "{}", verified.stdout);
+    let base = format!("http://{}/", running.listen["http"].as_str().unwrap());
+    let read = |id: u8| http_get(&base, &format!("v1/tables/high?ts=2026-01-01T12:00:00Z&place=attic&id={id}"));
+    let answer = read(2);
+    assert!(answer.contains("\"value\":7") && answer.to_lowercase().contains("cache-status: millstream; fwd=miss"), "{answer}");
+    assert!(!read(1).contains("\"value\""), "5 is not high");
+    assert_eq!(running.rows("select id from high").unwrap(), ["2"], "the read has filled the cache");
+    Outcome::of(&mut place.command(&["evict", "by_place"])).refused(&["by_place is event store"]);
 }
 
 #[test]
