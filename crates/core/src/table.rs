@@ -78,7 +78,11 @@ impl TableSpec {
             return Err(Error::invalid(format!("table {} ({}) has no key", self.name, self.kind.as_str())));
         }
         if self.kind == TableKind::Report && self.ttl.is_some() {
-            return Err(Error::unsupported(format!("table {} ({}) can't have a ttl: its rows don't expire", self.name, self.kind.as_str())));
+            return Err(Error::unsupported(format!(
+                "table {} ({}) can't have a ttl: its rows don't expire",
+                self.name,
+                self.kind.as_str()
+            )));
         }
         let mut seen = Vec::new();
         for column in self.key.columns() {

@@ -26,7 +26,8 @@ pub struct Abilities {
 
 impl Abilities {
     /// All of them: what the built-in adapters and the toys have.
-    pub const ALL: Self = Self { settable_clock: true, keeps_data: true, consistent_snapshots: true, atomic_epochs: true, nul_in_text: true };
+    pub const ALL: Self =
+        Self { settable_clock: true, keeps_data: true, consistent_snapshots: true, atomic_epochs: true, nul_in_text: true };
 }
 
 /// One place where a port keeps its data, and how to open the port on it. A suite makes one for each case.

@@ -78,15 +78,14 @@ fn a_new_event_is_seen_everywhere(demo: &Millstream) -> Result<()> {
 
 /// With its cache empty, a critical event is served from the event store and cached again; and so it is after its topic is gone.
 fn critical_events_outlive_the_cache_and_the_topic(demo: &Millstream) -> Result<()> {
-    let worst = "select origin, flight_date, event_id, to_char(ts, '%Y-%m-%dT%H:%M:%SZ') from critical_delays order by dep_delay desc limit 2";
+    let worst =
+        "select origin, flight_date, event_id, to_char(ts, '%Y-%m-%dT%H:%M:%SZ') from critical_delays order by dep_delay desc limit 2";
     let rows = clients::psql(&demo.sql, worst)?;
     let paths: Vec<String> = rows
         .lines()
         .map(|line| line.split(' ').collect::<Vec<_>>())
         .filter_map(|fields| match fields[..] {
-            [origin, date, id, ts] => {
-                Some(format!("/v1/tables/critical_delays?origin={origin}&flight_date={date}&ts={ts}&event_id={id}"))
-            }
+            [origin, date, id, ts] => Some(format!("/v1/tables/critical_delays?origin={origin}&flight_date={date}&ts={ts}&event_id={id}")),
             _ => None,
         })
         .collect();

@@ -28,13 +28,12 @@ impl Secret {
     /// and the place, never the text.
     pub fn read(&self, setting: &str) -> Result<SecretText> {
         match self {
-            Self::Env(name) => std::env::var(name).map(SecretText).map_err(|_| {
-                Error::invalid(format!("{setting}: the environment variable {name} is not set (or is not UTF-8)"))
-            }),
+            Self::Env(name) => std::env::var(name)
+                .map(SecretText)
+                .map_err(|_| Error::invalid(format!("{setting}: the environment variable {name} is not set (or is not UTF-8)"))),
             Self::File(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| {
-                    Error::invalid(format!("{setting}: the file {} can't be read", path.display())).caused_by(e)
-                })?;
+                let text = std::fs::read_to_string(path)
+                    .map_err(|e| Error::invalid(format!("{setting}: the file {} can't be read", path.display())).caused_by(e))?;
                 let text = text.strip_suffix('\n').unwrap_or(&text);
                 Ok(SecretText(text.strip_suffix('\r').unwrap_or(text).to_owned()))
             }

@@ -26,8 +26,12 @@ impl TlsSettings {
     /// Refuses half of a client certificate. `section` is `postgresql`, for instance.
     pub fn validate(&self, section: &str) -> Result<()> {
         match (&self.certificate_file, &self.key_file) {
-            (Some(_), None) => Err(Error::invalid(format!("{section}.tls has a certificate_file and no key_file: set both for mutual TLS"))),
-            (None, Some(_)) => Err(Error::invalid(format!("{section}.tls has a key_file and no certificate_file: set both for mutual TLS"))),
+            (Some(_), None) => {
+                Err(Error::invalid(format!("{section}.tls has a certificate_file and no key_file: set both for mutual TLS")))
+            }
+            (None, Some(_)) => {
+                Err(Error::invalid(format!("{section}.tls has a key_file and no certificate_file: set both for mutual TLS")))
+            }
             _ => Ok(()),
         }
     }
@@ -57,9 +61,9 @@ impl TlsSettings {
         if let Some(file) = &self.ca_file {
             let setting = format!("{section}.tls.ca_file");
             for certificate in certificates(file, &setting)? {
-                roots
-                    .add(certificate)
-                    .map_err(|e| Error::invalid(format!("{setting}: {} holds a certificate that can't be used", file.display())).caused_by(e))?;
+                roots.add(certificate).map_err(|e| {
+                    Error::invalid(format!("{setting}: {} holds a certificate that can't be used", file.display())).caused_by(e)
+                })?;
             }
             return Ok(roots);
         }

@@ -53,7 +53,8 @@ impl Connection {
     pub async fn open(settings: &MysqlSettings, operation: &str) -> Result<Self> {
         let (operation, place, limit) = (operation.to_owned(), settings.place(), settings.connect_timeout());
         // A mounted secret is absent for a moment while it is exchanged.
-        let options = options(settings).map_err(|e| Error::unavailable(format!("{operation}: MySQL ({place}) can't be reached")).caused_by(e.to_string()))?;
+        let options = options(settings)
+            .map_err(|e| Error::unavailable(format!("{operation}: MySQL ({place}) can't be reached")).caused_by(e.to_string()))?;
         match timeout(limit, Conn::new(options)).await {
             Ok(Ok(conn)) => Ok(Self { conn, settings: settings.clone(), operation }),
             Ok(Err(source)) => Err(Failure::Connect { operation, place, source }.into()),

@@ -37,7 +37,9 @@ fn kind_of_code(code: u16, is_connecting: bool) -> ErrorKind {
         // Access denied: while connecting a rotation of the password mends it.
         1044 | 1045 | 1698 if is_connecting => ErrorKind::Unavailable,
         // Too many connections, server gone or stopping, lock wait, deadlock, a query that was killed or ran into a limit of time.
-        1040 | 1053 | 1077 | 1078 | 1079 | 1080 | 1152 | 1158..=1161 | 1203 | 1205 | 1213 | 1317 | 1927 | 1969 | 3024 => ErrorKind::Unavailable,
+        1040 | 1053 | 1077 | 1078 | 1079 | 1080 | 1152 | 1158..=1161 | 1203 | 1205 | 1213 | 1317 | 1927 | 1969 | 3024 => {
+            ErrorKind::Unavailable
+        }
         1021 | 1037 | 1038 | 1041 => ErrorKind::Exhausted,
         1044 | 1045 | 1049 | 1054 | 1064 | 1142 | 1143 | 1227 | 1305 => ErrorKind::InvalidInput,
         1000..2000 if is_connecting => ErrorKind::Unavailable,

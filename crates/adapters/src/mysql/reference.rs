@@ -49,7 +49,9 @@ impl MysqlReferenceSource {
     async fn resolve(&self, connection: &mut Connection) -> Result<Resolved> {
         let dbtable = &self.table.dbtable;
         if dbtable.contains(['(', ';', '\0']) {
-            return Err(Error::invalid(format!("dbtable {dbtable:?} is no name of a table or view: for a query make a view in the database")));
+            return Err(Error::invalid(format!(
+                "dbtable {dbtable:?} is no name of a table or view: for a query make a view in the database"
+            )));
         }
         let (database, name) = match dbtable.replace('`', "").split_once('.') {
             Some((database, name)) => (Some(database.to_owned()), name.to_owned()),
@@ -75,7 +77,8 @@ impl MysqlReferenceSource {
         // A TINYINT or a BIT may be declared BOOLEAN: each value is checked to be 0 or 1.
         if let Some(declared) = &self.table.columns {
             for column in &mut found {
-                let wants_boolean = declared.fields().iter().any(|f| f.name().eq_ignore_ascii_case(&column.name) && *f.data_type() == DataType::Boolean);
+                let wants_boolean =
+                    declared.fields().iter().any(|f| f.name().eq_ignore_ascii_case(&column.name) && *f.data_type() == DataType::Boolean);
                 if wants_boolean && column.data_type == Some(DataType::Int8) {
                     column.data_type = Some(DataType::Boolean);
                 }

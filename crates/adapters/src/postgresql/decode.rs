@@ -199,7 +199,13 @@ impl Column {
                 text.push(b'\n');
             }
             (_, Some(Number::Int(v))) => return Err(self.misfit(&v.to_string())),
-            _ => return Err(Error::internal(format!("column {} was sent as {:?}, which its type has no use for", self.field.name(), self.wire))),
+            _ => {
+                return Err(Error::internal(format!(
+                    "column {} was sent as {:?}, which its type has no use for",
+                    self.field.name(),
+                    self.wire
+                )));
+            }
         }
         Ok(())
     }
@@ -271,9 +277,8 @@ impl Number {
 }
 
 fn utf8(raw: &[u8]) -> Result<&str> {
-    std::str::from_utf8(raw).map_err(|e| {
-        Error::unsupported("a text of PostgreSQL is not UTF-8: the database's encoding must be UTF8").caused_by(e)
-    })
+    std::str::from_utf8(raw)
+        .map_err(|e| Error::unsupported("a text of PostgreSQL is not UTF-8: the database's encoding must be UTF8").caused_by(e))
 }
 
 /// `value` with `scale` digits after the point; `None` where it needs more than `precision`.

@@ -203,11 +203,7 @@ fn dates<'a>(column: &str, array: &'a Date32Array) -> Result<&'a Date32Array> {
 fn timestamps<'a>(column: &str, array: &'a TimestampMicrosecondArray) -> Result<&'a TimestampMicrosecondArray> {
     match array.iter().flatten().find(|t| t.checked_sub(EPOCH_MICROS).is_none_or(|t| t < FIRST_MICROS)) {
         None => Ok(array),
-        Some(micros) => Err(cannot_hold(
-            column,
-            &format!("the timestamp {}", Value::Timestamp(micros)),
-            "its timestamps begin in 4713 BC",
-        )),
+        Some(micros) => Err(cannot_hold(column, &format!("the timestamp {}", Value::Timestamp(micros)), "its timestamps begin in 4713 BC")),
     }
 }
 

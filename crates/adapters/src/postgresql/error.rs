@@ -30,7 +30,9 @@ impl Failure {
             Some(code) if code.starts_with("28") => " (check postgresql.user and postgresql.password)",
             Some("3D000") => " (create the database, or check postgresql.url)",
             _ if text.contains("does not support TLS") => " (the server has no TLS: with sslmode=disable in postgresql.url it is not used)",
-            _ if text.contains("certificate") => " (the server's certificate is not trusted, or is for another name: check postgresql.tls.ca_file)",
+            _ if text.contains("certificate") => {
+                " (the server's certificate is not trusted, or is for another name: check postgresql.tls.ca_file)"
+            }
             _ => "",
         };
         Self::Connect { operation: operation.to_owned(), place: place.to_owned(), hint, source }

@@ -61,7 +61,10 @@ async fn begin_in(transaction: &Transaction, report: &Report, flow: &FlowId, att
 
 fn check_attempt(report: &Report, flow: &FlowId, attempt: Attempt, newest: Attempt) -> Result<()> {
     if attempt < newest {
-        return Err(Error::fenced(format!("attempt {attempt} of flow {flow} writes to {}, where attempt {newest} has begun", report.spec.name)));
+        return Err(Error::fenced(format!(
+            "attempt {attempt} of flow {flow} writes to {}, where attempt {newest} has begun",
+            report.spec.name
+        )));
     }
     Ok(())
 }
@@ -102,10 +105,7 @@ async fn commit_in(transaction: &Transaction, report: &Report, write: &EpochWrit
         )));
     }
     let differ = apply(transaction, report, changes).await?;
-    let text = format!(
-        "UPDATE {} SET attempt = $3, epoch = $4, committed = now() WHERE report = $1 AND flow = $2",
-        report.epochs_table
-    );
+    let text = format!("UPDATE {} SET attempt = $3, epoch = $4, committed = now() WHERE report = $1 AND flow = $2", report.epochs_table);
     let (attempt, number) = (signed(write.attempt.0)?, signed(write.epoch.0)?);
     let params: [Param<'_>; 4] = [(name, Type::TEXT), (&flow, Type::TEXT), (&attempt, Type::INT8), (&number, Type::INT8)];
     transaction.execute(&text, &params).await?;
@@ -116,11 +116,8 @@ async fn apply(transaction: &Transaction, report: &Report, changes: &ChangeBatch
     let (written, deleted) = fold(report, changes)?;
     let mut differ = 0;
     // Of a delete only the key columns mean anything: the others may hold what PostgreSQL can't.
-    let keys: Vec<Cells<'_>> = report
-        .key
-        .iter()
-        .map(|i| Cells::new(report.spec.schema.field(*i).name(), changes.rows().column(*i)))
-        .collect::<Result<_>>()?;
+    let keys: Vec<Cells<'_>> =
+        report.key.iter().map(|i| Cells::new(report.spec.schema.field(*i).name(), changes.rows().column(*i))).collect::<Result<_>>()?;
     let upsert = upsert_text(report);
     for rows in written.chunks(ROWS_A_STATEMENT) {
         let indices = arrow::array::UInt32Array::from_iter_values(rows.iter().map(|r| *r as u32));

@@ -41,8 +41,7 @@ pub async fn probe(settings: &PostgresSettings) -> Result<String> {
          (SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = $1), current_user::text";
     let rows = pool.ask("trying the connection", text, &[(&settings.schema, Type::TEXT)]).await?;
     let row = rows.first().ok_or_else(|| Error::internal("PostgreSQL did not answer what it is"))?;
-    let (version, encoding, database): (String, String, String) =
-        (params::value(row, 0)?, params::value(row, 1)?, params::value(row, 2)?);
+    let (version, encoding, database): (String, String, String) = (params::value(row, 0)?, params::value(row, 1)?, params::value(row, 2)?);
     let wrong = |what: String| Err(Error::invalid(format!("PostgreSQL ({}): {what}", pool.place())));
     if encoding != "UTF8" {
         return wrong(format!("the database's encoding is {encoding}: make one with ENCODING 'UTF8'"));
@@ -57,7 +56,9 @@ pub async fn probe(settings: &PostgresSettings) -> Result<String> {
     let schema = &settings.schema;
     match params::value::<Option<bool>>(row, 6)? {
         Some(true) => {}
-        Some(false) => return wrong(format!("user {user} may not make tables in schema {schema}: GRANT CREATE ON SCHEMA {schema} TO {user}")),
+        Some(false) => {
+            return wrong(format!("user {user} may not make tables in schema {schema}: GRANT CREATE ON SCHEMA {schema} TO {user}"));
+        }
         None if params::value::<bool>(row, 5)? => {}
         None => return wrong(format!("there is no schema {schema}: CREATE SCHEMA {schema} AUTHORIZATION {user}")),
     }

@@ -99,10 +99,7 @@ fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + S
 struct Connecting(Arc<Connector>);
 
 impl Connect for Connecting {
-    fn connect(
-        &self,
-        _: &Config,
-    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + '_>> {
+    fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + '_>> {
         Box::pin(self.0.connect())
     }
 }
@@ -150,7 +147,9 @@ impl PostgresPool {
             PoolError::Timeout(TimeoutType::Wait) => Failure::Busy { operation: operation.to_owned(), place: place(), limit }.into(),
             PoolError::Timeout(_) => Failure::Silent { operation: operation.to_owned(), place: place(), limit }.into(),
             PoolError::Backend(source) => self.connector.refused(operation, source),
-            other => Error::internal(format!("{operation}: the pool of connections to PostgreSQL ({}) is closed", place())).caused_by(other),
+            other => {
+                Error::internal(format!("{operation}: the pool of connections to PostgreSQL ({}) is closed", place())).caused_by(other)
+            }
         })
     }
 
@@ -188,9 +187,7 @@ impl PostgresPool {
         task.abort();
         match answer {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(source)) => {
-                Err(Failure::Call { operation: operation.to_owned(), place: self.place().to_owned(), source }.into())
-            }
+            Ok(Err(source)) => Err(Failure::Call { operation: operation.to_owned(), place: self.place().to_owned(), source }.into()),
             Err(_) => Err(Failure::Silent { operation: operation.to_owned(), place: self.place().to_owned(), limit }.into()),
         }
     }
@@ -233,7 +230,9 @@ impl Transaction {
                 Ok(answer) => return answer.map_err(|e| self.failure(e)),
                 Err(_) if waited < most => self.pool.check_alive(&self.operation).await?,
                 Err(_) => {
-                    return Err(Failure::Silent { operation: self.operation.clone(), place: self.pool.place().to_owned(), limit: most }.into());
+                    return Err(
+                        Failure::Silent { operation: self.operation.clone(), place: self.pool.place().to_owned(), limit: most }.into()
+                    );
                 }
             }
             waited += every;

@@ -37,7 +37,10 @@ async fn write(transaction: &Transaction, report: &Report, run: u64, rows: Batch
     } else {
         let columns = report.columns("");
         transaction
-            .run(&format!("CREATE TEMPORARY TABLE millstream_staging ON COMMIT DROP AS SELECT {columns} FROM {} WITH NO DATA", report.table))
+            .run(&format!(
+                "CREATE TEMPORARY TABLE millstream_staging ON COMMIT DROP AS SELECT {columns} FROM {} WITH NO DATA",
+                report.table
+            ))
             .await?;
         let rows = copy(transaction, report, STAGING, rows).await?;
         refuse_duplicates(transaction, report).await?;

@@ -76,7 +76,9 @@ impl PostgresReferenceSource {
     async fn resolve(&self, transaction: &Transaction) -> Result<Resolved> {
         let dbtable = &self.table.dbtable;
         if dbtable.contains(['(', ';', '\0']) {
-            return Err(Error::invalid(format!("dbtable {dbtable:?} is no name of a table or view: for a query make a view in the database")));
+            return Err(Error::invalid(format!(
+                "dbtable {dbtable:?} is no name of a table or view: for a query make a view in the database"
+            )));
         }
         let in_reports = in_schema(&self.pool.settings().schema, dbtable);
         let rows = transaction

@@ -99,7 +99,11 @@ impl Report {
         if others.is_empty() {
             return "false".to_owned();
         }
-        format!("({}) IS DISTINCT FROM ({})", list(&format!("{a}."), others.iter().copied()), list(&format!("{b}."), others.iter().copied()))
+        format!(
+            "({}) IS DISTINCT FROM ({})",
+            list(&format!("{a}."), others.iter().copied()),
+            list(&format!("{b}."), others.iter().copied())
+        )
     }
 
     /// `"c" = excluded."c", ...` for the columns beside the key and `more`.
@@ -128,7 +132,8 @@ impl Report {
 
     /// The statement that makes the table.
     pub fn create(&self) -> Result<String> {
-        let columns = (0..self.spec.schema.fields().len()).map(|i| self.definition(i, self.key.contains(&i))).collect::<Result<Vec<_>>>()?;
+        let columns =
+            (0..self.spec.schema.fields().len()).map(|i| self.definition(i, self.key.contains(&i))).collect::<Result<Vec<_>>>()?;
         Ok(format!("CREATE TABLE {} ({}, PRIMARY KEY ({}))", self.table, columns.join(", "), self.key_columns("")))
     }
 

@@ -6,11 +6,7 @@ use super::*;
 
 fn found() -> Vec<Found> {
     let column = |name: &str, sql_type: &str, data_type| Found { name: name.into(), sql_type: sql_type.into(), data_type };
-    vec![
-        column("Faa", "text", Some(DataType::Utf8)),
-        column("alt", "bigint", Some(DataType::Int64)),
-        column("place", "point", None),
-    ]
+    vec![column("Faa", "text", Some(DataType::Utf8)), column("alt", "bigint", Some(DataType::Int64)), column("place", "point", None)]
 }
 
 fn table(columns: Option<Vec<Field>>) -> ReferenceTable {
@@ -19,11 +15,8 @@ fn table(columns: Option<Vec<Field>>) -> ReferenceTable {
 
 #[test]
 fn declared_columns_are_found_by_name_and_checked_by_type() {
-    let declared = vec![
-        Field::new("alt", DataType::Int32, true),
-        Field::new("faa", DataType::Utf8, false),
-        Field::new("place", DataType::Utf8, true),
-    ];
+    let declared =
+        vec![Field::new("alt", DataType::Int32, true), Field::new("faa", DataType::Utf8, false), Field::new("place", DataType::Utf8, true)];
     let (schema, indices) = choose(&table(Some(declared.clone())), &found()).unwrap();
     assert_eq!((schema.fields().len(), indices), (3, vec![1, 0, 2]));
     let refusal = |field: Field| choose(&table(Some(vec![field])), &found()).unwrap_err().to_string();

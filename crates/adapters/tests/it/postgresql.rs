@@ -95,10 +95,8 @@ async fn report_store_suite(system: &str, schemas: Option<Schemas>) {
     let Some(schemas) = schemas else { return };
     let abilities = Abilities { settable_clock: false, nul_in_text: false, ..Abilities::ALL };
     let harness = || {
-        OnData::new(schemas.next(), |settings: Arc<PostgresSettings>, _| async move {
-            Ok(store(&settings) as suite::report_store::Port)
-        })
-        .with_abilities(abilities)
+        OnData::new(schemas.next(), |settings: Arc<PostgresSettings>, _| async move { Ok(store(&settings) as suite::report_store::Port) })
+            .with_abilities(abilities)
     };
     let report = suite::report_store::run(system, harness).await;
     schemas.drop_all().await;

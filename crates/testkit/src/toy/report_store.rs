@@ -159,13 +159,7 @@ impl ReportStore for ToyReportStore {
         if let Ok(present) = self.report(&spec.name) {
             return same_shape(&present.spec, spec);
         }
-        self.put(Report {
-            spec: spec.clone(),
-            run: None,
-            rows: BTreeMap::new(),
-            versions: BTreeMap::new(),
-            epochs: Epochs::default(),
-        });
+        self.put(Report { spec: spec.clone(), run: None, rows: BTreeMap::new(), versions: BTreeMap::new(), epochs: Epochs::default() });
         Ok(())
     }
 

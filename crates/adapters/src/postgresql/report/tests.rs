@@ -13,13 +13,7 @@ fn spec(name: &str) -> TableSpec {
         Field::new("day", DataType::Date32, false),
         Field::new("avg\"delay", DataType::Decimal128(10, 2), true),
     ]);
-    TableSpec {
-        name: name.into(),
-        kind: TableKind::Report,
-        schema: Arc::new(schema),
-        key: KeySpec::single(["day", "carrier"]),
-        ttl: None,
-    }
+    TableSpec { name: name.into(), kind: TableKind::Report, schema: Arc::new(schema), key: KeySpec::single(["day", "carrier"]), ttl: None }
 }
 
 #[test]

@@ -30,9 +30,8 @@ async fn load(source: &PostgresReferenceSource) -> Vec<Row> {
 async fn with_table(settings: &PostgresSettings) -> Client {
     let owner = client(settings).await;
     let schema = &settings.schema;
-    let make = format!(
-        "CREATE SCHEMA IF NOT EXISTS \"{schema}\"; CREATE TABLE IF NOT EXISTS \"{schema}\".reference (id bigint, name text)"
-    );
+    let make =
+        format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"; CREATE TABLE IF NOT EXISTS \"{schema}\".reference (id bigint, name text)");
     owner.batch_execute(&make).await.unwrap();
     owner
 }
@@ -89,7 +88,8 @@ async fn a_large_table_is_read_in_ranges_of_one_snapshot() {
         let owner = with_table(&settings).await;
         let name = format!("\"{}\".reference", settings.schema);
         // More than 1,024 pages: two ranges at least, with holes where rows were deleted.
-        let fill = format!("INSERT INTO {name} SELECT n, repeat('x', 90) FROM generate_series(1, 120000) n; DELETE FROM {name} WHERE id % 3 = 0");
+        let fill =
+            format!("INSERT INTO {name} SELECT n, repeat('x', 90) FROM generate_series(1, 120000) n; DELETE FROM {name} WHERE id % 3 = 0");
         owner.batch_execute(&fill).await.unwrap();
         let source = source(&settings, ReferenceTable { filter: Some("id % 2 = 0 -- even".into()), ..table(&settings, "reference") });
         let mut ids: Vec<i64> = load(&source).await.iter().map(|r| if let Cell::Int(id) = r[0] { id } else { 0 }).collect();

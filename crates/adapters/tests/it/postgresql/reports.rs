@@ -48,7 +48,9 @@ async fn a_table_of_another_shape_is_shown_and_left_alone() {
     let (store, spec) = (store(&settings), tables::report("daily"));
     let other = client(&settings).await;
     let schema = &settings.schema;
-    let make = format!("CREATE SCHEMA \"{schema}\"; CREATE TABLE \"{schema}\".daily (carrier text, day date, flights integer, primary key (carrier))");
+    let make = format!(
+        "CREATE SCHEMA \"{schema}\"; CREATE TABLE \"{schema}\".daily (carrier text, day date, flights integer, primary key (carrier))"
+    );
     other.batch_execute(&make).await.unwrap();
     let error = store.ensure_report(&spec).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
@@ -100,7 +102,8 @@ async fn nested_values_are_kept_as_json() {
         schema.field(0).clone(),
         arrow::datatypes::Field::new("stops", arrow::array::Array::data_type(&lists).clone(), true),
     ]));
-    let spec = TableSpec { name: "nested".into(), kind: TableKind::Report, schema: schema.clone(), key: KeySpec::single(["id"]), ttl: None };
+    let spec =
+        TableSpec { name: "nested".into(), kind: TableKind::Report, schema: schema.clone(), key: KeySpec::single(["id"]), ttl: None };
     store.ensure_report(&spec).await.unwrap();
     let batch = arrow::array::RecordBatch::try_new(schema, vec![std::sync::Arc::new(ids), std::sync::Arc::new(lists)]).unwrap();
     let rows = futures::stream::iter([Ok(batch.clone())]).boxed();

@@ -269,7 +269,9 @@ pub async fn flows_that_write_the_same_keys_converge(h: &dyn Harness<Port>) -> C
             for n in 1..=ROUNDS {
                 let version = 2 * n + odd;
                 let mut changes = inserts(version, &lines(50, version));
-                changes.extend((0..5).map(|day| if n % 2 == odd { delete(version, gone("ZZ", day)) } else { insert(version, line("ZZ", day, n)) }));
+                changes.extend(
+                    (0..5).map(|day| if n % 2 == odd { delete(version, gone("ZZ", day)) } else { insert(version, line("ZZ", day, n)) }),
+                );
                 if odd == 1 {
                     changes.reverse();
                 }
