@@ -63,6 +63,31 @@ pub struct TableSpec {
     pub ttl: Option<Duration>,
 }
 
+/// Whether a column can have this type: one of those in [`TableSpec`]'s documentation, or nested of them. What a system doesn't have of these,
+/// its adapter's `check_table` refuses.
+#[must_use]
+pub fn is_column_type(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Utf8
+        | DataType::Binary
+        | DataType::Date32
+        | DataType::Timestamp(TimeUnit::Microsecond, None) => true,
+        DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) => zone.as_ref() == "UTC",
+        DataType::Decimal128(precision, scale) => *precision <= 38 && u8::try_from(*scale).is_ok_and(|s| s <= *precision),
+        DataType::List(item) => is_column_type(item.data_type()),
+        DataType::Map(entries, _) => is_column_type(entries.data_type()),
+        DataType::Struct(fields) => !fields.is_empty() && fields.iter().all(|f| is_column_type(f.data_type())),
+        _ => false,
+    }
+}
+
 /// The Arrow type of Spark's TIMESTAMP.
 #[must_use]
 pub fn timestamp_type() -> DataType {

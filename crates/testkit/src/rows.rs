@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array,
-    Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
+    Int32Array, Int64Array, ListArray, MapArray, RecordBatch, RecordBatchOptions, StringArray, StructArray, TimestampMicrosecondArray,
 };
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef, TimeUnit,
+    DataType, Date32Type, Decimal128Type, Fields, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef, TimeUnit,
     TimestampMicrosecondType,
 };
 use futures::TryStreamExt;
@@ -35,6 +36,12 @@ pub enum Cell {
     Date(i32),
     /// TIMESTAMP and TIMESTAMP_NTZ: microseconds since 1970-01-01T00:00:00.
     Time(i64),
+    /// ARRAY.
+    List(Vec<Self>),
+    /// MAP: keys and values, in order.
+    Map(Vec<(Self, Self)>),
+    /// STRUCT: a cell for each field.
+    Struct(Vec<Self>),
 }
 
 /// A row: one cell for each column, in order.
@@ -86,7 +93,7 @@ impl From<Value> for Cell {
 }
 
 impl Cell {
-    /// The key value that equals this cell; `None` for null, floating-point numbers and decimals, which can't be keys.
+    /// The key value that equals this cell; `None` for null, floating-point numbers, decimals and nested values, which can't be keys.
     #[must_use]
     pub fn to_value(&self) -> Option<Value> {
         Some(match self {
@@ -96,7 +103,7 @@ impl Cell {
             Self::Bytes(v) => Value::Bytes(v.clone()),
             Self::Date(v) => Value::Date(*v),
             Self::Time(v) => Value::Timestamp(*v),
-            Self::Null | Self::Float(_) | Self::Decimal(_) => return None,
+            Self::Null | Self::Float(_) | Self::Decimal(_) | Self::List(_) | Self::Map(_) | Self::Struct(_) => return None,
         })
     }
 }
@@ -175,7 +182,51 @@ fn column(cells: &[&Cell], t: &DataType) -> Result<ArrayRef> {
             TimestampMicrosecondArray::from(values(cells, t, |c| if let Cell::Time(v) = c { Some(*v) } else { None })?)
                 .with_timezone_opt(zone.clone()),
         ),
+        DataType::List(_) | DataType::Map(_, _) | DataType::Struct(_) => nested(cells, t)?,
         other => return Err(Error::invalid(format!("tests have no cells of type {other}"))),
+    })
+}
+
+/// A column of nested cells: their parts, as columns of their own, put together.
+fn nested(cells: &[&Cell], t: &DataType) -> Result<ArrayRef> {
+    let misfit = || Error::invalid(format!("{cells:?} do not fit {t}"));
+    let nulls = NullBuffer::from(cells.iter().map(|c| **c != Cell::Null).collect::<Vec<_>>());
+    let struct_of = |fields: &Fields, rows: &[Option<&[Cell]>], nulls: Option<NullBuffer>| -> Result<StructArray> {
+        let columns = fields.iter().enumerate().map(|(i, field)| {
+            let parts: Option<Vec<&Cell>> = rows.iter().map(|row| row.map_or(Some(&Cell::Null), |row| row.get(i))).collect();
+            column(&parts.ok_or_else(misfit)?, field.data_type())
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        Ok(StructArray::try_new_with_length(fields.clone(), columns, nulls, rows.len())?)
+    };
+    Ok(match t {
+        DataType::Struct(fields) => {
+            let mut rows = Vec::with_capacity(cells.len());
+            for cell in cells {
+                rows.push(match cell {
+                    Cell::Null => None,
+                    Cell::Struct(row) => Some(row.as_slice()),
+                    _ => return Err(misfit()),
+                });
+            }
+            Arc::new(struct_of(fields, &rows, Some(nulls))?)
+        }
+        DataType::List(item) => {
+            let items = values(cells, t, |c| if let Cell::List(items) = c { Some(items.clone()) } else { None })?;
+            let offsets = OffsetBuffer::from_lengths(items.iter().map(|i| i.as_ref().map_or(0, Vec::len)));
+            let items: Vec<Cell> = items.into_iter().flatten().flatten().collect();
+            let items = column(&items.iter().collect::<Vec<_>>(), item.data_type())?;
+            Arc::new(ListArray::try_new(item.clone(), offsets, items, Some(nulls))?)
+        }
+        DataType::Map(entries, sorted) => {
+            let DataType::Struct(fields) = entries.data_type() else { return Err(misfit()) };
+            let maps = values(cells, t, |c| if let Cell::Map(entries) = c { Some(entries.clone()) } else { None })?;
+            let offsets = OffsetBuffer::from_lengths(maps.iter().map(|m| m.as_ref().map_or(0, Vec::len)));
+            let pairs: Vec<[Cell; 2]> = maps.into_iter().flatten().flatten().map(|(k, v)| [k, v]).collect();
+            let rows: Vec<Option<&[Cell]>> = pairs.iter().map(|pair| Some(pair.as_slice())).collect();
+            Arc::new(MapArray::try_new(entries.clone(), offsets, struct_of(fields, &rows, None)?, Some(nulls), *sorted)?)
+        }
+        _ => return Err(misfit()),
     })
 }
 
@@ -213,8 +264,20 @@ fn cell_at(array: &ArrayRef, row: usize) -> Result<Cell> {
         DataType::Binary => Cell::Bytes(array.as_binary::<i32>().value(row).to_vec()),
         DataType::Date32 => Cell::Date(array.as_primitive::<Date32Type>().value(row)),
         DataType::Timestamp(TimeUnit::Microsecond, _) => Cell::Time(array.as_primitive::<TimestampMicrosecondType>().value(row)),
+        DataType::List(_) => Cell::List(cells_of(&array.as_list::<i32>().value(row))?),
+        DataType::Map(_, _) => {
+            let entries = array.as_map().value(row);
+            let (keys, values) = (cells_of(entries.column(0))?, cells_of(entries.column(1))?);
+            Cell::Map(keys.into_iter().zip(values).collect())
+        }
+        DataType::Struct(_) => Cell::Struct(array.as_struct().columns().iter().map(|c| cell_at(c, row)).collect::<Result<_>>()?),
         other => return Err(Error::invalid(format!("tests have no cells of type {other}"))),
     })
+}
+
+/// All cells of `array`.
+fn cells_of(array: &ArrayRef) -> Result<Vec<Cell>> {
+    (0..array.len()).map(|row| cell_at(array, row)).collect()
 }
 
 #[cfg(test)]

@@ -198,6 +198,23 @@ pub fn report(name: &str) -> TableSpec {
     }
 }
 
+/// A lake table: `flow` STRING, `epoch` BIGINT, `id` BIGINT, `note` STRING; it has no key.
+#[must_use]
+pub fn lake(name: &str) -> TableSpec {
+    TableSpec {
+        name: name.to_owned(),
+        kind: TableKind::Lake,
+        schema: schema(&[
+            ("flow", DataType::Utf8, false),
+            ("epoch", DataType::Int64, false),
+            ("id", DataType::Int64, false),
+            ("note", DataType::Utf8, true),
+        ]),
+        key: KeySpec::default(),
+        ttl: None,
+    }
+}
+
 /// A table of critical events: key (`origin` STRING, `id` BIGINT), `delay` INT, rows live for `ttl`.
 #[must_use]
 pub fn critical(name: &str, ttl: Option<Duration>) -> TableSpec {

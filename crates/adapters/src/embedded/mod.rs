@@ -41,7 +41,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use millstream_core::ports::Clock;
-use millstream_core::{Error, Result, TableKind, Timestamp};
+use millstream_core::table::is_column_type;
+use millstream_core::{Error, Result, TableKind, TableSpec, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use checkpoint_store::EmbeddedCheckpointStore;
@@ -56,6 +57,20 @@ pub use system_store::EmbeddedSystemStore;
 
 use database::{Store, blocking};
 use registry::Registry;
+
+/// Refuses a table that the built-in engines can't hold. They keep every value of every type that a column can have.
+pub fn check_table(spec: &TableSpec) -> Result<()> {
+    spec.validate()?;
+    match spec.schema.fields().iter().find(|f| !is_column_type(f.data_type())) {
+        None => Ok(()),
+        Some(field) => Err(Error::unsupported(format!(
+            "column {} of table {} is a {}, which no table has: CAST it",
+            field.name(),
+            spec.name,
+            field.data_type()
+        ))),
+    }
+}
 
 /// The built-in change feed: the event store itself.
 pub type EmbeddedChangeFeed = EmbeddedEventStore;

@@ -1,4 +1,4 @@
-//! What can go wrong with files of reference data, and what the caller has to do about each.
+//! What can go wrong with files in a lake, and what the caller has to do about each.
 
 use std::path::PathBuf;
 
@@ -30,8 +30,51 @@ pub(super) enum LakeError {
     Unsupported { path: PathBuf, what: String },
     #[error("reference data {0} changed while it was read: it is read again")]
     Changed(PathBuf),
-    #[error("a reader of reference data ended early")]
+    #[error("a reader or writer of files ended early")]
     Reader(#[from] tokio::task::JoinError),
+    #[error("the lake at {location} can't be used as it is configured: check [lake]")]
+    Settings { location: String, source: object_store::Error },
+    #[error(transparent)]
+    Secret(Error),
+    #[error("{doing} {name} failed{}", remedy(source))]
+    Store { doing: &'static str, name: String, source: object_store::Error },
+}
+
+fn remedy(error: &object_store::Error) -> &'static str {
+    use object_store::Error as O;
+    match error {
+        O::PermissionDenied { .. } => ": what [lake] says of who we are is not allowed to, grant it (it is tried again)",
+        O::Unauthenticated { .. } => ": the store doesn't know who we are, check the secrets in [lake] (it is tried again)",
+        O::NotFound { .. } => ": there is no such bucket, container or file",
+        _ => "",
+    }
+}
+
+/// What a store's answer means to a caller. Refused credentials are worth another try: they are rotated in two steps, here and there.
+fn kind_of_store(error: &object_store::Error) -> ErrorKind {
+    use object_store::Error as O;
+    match error {
+        O::NotFound { .. } => ErrorKind::NotFound,
+        O::InvalidPath { .. } => ErrorKind::InvalidInput,
+        O::NotSupported { .. } | O::NotImplemented { .. } => ErrorKind::Unsupported,
+        O::JoinError { .. } | O::AlreadyExists { .. } | O::UnknownConfigurationKey { .. } => ErrorKind::Internal,
+        other => match io_cause(other).map(std::io::Error::kind) {
+            Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) => ErrorKind::Exhausted,
+            Some(std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem) => ErrorKind::InvalidInput,
+            _ => ErrorKind::Unavailable,
+        },
+    }
+}
+
+fn io_cause(error: &object_store::Error) -> Option<&std::io::Error> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(found) = cause {
+        if let Some(io) = found.downcast_ref() {
+            return Some(io);
+        }
+        cause = found.source();
+    }
+    None
 }
 
 impl From<LakeError> for Error {
@@ -51,6 +94,9 @@ impl From<LakeError> for Error {
             | L::Null { .. } => ErrorKind::InvalidInput,
             L::Unsupported { .. } => ErrorKind::Unsupported,
             L::Reader(_) => ErrorKind::Internal,
+            L::Settings { .. } => ErrorKind::InvalidInput,
+            L::Secret(error) => error.kind(),
+            L::Store { source, .. } => kind_of_store(source),
         };
         let message = error.to_string();
         match error {
@@ -58,6 +104,8 @@ impl From<LakeError> for Error {
             L::Parquet(_, source) => Self::new(kind, message).caused_by(source),
             L::Text { source, .. } | L::Misfit { source, .. } => Self::new(kind, message).caused_by(source),
             L::Reader(source) => Self::new(kind, message).caused_by(source),
+            L::Settings { source, .. } | L::Store { source, .. } => Self::new(kind, message).caused_by(source),
+            L::Secret(error) => error,
             _ => Self::new(kind, message),
         }
     }

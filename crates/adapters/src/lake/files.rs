@@ -5,6 +5,10 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use object_store::ObjectMeta;
+use object_store::path::Path as ObjectPath;
+
+use super::client::LakeClient;
 use super::error::LakeError;
 
 /// How a reference table's files are written.
@@ -44,16 +48,12 @@ pub(super) fn data_files(path: &Path) -> Result<Vec<(PathBuf, Metadata)>, LakeEr
     let mut files = Vec::new();
     for entry in std::fs::read_dir(path).map_err(io)? {
         let file = entry.map_err(io)?.path();
-        let hidden = file.file_name().is_some_and(|name| name.as_encoded_bytes().first().is_some_and(|b| matches!(b, b'_' | b'.')));
-        if hidden {
+        if file.file_name().is_some_and(|name| is_hidden(name.as_encoded_bytes())) {
             continue;
         }
         let metadata = std::fs::metadata(&file).map_err(|e| LakeError::Io(file.clone(), e))?;
         if metadata.is_dir() {
-            return Err(LakeError::Unsupported {
-                path: path.to_owned(),
-                what: format!("it has a folder inside ({}), and partitioned folders are not supported", file.display()),
-            });
+            return Err(partitioned(path, &file.display().to_string()));
         }
         refuse_compressed(&file)?;
         files.push((file, metadata));
@@ -63,6 +63,42 @@ pub(super) fn data_files(path: &Path) -> Result<Vec<(PathBuf, Metadata)>, LakeEr
     }
     files.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(files)
+}
+
+/// The same where `client` is: the object itself, or those in the folder, by name.
+pub(super) async fn data_objects(client: &LakeClient) -> Result<Vec<ObjectMeta>, LakeError> {
+    let path = &client.location().path;
+    if !path.as_ref().is_empty() {
+        if let Some(file) = client.head(path).await? {
+            refuse_compressed(Path::new(path.as_ref()))?;
+            return Ok(vec![file]);
+        }
+    }
+    let (mut objects, folders) = client.list_folder(path).await?;
+    let name = PathBuf::from(client.name(path));
+    let shown = |path: &ObjectPath| path.filename().is_none_or(|name| !is_hidden(name.as_bytes()));
+    if let Some(folder) = folders.iter().find(|folder| shown(folder)) {
+        return Err(partitioned(&name, &client.name(folder)));
+    }
+    objects.retain(|object| shown(&object.location));
+    if objects.is_empty() {
+        return Err(LakeError::Missing(name));
+    }
+    for object in &objects {
+        refuse_compressed(Path::new(object.location.as_ref()))?;
+    }
+    objects.sort_by(|a, b| a.location.cmp(&b.location));
+    Ok(objects)
+}
+
+/// What Spark takes for no data.
+fn is_hidden(name: &[u8]) -> bool {
+    matches!(name.first(), Some(b'_' | b'.'))
+}
+
+fn partitioned(path: &Path, folder: &str) -> LakeError {
+    let what = format!("it has a folder inside ({folder}), and partitioned folders are not supported");
+    LakeError::Unsupported { path: path.to_owned(), what }
 }
 
 fn refuse_compressed(file: &Path) -> Result<(), LakeError> {
@@ -84,6 +120,18 @@ pub(super) fn revision(files: &[(PathBuf, Metadata)]) -> String {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         // Writing to a String can't fail.
         let _ = write!(text, "{name}:{}:{modified}:{};", metadata.len(), identity(metadata));
+    }
+    text
+}
+
+/// Names, sizes, modification times, and what the store itself calls a version of an object.
+pub(super) fn object_revision(objects: &[ObjectMeta]) -> String {
+    let mut text = String::new();
+    for object in objects {
+        let tag = object.version.as_deref().or(object.e_tag.as_deref()).unwrap_or_default();
+        let modified = object.last_modified.timestamp_micros();
+        // Writing to a String can't fail.
+        let _ = write!(text, "{}:{}:{modified}:{tag};", object.location, object.size);
     }
     text
 }

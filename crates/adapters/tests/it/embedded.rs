@@ -8,7 +8,7 @@ mod maintenance;
 
 use std::sync::Arc;
 
-use millstream_adapters::embedded::{EmbeddedStore, StoreSettings};
+use millstream_adapters::embedded::{EmbeddedStore, StoreSettings, check_table};
 use millstream_core::Result;
 use millstream_core::ports::Clock;
 use millstream_testkit::{ManualClock, OnData, suite};
@@ -56,6 +56,14 @@ async fn report_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn critical_store() {
     suite::critical_store::run("built-in", harness(|s| s.critical() as suite::critical_store::Port)).await.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn types() {
+    use suite::sql_types::{OfCriticalStore, OfEventStore, OfReportStore, Port};
+    suite::sql_types::run("built-in events", harness(|s| Port::of(OfEventStore(s.events()), check_table))).await.assert_passed();
+    suite::sql_types::run("built-in critical", harness(|s| Port::of(OfCriticalStore(s.critical()), check_table))).await.assert_passed();
+    suite::sql_types::run("built-in reports", harness(|s| Port::of(OfReportStore(s.reports()), check_table))).await.assert_passed();
 }
 
 #[tokio::test(flavor = "multi_thread")]

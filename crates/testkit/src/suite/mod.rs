@@ -8,8 +8,10 @@ pub mod checkpoint_store;
 pub mod critical_store;
 pub mod event_log;
 pub mod event_store;
+pub mod lake_store;
 pub mod reference_source;
 pub mod report_store;
+pub mod sql_types;
 pub mod system_store;
 
 use std::future::Future;

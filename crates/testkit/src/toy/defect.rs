@@ -19,13 +19,13 @@ pub enum Defect {
     LosesHeaders,
     /// Event log, change feed: waiting never ends.
     NeverWakes,
-    /// Event store, report store: half of an epoch is seen before the other half.
+    /// Event store, lake store, report store: half of an epoch is seen before the other half.
     ShowsHalfEpochs,
-    /// Event store, critical store, report store, checkpoint store: lower attempts may write.
+    /// Event store, critical store, lake store, report store, checkpoint store: lower attempts may write.
     IgnoresFencing,
-    /// Event store, report store: an epoch may leave a gap.
+    /// Event store, lake store, report store: an epoch may leave a gap.
     AcceptsGaps,
-    /// Event store, critical store, report store: an epoch that is written again is applied again.
+    /// Event store, critical store, lake store, report store: an epoch that is written again is applied again.
     AppliesReplays,
     /// Event store, critical store, report store: the later arrival wins, whatever its version.
     OlderVersionWins,
@@ -69,6 +69,10 @@ pub enum Defect {
     ExtendsExpiry,
     /// Critical store: evicting the rows forgets the epochs too.
     EvictForgetsEpochs,
+    /// Lake store: a delete is taken, and ignored.
+    AcceptsDeletes,
+    /// Lake store: the rows of later epochs come first.
+    ScansOutOfOrder,
     /// Checkpoint store: one byte of a checkpoint comes back changed.
     ReturnsOtherBytes,
     /// Checkpoint store: forgetting a flow forgets its attempt too.

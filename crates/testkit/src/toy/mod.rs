@@ -9,6 +9,7 @@ mod critical_store;
 mod defect;
 mod event_log;
 mod event_store;
+mod lake_store;
 mod reference_source;
 mod report_store;
 mod system_store;
@@ -19,6 +20,7 @@ pub use critical_store::ToyCriticalStore;
 pub use defect::Defect;
 pub use event_log::ToyEventLog;
 pub use event_store::ToyEventStore;
+pub use lake_store::ToyLakeStore;
 pub use reference_source::ToyReferenceSource;
 pub use report_store::ToyReportStore;
 pub use system_store::ToySystemStore;
@@ -37,6 +39,7 @@ pub struct Disk {
     store: Shelf<Arc<event_store::Tables>>,
     reports: Shelf<Arc<report_store::Reports>>,
     critical: Shelf<critical_store::Rows>,
+    lake: Shelf<lake_store::Tables>,
     checkpoints: Shelf<checkpoint_store::Flows>,
     system: Shelf<system_store::Contents>,
     reference: Shelf<reference_source::File>,

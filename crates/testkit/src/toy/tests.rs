@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use millstream_core::ports::{CheckpointStore, CriticalStore, EventLog, EventStore, ReferenceSource, ReportStore, SystemStore};
+use millstream_core::ports::{CheckpointStore, CriticalStore, EventLog, EventStore, LakeStore, ReferenceSource, ReportStore, SystemStore};
 
 use super::*;
 use crate::{Harness, OnData, SuiteReport, suite};
@@ -30,6 +30,10 @@ fn report_store(defect: Option<Defect>) -> impl Harness<suite::report_store::Por
 
 fn critical_store(defect: Option<Defect>) -> impl Harness<suite::critical_store::Port> {
     OnData::new(disk(defect), |disk, clock| async { Ok(Arc::new(ToyCriticalStore::open(disk, clock)) as Arc<dyn CriticalStore>) })
+}
+
+fn lake_store(defect: Option<Defect>) -> impl Harness<suite::lake_store::Port> {
+    OnData::new(disk(defect), |disk, _| async { Ok(Arc::new(ToyLakeStore::open(disk)) as Arc<dyn LakeStore>) })
 }
 
 fn checkpoint_store(defect: Option<Defect>) -> impl Harness<suite::checkpoint_store::Port> {
@@ -105,6 +109,25 @@ async fn the_toy_system_store_passes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_toy_reference_source_passes() {
     suite::reference_source::run("toy", || reference_source(None)).await.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_toy_lake_store_passes() {
+    suite::lake_store::run("toy", || lake_store(None)).await.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_lake_stores_are_noticed() {
+    each_is_noticed!(
+        lake_store,
+        ShowsHalfEpochs in "a_dropped_commit_happened_wholly_or_not_at_all",
+        IgnoresFencing in "a_lower_attempt_is_fenced_and_leaves_nothing",
+        AcceptsGaps in "an_epoch_that_leaves_a_gap_is_refused_and_leaves_nothing",
+        AppliesReplays in "a_committed_epoch_changes_nothing_when_written_again",
+        AcceptsDeletes in "a_delete_is_refused_and_leaves_nothing",
+        ScansOutOfOrder in "committed_rows_are_scanned_in_the_order_of_their_epochs",
+        ForgetsOnReopen in "what_was_committed_survives_a_restart",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::fs;
+use std::path::Path;
 
 use arrow::array::{ArrayRef, DictionaryArray, Int64Array, LargeStringArray, StringArray, TimestampNanosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit};
@@ -149,8 +150,9 @@ async fn what_is_not_there_or_not_the_format_is_named() {
     let error = wrong.schema().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("x.parquet is not a Parquet file"), "{error}");
-    let packed = LakeReferenceSource::new(LakeFormat::Csv, dir.path().join("x.csv.gz"), None);
-    fs::write(packed.path(), "x").unwrap();
+    let file = dir.path().join("x.csv.gz");
+    fs::write(&file, "x").unwrap();
+    let packed = LakeReferenceSource::new(LakeFormat::Csv, file, None);
     assert_eq!(packed.load().await.unwrap_err().kind(), ErrorKind::Unsupported);
     let text = Arc::new(StringArray::from(vec!["x"])) as ArrayRef;
     write_parquet(&dir.path().join("y.parquet"), vec![("a", text.clone()), ("A", text)]);
