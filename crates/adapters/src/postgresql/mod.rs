@@ -29,8 +29,13 @@ pub use reference::PostgresReferenceSource;
 pub use report_store::PostgresReportStore;
 pub use settings::PostgresSettings;
 
-use millstream_core::{Error, Result};
+use millstream_core::{Error, Result, TableSpec};
 use tokio_postgres::types::Type;
+
+/// Refuses a report that PostgreSQL can't hold, naming the column. `check` calls this before anything runs.
+pub fn check_table(settings: &PostgresSettings, spec: &TableSpec) -> Result<()> {
+    report::Report::new(&settings.schema, spec).map(drop)
+}
 
 /// Connects and checks that Millstream may do what it needs. One line about what is there, or an error that says what to do.
 pub async fn probe(settings: &PostgresSettings) -> Result<String> {

@@ -21,6 +21,14 @@ mod script;
 mod settings;
 mod text;
 
+use millstream_core::{Result, TableSpec};
+
 pub use critical_store::RedisCriticalStore;
 pub use probe::probe;
 pub use settings::{RedisSettings, RowFormat};
+
+/// Refuses a table that Redis can't hold, naming the column. `check` calls this before anything runs.
+pub fn check_table(spec: &TableSpec) -> Result<()> {
+    spec.validate()?;
+    row::RowShape::new(RowFormat::default(), spec).map(drop)
+}

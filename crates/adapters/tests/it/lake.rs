@@ -169,7 +169,8 @@ async fn tables_on_azure_and_google_keep_the_contract() {
         };
         suite::lake_store::run(&format!("lake ({scheme})"), harness).await.assert_passed();
         peer.state.lose_every.store(3, Ordering::SeqCst);
-        suite::lake_store::run(&format!("lake ({scheme}, lost answers)"), harness).await.assert_passed();
+        let only = ["every_row_is_there_once_however_often_its_writer_dies", "flows_that_commit_at_the_same_time_lose_nothing"];
+        suite::lake_store::run_only(&format!("lake ({scheme}, lost answers)"), harness, &only).await.assert_passed();
     }
 }
 

@@ -10,8 +10,8 @@ mod reports;
 use std::sync::{Arc, Mutex};
 
 use millstream_adapters::connection::Secret;
-use millstream_adapters::postgresql::{PostgresPool, PostgresReportStore, PostgresSettings};
-use millstream_testkit::{Abilities, OnData, suite};
+use millstream_adapters::postgresql::{PostgresPool, PostgresReportStore, PostgresSettings, check_table};
+use millstream_testkit::{Abilities, Cell, OnData, suite};
 use serde::Deserialize;
 use tokio_postgres::{Client, NoTls};
 
@@ -111,4 +111,20 @@ async fn report_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn report_store_through_pgbouncer() {
     report_store_suite("postgresql (pgbouncer)", Schemas::pgbouncer()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn types() {
+    use suite::sql_types::{OfReportStore, Port};
+    let Some(schemas) = Schemas::direct() else { return };
+    let harness = || {
+        OnData::new(schemas.next(), |settings: Arc<PostgresSettings>, _| async move {
+            let port = Port::of(OfReportStore(store(&settings)), |spec| check_table(&PostgresSettings::new("postgres://x"), spec));
+            // PostgreSQL's text has no NUL.
+            Ok(port.refusing(|_, value| matches!(value, Some(Cell::Str(text)) if text.contains('\0'))))
+        })
+    };
+    let report = suite::sql_types::run("postgresql", harness).await;
+    schemas.drop_all().await;
+    report.assert_passed();
 }

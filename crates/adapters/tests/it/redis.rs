@@ -11,7 +11,7 @@ mod stored;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use millstream_adapters::redis::{RedisCriticalStore, RedisSettings, RowFormat};
+use millstream_adapters::redis::{RedisCriticalStore, RedisSettings, RowFormat, check_table};
 use millstream_core::ports::CriticalStore;
 use millstream_testkit::{ManualClock, OnData, suite};
 use redis::Commands;
@@ -100,4 +100,22 @@ async fn critical_store_on_a_cluster() {
         return;
     }
     suite::critical_store::run("redis (cluster)", harness(CLUSTER, RowFormat::Hash)).await.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn types() {
+    use suite::sql_types::{OfCriticalStore, Port};
+    if Keys::single().is_none() {
+        return;
+    }
+    let harness = |format: RowFormat| {
+        let keys = Keys::single().unwrap();
+        let settings = RedisSettings { format, ..keys.settings.clone() };
+        OnData::new(keys, move |_, clock| {
+            let settings = settings.clone();
+            async move { Ok(Port::of(OfCriticalStore(RedisCriticalStore::new(settings, clock)?), check_table)) }
+        })
+    };
+    suite::sql_types::run("redis (hash)", || harness(RowFormat::Hash)).await.assert_passed();
+    suite::sql_types::run("redis (json)", || harness(RowFormat::Json)).await.assert_passed();
 }
