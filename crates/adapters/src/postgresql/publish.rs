@@ -115,7 +115,8 @@ async fn refuse_duplicates(transaction: &Transaction, report: &Report) -> Result
     let names: Vec<_> = report.key.iter().map(|i| report.spec.schema.field(*i).name().as_str()).collect();
     let texts = names.iter().map(|name| format!("{}::text", quoted(name))).collect::<Vec<_>>().join(", ");
     let key = report.key_columns("");
-    transaction.run(&format!("ANALYZE {STAGING}")).await?;
+    // The planner has to know how many rows there are; of their values a small sample of the key will do.
+    transaction.run(&format!("SET LOCAL default_statistics_target = 10; ANALYZE {STAGING} ({key})")).await?;
     let twice = format!("SELECT {texts} FROM {STAGING} GROUP BY {key} HAVING count(*) > 1 LIMIT 1");
     let Some(row) = transaction.query(&twice, &[]).await?.into_iter().next() else { return Ok(()) };
     let mut described = Vec::new();
