@@ -69,7 +69,7 @@ fn write_scalar(out: &mut Vec<u8>, array: &dyn Array, row: usize, quote: &[u8]) 
             if value.is_finite() {
                 serde_json::to_writer(out, &value)?;
             } else {
-                quoted(out, quote, |out| Ok(out.extend_from_slice(not_finite(value.into()).as_bytes())))?;
+                write_word(out, quote, not_finite(value.into()));
             }
         }
         DataType::Float64 => {
@@ -77,7 +77,7 @@ fn write_scalar(out: &mut Vec<u8>, array: &dyn Array, row: usize, quote: &[u8]) 
             if value.is_finite() {
                 serde_json::to_writer(out, &value)?;
             } else {
-                quoted(out, quote, |out| Ok(out.extend_from_slice(not_finite(value).as_bytes())))?;
+                write_word(out, quote, not_finite(value));
             }
         }
         DataType::Decimal128(_, scale) => write_decimal(out, array.as_primitive::<Decimal128Type>().value(row), *scale)?,
@@ -95,6 +95,10 @@ fn write_scalar(out: &mut Vec<u8>, array: &dyn Array, row: usize, quote: &[u8]) 
         other => return Err(Error::unsupported(format!("Redis keeps no columns of type {other}"))),
     }
     Ok(())
+}
+
+fn write_word(out: &mut Vec<u8>, quote: &[u8], word: &str) {
+    [quote, word.as_bytes(), quote].into_iter().for_each(|part| out.extend_from_slice(part));
 }
 
 fn quoted(out: &mut Vec<u8>, quote: &[u8], write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
