@@ -22,12 +22,26 @@ pub struct Abilities {
     pub atomic_epochs: bool,
     /// Its text can hold a NUL character (PostgreSQL's can't).
     pub nul_in_text: bool,
+    /// Of two writes of a key with equal versions, in different epochs, the later one stands (Cassandra resolves them by itself).
+    pub orders_equal_versions: bool,
+    /// A commit knows how many rows stand differently (Cassandra would have to read them first).
+    pub counts_changes: bool,
+    /// A partition key of one column may be empty (Cassandra's may not).
+    pub empty_partition_keys: bool,
 }
 
 impl Abilities {
     /// All of them: what the built-in adapters and the toys have.
-    pub const ALL: Self =
-        Self { settable_clock: true, keeps_data: true, consistent_snapshots: true, atomic_epochs: true, nul_in_text: true };
+    pub const ALL: Self = Self {
+        settable_clock: true,
+        keeps_data: true,
+        consistent_snapshots: true,
+        atomic_epochs: true,
+        nul_in_text: true,
+        orders_equal_versions: true,
+        counts_changes: true,
+        empty_partition_keys: true,
+    };
 }
 
 /// One place where a port keeps its data, and how to open the port on it. A suite makes one for each case.

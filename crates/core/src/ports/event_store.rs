@@ -46,10 +46,12 @@ pub enum Isolation {
 ///
 /// **Atomicity.** An epoch becomes visible whole, with its number, in one step; a write that fails or is dropped leaves nothing
 /// that a reader sees. A system without transactions says so by [`isolation`](Self::isolation): there rows may show before their
-/// epoch's number does, and everything else of this contract holds. **Order.** For one key the change with the greater version wins, whatever the order of arrival; of equal
-/// versions the later write wins (a replay writes the same row). A delete wins over all lower versions. **Idempotence.** Writing
-/// an epoch that is committed already changes nothing and succeeds. **Fencing.** A write by a lower attempt than the highest that
-/// began is [`Fenced`](crate::ErrorKind::Fenced); an epoch that leaves a gap is [`InvalidInput`](crate::ErrorKind::InvalidInput).
+/// epoch's number does, and everything else of this contract holds. **Order.** For one key the change with the greater version wins,
+/// whatever the order of arrival; of equal versions the later write wins (a replay writes the same row). A system that resolves writes
+/// by itself keeps this within an epoch; of equal versions in different epochs there a delete wins, and else its own rule decides, always
+/// alike. A delete wins over all lower versions. **Idempotence.** Writing an epoch that is committed already changes nothing and
+/// succeeds. **Fencing.** A write by a lower attempt than the highest that began is [`Fenced`](crate::ErrorKind::Fenced); an epoch that
+/// leaves a gap is [`InvalidInput`](crate::ErrorKind::InvalidInput).
 /// **Durability** is that of the event log.
 #[async_trait]
 pub trait EpochSink: Send + Sync {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use millstream_core::ports::{ChangeFeed, EpochSink, EpochWrite, EventStore, FeedPage, FeedPosition, Page, PartitionQuery, StoreSnapshot};
+use millstream_core::ports::{
+    ChangeFeed, EpochSink, EpochWrite, EventStore, FeedPage, FeedPosition, Isolation, Page, PartitionQuery, StoreSnapshot,
+};
 use millstream_core::{Attempt, Epoch, FlowId, Result, TableSpec};
 
 use super::{Call, Faults};
@@ -32,6 +34,10 @@ impl EpochSink for FaultyEpochSink {
     async fn commit(&self, write: EpochWrite) -> Result<u64> {
         self.faults.around(Call::Commit, || self.inner.commit(write)).await
     }
+
+    fn isolation(&self) -> Isolation {
+        self.inner.isolation()
+    }
 }
 
 /// An event store that fails as its plan says. Its snapshots don't.
@@ -58,6 +64,10 @@ impl EpochSink for FaultyEventStore {
     async fn commit(&self, write: EpochWrite) -> Result<u64> {
         self.faults.around(Call::Commit, || self.inner.commit(write)).await
     }
+
+    fn isolation(&self) -> Isolation {
+        self.inner.isolation()
+    }
 }
 
 #[async_trait]
@@ -65,6 +75,10 @@ impl EpochSink for FaultyEventStore {
 impl EventStore for FaultyEventStore {
     async fn ensure_table(&self, spec: &TableSpec) -> Result<()> {
         self.faults.around(Call::EnsureTable, || self.inner.ensure_table(spec)).await
+    }
+
+    async fn bind_table(&self, spec: &TableSpec) -> Result<()> {
+        self.faults.around(Call::BindTable, || self.inner.bind_table(spec)).await
     }
 
     async fn read_partition(&self, table: &str, query: &PartitionQuery) -> Result<Page> {

@@ -44,6 +44,7 @@ pub enum Call {
     Begin,
     Commit,
     EnsureTable,
+    BindTable,
     ReadPartition,
     Snapshot,
     DropTable,

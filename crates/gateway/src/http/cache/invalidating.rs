@@ -109,6 +109,10 @@ impl EpochSink for InvalidatingEventStore {
         let _bump = self.invalidations.touched_by(&write);
         self.inner.commit(write).await
     }
+
+    fn isolation(&self) -> Isolation {
+        self.inner.isolation()
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -117,6 +121,11 @@ impl EventStore for InvalidatingEventStore {
     async fn ensure_table(&self, spec: &TableSpec) -> Result<()> {
         self.invalidations.know(spec);
         self.inner.ensure_table(spec).await
+    }
+
+    // Nobody's writes to it are seen here, so there is nothing to know of its keys.
+    async fn bind_table(&self, spec: &TableSpec) -> Result<()> {
+        self.inner.bind_table(spec).await
     }
 
     async fn read_partition(&self, table: &str, query: &PartitionQuery) -> Result<Page> {

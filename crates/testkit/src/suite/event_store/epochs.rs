@@ -1,6 +1,6 @@
 //! Epochs: atomic, fenced, idempotent, without gaps; and the tables that they are written into.
 
-use millstream_core::ports::Scan;
+use millstream_core::ports::{Isolation, Scan};
 use millstream_core::{Attempt, Epoch, ErrorKind, FlowId};
 
 use super::{Port, events_of, pages, restarted, store_with, table, with_version};
@@ -201,7 +201,9 @@ pub async fn a_dropped_commit_happened_wholly_or_not_at_all(h: &dyn Harness<Port
     let mut again = Writer::begin(&*store, &spec, "f", 2).await?;
     check!(again.epoch.0 <= 1, "the last committed epoch is 0 or 1, not {}", again.epoch);
     let rows_then = table(&store, "t").await?.len();
-    let whole = if again.epoch == Epoch(1) { rows_then == 500 } else { rows_then == 0 || rows_then == 500 };
+    // Where rows show before their epoch, some of them may: writing the epoch again completes them.
+    let part = store.isolation() == Isolation::Row && rows_then < 500;
+    let whole = if again.epoch == Epoch(1) { rows_then == 500 } else { rows_then == 0 || rows_then == 500 || part };
     check!(whole, "epoch {} stands with {rows_then} of 500 rows", again.epoch);
     store.commit(again.write(Epoch(1), &inserts(millstream_core::Version(5), &rows(0..500)), 50)?).await?;
     check_eq!(table(&store, "t").await?.len(), 500, "after the epoch was written again all its rows are there");
@@ -220,9 +222,14 @@ pub async fn an_empty_epoch_is_committed(h: &dyn Harness<Port>) -> CaseResult {
     Ok(())
 }
 
-/// The count is of rows that now stand differently, not of changes.
+/// The count is of rows that now stand differently, not of changes; where the system can't tell, of changes.
 pub async fn commit_counts_the_rows_that_stand_differently(h: &dyn Harness<Port>) -> CaseResult {
     let (store, mut w) = store_with(h, &tables::single("t")).await?;
+    if !h.abilities().counts_changes {
+        let twice = [insert(5, row!["a", 1]), insert(6, row!["a", 1])];
+        check_eq!(w.commit(&*store, &twice).await?, 2, "it counts what it was given");
+        return Ok(());
+    }
     check_eq!(w.commit(&*store, &[insert(5, row!["a", 1]), insert(5, row!["b", 1])]).await?, 2, "two new rows");
     check_eq!(w.commit(&*store, &[insert(5, row!["a", 1])]).await?, 0, "the same row again");
     check_eq!(w.commit(&*store, &[update(4, row!["a", 9])]).await?, 0, "an older version");

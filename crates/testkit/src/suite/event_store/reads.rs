@@ -65,6 +65,10 @@ pub async fn every_key_type_orders_as_its_values_do(h: &dyn Harness<Port>) -> Ca
         let mut spec = tables::clustered_by(&name, data_type.clone(), SortOrder::Asc);
         spec.key.partition = vec!["c".to_owned()];
         spec.key.clustering.clear();
+        let mut values = values;
+        if !h.abilities().empty_partition_keys {
+            values.retain(|v| *v != Cell::from("") && *v != Cell::Bytes(Vec::new()));
+        }
         check_partitions(&store, &spec, &values).await?;
     }
     Ok(())
