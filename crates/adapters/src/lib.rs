@@ -3,6 +3,8 @@
 //! An adapter knows its system and `core`; it knows no other adapter, no SQL and no engine. Which adapter serves which
 //! table is decided in one place outside of this crate, the wiring of the binary.
 
+#[cfg(feature = "cassandra")]
+pub mod cassandra;
 pub mod connection;
 #[cfg(feature = "embedded")]
 pub mod embedded;

@@ -1,5 +1,7 @@
 //! The adapters against their ports' contracts: one module a system.
 
+#[cfg(feature = "cassandra")]
+mod cassandra;
 #[cfg(feature = "embedded")]
 mod embedded;
 #[cfg(feature = "kafka")]

@@ -1,0 +1,250 @@
+//! [`Client`]: the one place where a statement is executed, with its bound on requests in flight, its retries and its errors.
+//!
+//! The session is opened at the first use and tried again at each next one while the cluster is away; it is opened anew when the files
+//! that TLS reads have changed. It knows nothing of tables.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use millstream_core::ports::Clock;
+use millstream_core::{Error, Result};
+use scylla::client::session::Session;
+use scylla::deserialize::row::{ColumnIterator, DeserializeRow};
+use scylla::errors::ExecutionError;
+use scylla::response::query_result::{QueryResult, QueryRowsResult};
+use scylla::response::{PagingState, PagingStateResponse};
+use scylla::serialize::batch::BatchValues;
+use scylla::serialize::row::SerializeRow;
+use scylla::statement::batch::Batch;
+use scylla::statement::prepared::PreparedStatement;
+use scylla::statement::unprepared::Statement;
+use tokio::sync::{Mutex as AsyncMutex, RwLock, Semaphore, SemaphorePermit};
+
+use super::error::CassandraError;
+use super::retry::Retries;
+use super::session;
+use super::settings::CassandraSettings;
+
+/// More statements than any pipeline has; beyond it they are prepared anew.
+const STATEMENTS_MAX: usize = 4_096;
+
+/// What a statement does: it decides consistency, and whether the driver may send it again by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Use {
+    /// A read of rows.
+    Read,
+    /// A write with a version of its own, that may be sent any number of times.
+    Write,
+    /// A conditional write, which is sent once; whether it was applied is for the caller to find out.
+    Conditional,
+    /// A read that sees every conditional write that was applied, also one whose writer is still at work.
+    SerialRead,
+    /// A read that sees every conditional write whose writer was told so.
+    HeadRead,
+}
+
+/// A session with the cluster, and what goes through it.
+pub(super) struct Client {
+    pub settings: CassandraSettings,
+    pub clock: Arc<dyn Clock>,
+    session: RwLock<Option<Opened>>,
+    opening: AsyncMutex<()>,
+    statements: Mutex<HashMap<(Use, String), PreparedStatement>>,
+    writes: Semaphore,
+    reads: Semaphore,
+}
+
+#[derive(Clone)]
+struct Opened {
+    session: Arc<Session>,
+    /// When the files of TLS were changed, as of the session's opening.
+    files: Vec<Option<SystemTime>>,
+    /// When that was last looked at, in microseconds.
+    checked: i64,
+}
+
+/// How often the files of TLS are looked at.
+const FILES_EVERY_MICROS: i64 = 30_000_000;
+
+impl Client {
+    pub fn new(settings: CassandraSettings, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            writes: Semaphore::new(settings.writes_in_flight),
+            reads: Semaphore::new(settings.reads_in_flight),
+            settings,
+            clock,
+            session: RwLock::default(),
+            opening: AsyncMutex::default(),
+            statements: Mutex::default(),
+        }
+    }
+
+    /// The session; opened where there is none yet.
+    pub async fn session(&self) -> Result<Arc<Session>> {
+        let now = self.clock.now().micros();
+        if let Some(opened) = &*self.session.read().await
+            && (self.settings.tls.is_none() || now - opened.checked < FILES_EVERY_MICROS)
+        {
+            return Ok(opened.session.clone());
+        }
+        let _one_at_a_time = self.opening.lock().await;
+        let files = self.file_times();
+        if let Some(opened) = &mut *self.session.write().await
+            && opened.files == files
+        {
+            opened.checked = now;
+            return Ok(opened.session.clone());
+        }
+        let session = Arc::new(session::open(&self.settings).await?);
+        // Statements are known to nodes, not to sessions: those that were prepared stay good.
+        *self.session.write().await = Some(Opened { session: session.clone(), files, checked: now });
+        Ok(session)
+    }
+
+    fn file_times(&self) -> Vec<Option<SystemTime>> {
+        let files: Vec<&PathBuf> =
+            self.settings.tls.iter().flat_map(|t| [&t.ca_file, &t.certificate_file, &t.key_file]).flatten().collect();
+        files.into_iter().map(|f| std::fs::metadata(f).and_then(|m| m.modified()).ok()).collect()
+    }
+
+    /// `cql` as a statement of the kind `used`.
+    pub async fn prepare(&self, used: Use, cql: &str) -> Result<PreparedStatement> {
+        let known = |statements: &HashMap<_, PreparedStatement>| statements.get(&(used, cql.to_owned())).cloned();
+        if let Some(statement) = known(&self.statements.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(statement);
+        }
+        let session = self.session().await?;
+        let mut statement = session.prepare(cql).await.map_err(|source| CassandraError::Prepare { operation: brief(cql), source })?;
+        let level = self.settings.consistency;
+        match used {
+            Use::Read => statement.set_consistency(session::read_consistency(level)),
+            Use::Write => {}
+            Use::Conditional | Use::HeadRead => statement.set_consistency(session::metadata_consistency(level)),
+            Use::SerialRead => statement.set_consistency(session::serial_read(level)),
+        }
+        statement.set_is_idempotent(used != Use::Conditional);
+        let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
+        if statements.len() >= STATEMENTS_MAX {
+            statements.clear();
+        }
+        statements.insert((used, cql.to_owned()), statement.clone());
+        Ok(statement)
+    }
+
+    /// Forgets what was prepared: the columns of a table that was made again may differ.
+    pub fn forget_statements(&self) {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Executes `statement` with `values`; all rows of its answer in one page.
+    pub async fn execute(&self, operation: &str, statement: &PreparedStatement, values: impl SerializeRow) -> Result<QueryResult> {
+        let session = self.session().await?;
+        let (session, values) = (&session, &values);
+        self.tried(operation, || session.execute_unpaged(statement, values)).await
+    }
+
+    /// All rows of a small read; waits while too many reads are in flight.
+    pub async fn read(&self, operation: &str, statement: &PreparedStatement, values: impl SerializeRow) -> Result<QueryResult> {
+        let _permit = permit(&self.reads).await?;
+        self.execute(operation, statement, values).await
+    }
+
+    /// One page of a read. The statement says how many rows it has.
+    pub async fn page(
+        &self,
+        operation: &str,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+        state: PagingState,
+    ) -> Result<(QueryResult, PagingStateResponse)> {
+        let _permit = permit(&self.reads).await?;
+        let session = self.session().await?;
+        let (session, values, state) = (&session, &values, &state);
+        self.tried(operation, || session.execute_single_page(statement, values, state.clone())).await
+    }
+
+    /// Executes one write; waits while too many are in flight.
+    pub async fn write(&self, operation: &str, statement: &PreparedStatement, values: impl SerializeRow) -> Result<()> {
+        let _permit = permit(&self.writes).await?;
+        self.execute(operation, statement, values).await.map(drop)
+    }
+
+    /// Executes a batch of writes to one partition; waits while too many are in flight.
+    pub async fn batch(&self, operation: &str, batch: &Batch, values: impl BatchValues) -> Result<()> {
+        let _permit = permit(&self.writes).await?;
+        let session = self.session().await?;
+        let (session, values) = (&session, &values);
+        self.tried(operation, || session.batch(batch, values)).await.map(drop)
+    }
+
+    /// Changes the schema, and waits until the nodes agree about it. Nodes do one change at a time, and flush tables that are dropped:
+    /// it may take longer than a request.
+    pub async fn change_schema(&self, cql: &str) -> Result<()> {
+        let session = self.session().await?;
+        let mut statement = Statement::new(cql);
+        statement.set_request_timeout(Some(self.settings.schema_timeout()));
+        statement.set_is_idempotent(true);
+        let (session, statement) = (&session, &statement);
+        self.tried(&brief(cql), || session.query_unpaged(statement.clone(), ())).await.map(drop)
+    }
+
+    /// Every request goes through here: with what the service's retry rule says, and the error that is left in the end.
+    async fn tried<T, F: Future<Output = Result<T, ExecutionError>>>(&self, operation: &str, request: impl Fn() -> F) -> Result<T> {
+        let mut retries = Retries::new(self.settings.preset);
+        loop {
+            match request().await {
+                Ok(answer) => return Ok(answer),
+                Err(source) => match retries.pause_after(&source) {
+                    Some(pause) => self.clock.sleep(pause).await,
+                    None => return Err(CassandraError::Request { operation: operation.to_owned(), source }.into()),
+                },
+            }
+        }
+    }
+}
+
+async fn permit(of: &Semaphore) -> Result<SemaphorePermit<'_>> {
+    of.acquire().await.map_err(|e| Error::internal("the bound on requests to Cassandra is gone").caused_by(e))
+}
+
+/// The beginning of a statement: what a message says was tried.
+fn brief(cql: &str) -> String {
+    let line = cql.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(80) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
+}
+
+/// The rows of an answer.
+pub(super) fn rows(operation: &str, answer: QueryResult) -> Result<QueryRowsResult> {
+    Ok(answer.into_rows_result().map_err(|source| CassandraError::NoRows { operation: operation.to_owned(), source })?)
+}
+
+/// Each row of an answer as `R`.
+pub(super) fn typed<R>(operation: &str, answer: QueryResult) -> Result<Vec<R>>
+where
+    R: for<'f, 'm> DeserializeRow<'f, 'm>,
+{
+    let rows = rows(operation, answer)?;
+    let typed = rows.rows::<R>().map_err(|source| CassandraError::OtherRows { operation: operation.to_owned(), source })?;
+    let row = |source| CassandraError::Row { operation: operation.to_owned(), source };
+    typed.map(|r| r.map_err(row)).collect::<Result<_, _>>().map_err(Error::from)
+}
+
+/// Calls `each` with the cells of each row, as bytes; `None` is null.
+pub(super) fn cells(operation: &str, rows: &QueryRowsResult, mut each: impl FnMut(&[Option<&[u8]>]) -> Result<()>) -> Result<()> {
+    let row_error = |source| CassandraError::Row { operation: operation.to_owned(), source };
+    let typed = rows.rows::<ColumnIterator>().map_err(|source| CassandraError::OtherRows { operation: operation.to_owned(), source })?;
+    let mut cells = Vec::with_capacity(rows.column_specs().len());
+    for row in typed {
+        cells.clear();
+        for column in row.map_err(row_error)? {
+            cells.push(column.map_err(row_error)?.slice.map(|s| s.as_slice()));
+        }
+        each(&cells)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! The event store and its change feed on Apache Cassandra, and on services that speak its protocol.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `settings`, `names` | the section `[cassandra]`; names in CQL |
+//! | `session`, `client`, `retry`, `error` | the one place where a session is built; the one where a statement is executed, with its retries |
+//! | `column`, `encode`, `decode`, `nested` | CQL types and values, pure |
+//! | `table`, `schema` | a table and its statements; tables created or checked |
+//! | `rows`, `write` | the rows of an epoch, pure; sent in batches of one partition |
+//! | `progress` | the epochs of flows, by conditional writes |
+//! | `read`, `scan` | a partition page by page; a table by ranges of tokens |
+//! | `event_store`, `feed` | the ports |
+//! | `probe` | what `check --probe` asks |
+//!
+//! It knows nothing of SQL and flows, and no engine but Cassandra. What differs on a service is asked from [`Preset`] in `session`,
+//! `retry` and `schema`.
+
+mod client;
+mod column;
+mod decode;
+mod encode;
+mod error;
+mod event_store;
+mod feed;
+mod names;
+mod nested;
+mod probe;
+mod progress;
+mod read;
+mod retry;
+mod rows;
+mod scan;
+mod schema;
+mod session;
+mod settings;
+mod table;
+mod write;
+
+pub use event_store::CassandraStore;
+pub use feed::CassandraFeed;
+pub use probe::probe;
+pub use scan::CassandraSnapshot;
+pub use settings::{CassandraSettings, ConsistencyLevel, Preset, TimestampColumns};
+pub use table::CassandraTables;

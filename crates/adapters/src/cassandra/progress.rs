@@ -1,0 +1,190 @@
+//! How far each flow has come in each table: the table `millstream_epochs`, changed by conditional writes alone.
+//!
+//! `(table_name, table_id)` is its partition key and `flow` its clustering key: so a table that was dropped and made again begins anew. The
+//! static columns are the head of the table's change feed, see [`feed`](super::feed); being in the same partition, they change in one
+//! conditional write with a flow's epoch.
+
+use std::collections::BTreeMap;
+
+use millstream_core::ports::EpochWrite;
+use millstream_core::{Attempt, Epoch, Error, FlowId, Result};
+use scylla::response::query_result::QueryResult;
+
+use super::client::{self, Client, Use};
+use super::table::{Table, qualified};
+
+/// The table that holds the epochs of all tables of the keyspace.
+pub(super) const EPOCHS: &str = "millstream_epochs";
+/// How often a conditional write is tried again when another one came between.
+const TRIES: usize = 32;
+
+/// How far a flow has come in a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// The highest attempt that began.
+    pub attempt: Attempt,
+    /// The last committed epoch; 0 before the first.
+    pub epoch: Epoch,
+    /// The commit that the table's change log has decided, of whichever flow, and the one that it shows. They differ while one is applied.
+    pub decided: Option<i64>,
+    pub published: Option<i64>,
+}
+
+/// What to do with an epoch that is to be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It is the next one.
+    Write,
+    /// It is committed already.
+    Done,
+}
+
+impl Progress {
+    /// Whether `write` may be committed.
+    pub fn admit(self, write: &EpochWrite) -> Result<Admission> {
+        if write.attempt < self.attempt {
+            return Err(fenced(&write.flow, &write.table, write.attempt, self.attempt));
+        }
+        if write.epoch <= self.epoch {
+            return Ok(Admission::Done);
+        }
+        if write.attempt > self.attempt || write.epoch != self.epoch.next() {
+            return Err(Error::invalid(format!(
+                "attempt {} of flow {} writes epoch {} to table {}, where attempt {} began and the last committed epoch is {}",
+                write.attempt, write.flow, write.epoch, write.table, self.attempt, self.epoch
+            )));
+        }
+        Ok(Admission::Write)
+    }
+}
+
+pub(super) fn fenced(flow: &FlowId, table: &str, attempt: Attempt, newer: Attempt) -> Error {
+    Error::fenced(format!("attempt {attempt} of flow {flow} writes to table {table} in Cassandra, where attempt {newer} has begun"))
+}
+
+/// A number as CQL's `bigint`. Attempts and epochs are counted, and never come near the end.
+pub(super) fn bigint(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn number(bigint: i64) -> u64 {
+    u64::try_from(bigint).unwrap_or(0)
+}
+
+/// Makes the table of epochs where it is absent.
+pub(super) async fn ensure(client: &Client) -> Result<()> {
+    if super::schema::look(client, EPOCHS).await?.is_some() {
+        return Ok(());
+    }
+    let cql = format!(
+        "CREATE TABLE IF NOT EXISTS {} (table_name text, table_id text, flow text, attempt bigint, epoch bigint, \
+         first bigint static, decided bigint static, decided_flow text static, decided_attempt bigint static, \
+         decided_epoch bigint static, decided_totals frozen<list<bigint>> static, published bigint static, \
+         totals frozen<list<bigint>> static, has_deletes boolean static, PRIMARY KEY ((table_name, table_id), flow)) \
+         WITH comment = 'millstream epochs 1: how far each flow has come in each table'",
+        qualified(&client.settings, EPOCHS)
+    );
+    client.change_schema(&cql).await
+}
+
+/// The name of the table of epochs, as it stands in statements.
+pub(super) fn name(client: &Client) -> String {
+    qualified(&client.settings, EPOCHS)
+}
+
+/// The progress of `flow`; `None` before it began.
+pub(super) async fn read(client: &Client, table: &Table, flow: &FlowId) -> Result<Option<Progress>> {
+    let operation = format!("reading how far flow {flow} has come in table {}", table.spec.name);
+    let cql = format!("SELECT attempt, epoch, decided, published FROM {} WHERE table_name = ? AND table_id = ? AND flow = ?", name(client));
+    let statement = client.prepare(Use::SerialRead, &cql).await?;
+    let values = (table.spec.name.as_str(), table.id.as_str(), flow.as_str());
+    let answer = client.execute(&operation, &statement, values).await?;
+    let rows = client::typed::<(i64, i64, Option<i64>, Option<i64>)>(&operation, answer)?;
+    Ok(rows.first().map(|(attempt, epoch, decided, published)| Progress {
+        attempt: Attempt(number(*attempt)),
+        epoch: Epoch(number(*epoch)),
+        decided: *decided,
+        published: *published,
+    }))
+}
+
+/// The committed epochs of all flows into `table`.
+pub(super) async fn all(client: &Client, table: &Table) -> Result<BTreeMap<FlowId, Epoch>> {
+    let operation = format!("reading the epochs of table {}", table.spec.name);
+    let cql = format!("SELECT flow, epoch FROM {} WHERE table_name = ? AND table_id = ?", name(client));
+    let statement = client.prepare(Use::SerialRead, &cql).await?;
+    let answer = client.execute(&operation, &statement, (table.spec.name.as_str(), table.id.as_str())).await?;
+    // A partition whose static columns alone are set is a row without a flow.
+    let rows = client::typed::<(Option<String>, Option<i64>)>(&operation, answer)?;
+    Ok(rows.into_iter().filter_map(|(flow, epoch)| Some((FlowId::new(flow?), Epoch(number(epoch?))))).collect())
+}
+
+/// Begins `attempt`: fences the lower ones and returns the last committed epoch. `None`: an epoch is decided and not applied yet, which
+/// has to be finished first, for it may be this flow's.
+pub(super) async fn begin(client: &Client, table: &Table, flow: &FlowId, attempt: Attempt) -> Result<Option<Epoch>> {
+    let operation = format!("beginning flow {flow} in table {}", table.spec.name);
+    let key = (table.spec.name.as_str(), table.id.as_str(), flow.as_str());
+    for _ in 0..TRIES {
+        let applied = match read(client, table, flow).await? {
+            Some(before) if attempt < before.attempt => return Err(fenced(flow, &table.spec.name, attempt, before.attempt)),
+            Some(before) if before.decided != before.published => return Ok(None),
+            Some(before) if attempt == before.attempt => return Ok(Some(before.epoch)),
+            Some(before) => {
+                let cql = format!(
+                    "UPDATE {} SET attempt = ? WHERE table_name = ? AND table_id = ? AND flow = ? \
+                     IF attempt = ? AND epoch = ? AND decided = ?",
+                    name(client)
+                );
+                let statement = client.prepare(Use::Conditional, &cql).await?;
+                let (old, epoch) = (bigint(before.attempt.0), bigint(before.epoch.0));
+                let values = (bigint(attempt.0), key.0, key.1, key.2, old, epoch, before.decided);
+                is_applied(&operation, client.execute(&operation, &statement, values).await?)?.then_some(before.epoch)
+            }
+            None => {
+                let cql = format!(
+                    "INSERT INTO {} (table_name, table_id, flow, attempt, epoch) VALUES (?, ?, ?, ?, 0) IF NOT EXISTS",
+                    name(client)
+                );
+                let statement = client.prepare(Use::Conditional, &cql).await?;
+                let values = (key.0, key.1, key.2, bigint(attempt.0));
+                is_applied(&operation, client.execute(&operation, &statement, values).await?)?.then_some(Epoch(0))
+            }
+        };
+        if applied.is_some() {
+            return Ok(applied);
+        }
+    }
+    Err(Error::unavailable(format!("{operation}: other processes changed it {TRIES} times in between")))
+}
+
+/// Commits the epoch of `write`, whose rows are written: the one step that makes it the last committed one.
+pub(super) async fn commit(client: &Client, table: &Table, write: &EpochWrite) -> Result<()> {
+    let operation = format!("committing epoch {} of flow {} into table {}", write.epoch, write.flow, write.table);
+    let cql =
+        format!("UPDATE {} SET epoch = ? WHERE table_name = ? AND table_id = ? AND flow = ? IF attempt = ? AND epoch = ?", name(client));
+    let statement = client.prepare(Use::Conditional, &cql).await?;
+    let (epoch, attempt) = (bigint(write.epoch.0), bigint(write.attempt.0));
+    let values = (epoch, table.spec.name.as_str(), table.id.as_str(), write.flow.as_str(), attempt, epoch - 1);
+    if is_applied(&operation, client.execute(&operation, &statement, values).await?)? {
+        return Ok(());
+    }
+    // Another attempt began while the rows were written, or an earlier try of this very write came through after all.
+    match read(client, table, &write.flow).await?.unwrap_or_default().admit(write)? {
+        Admission::Done => Ok(()),
+        Admission::Write => Err(Error::unavailable(format!("{operation}: the condition was not met, and now would be"))),
+    }
+}
+
+/// Whether a conditional write was applied (the answer's first column says so).
+pub(super) fn is_applied(operation: &str, answer: QueryResult) -> Result<bool> {
+    let rows = client::rows(operation, answer)?;
+    let mut applied = false;
+    client::cells(operation, &rows, |cells| {
+        applied = cells.first().is_some_and(|c| *c == Some([1].as_slice()));
+        Ok(())
+    })?;
+    Ok(applied)
+}
+
+#[cfg(test)]
+mod tests;

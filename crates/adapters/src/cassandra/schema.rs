@@ -1,0 +1,262 @@
+//! Tables made known: created where they are absent, compared where they exist. Nothing is ever altered.
+
+use millstream_core::{Error, Result, SortOrder, TableSpec};
+
+use super::client::{self, Client, Use};
+use super::column::Column;
+use super::names::{self, constant, quoted};
+use super::settings::{CassandraSettings, Preset};
+use super::table::{self, COMMENT, CassandraTables, HIDDEN, Table, VersionSource, columns_of, qualified};
+
+/// A table of `system_schema`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Present {
+    /// Its id, as hexadecimal digits.
+    pub id: String,
+    pub comment: String,
+    pub columns: Vec<PresentColumn>,
+}
+
+/// A row of `system_schema.columns`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PresentColumn {
+    pub name: String,
+    /// The CQL type, as CQL spells it.
+    pub cql: String,
+    /// `partition_key`, `clustering`, `regular` or `static`.
+    pub kind: String,
+    /// The place within the partition key or the clustering key.
+    pub position: i32,
+    /// `asc`, `desc` or `none`.
+    pub order: String,
+}
+
+impl Present {
+    fn key_of(&self, kind: &str) -> Vec<&PresentColumn> {
+        let mut columns: Vec<_> = self.columns.iter().filter(|c| c.kind == kind).collect();
+        columns.sort_by_key(|c| c.position);
+        columns
+    }
+
+    fn column(&self, name: &str) -> Option<&PresentColumn> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// The table in words, for messages.
+    fn shape(&self) -> String {
+        let mut columns: Vec<_> = self.columns.iter().filter(|c| c.name != HIDDEN).map(|c| format!("{} {}", c.name, c.cql)).collect();
+        columns.sort();
+        let partition: Vec<_> = self.key_of("partition_key").iter().map(|c| c.name.as_str()).collect();
+        let clustering: Vec<_> = self.key_of("clustering").iter().map(|c| format!("{} {}", c.name, c.order.to_uppercase())).collect();
+        format!("({}); partition key ({}); clustering ({})", columns.join(", "), partition.join(", "), clustering.join(", "))
+    }
+
+    /// The spec that it was made from, where Millstream made it.
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.comment.strip_prefix(COMMENT)
+    }
+}
+
+/// How `present` differs from what `spec` asks for; its columns where it doesn't.
+pub(super) fn compare(spec: &TableSpec, present: &Present) -> std::result::Result<Vec<Column>, Vec<String>> {
+    let mut differences = Vec::new();
+    let mut columns = Vec::new();
+    for field in spec.schema.fields() {
+        match present.column(field.name()) {
+            None => differences.push(format!("it has no column {}", field.name())),
+            Some(found) => match Column::existing(field.name(), field.data_type(), &found.cql) {
+                Some(column) => columns.push(column),
+                None => differences.push(format!("column {} is {}, which is no {}", field.name(), found.cql, field.data_type())),
+            },
+        }
+    }
+    let partition: Vec<_> = present.key_of("partition_key").iter().map(|c| c.name.clone()).collect();
+    if partition != spec.key.partition {
+        differences.push(format!("its partition key is ({}), not ({})", partition.join(", "), spec.key.partition.join(", ")));
+    }
+    let word = |order| if order == SortOrder::Desc { "desc" } else { "asc" };
+    let wanted: Vec<_> = spec.key.clustering.iter().map(|c| format!("{} {}", c.name, word(c.order))).collect();
+    let clustering: Vec<_> = present.key_of("clustering").iter().map(|c| format!("{} {}", c.name, c.order)).collect();
+    if clustering != wanted {
+        differences.push(format!("its clustering key is ({}), not ({})", clustering.join(", "), wanted.join(", ")));
+    }
+    if differences.is_empty() { Ok(columns) } else { Err(differences) }
+}
+
+/// Where the versions of a table's rows are.
+fn version_source(present: &Present) -> VersionSource {
+    if present.column(HIDDEN).is_some_and(|c| c.kind == "regular") {
+        return VersionSource::Hidden;
+    }
+    // Collections that aren't frozen have a write time for each element, and counters none.
+    let has_one = |c: &&PresentColumn| {
+        let multi = ["list<", "set<", "map<", "counter"].iter().any(|p| c.cql.starts_with(p));
+        c.kind == "regular" && !multi
+    };
+    VersionSource::Columns(present.columns.iter().filter(has_one).map(|c| c.name.clone()).collect())
+}
+
+fn other_shape(settings: &CassandraSettings, spec: &TableSpec, present: &Present, differences: &[String]) -> Error {
+    let shape = present.fingerprint().map_or_else(|| present.shape(), str::to_owned);
+    Error::already_exists(format!(
+        "table {} exists in keyspace {} as {shape}, not as {}: {}; drop it, or give the pipeline's table another name",
+        spec.name,
+        settings.keyspace,
+        spec.fingerprint(),
+        differences.join("; ")
+    ))
+}
+
+/// The table called `name`, if there is one.
+pub(super) async fn look(client: &Client, name: &str) -> Result<Option<Present>> {
+    let operation = "reading the schema";
+    let keyspace = client.settings.keyspace.as_str();
+    let cql = "SELECT id, comment FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
+    let statement = client.prepare(Use::Read, cql).await?;
+    let answer = client::rows(operation, client.execute(operation, &statement, (keyspace, name)).await?)?;
+    let mut present = None;
+    client::cells(operation, &answer, |cells| {
+        let id = cells[0].unwrap_or_default().iter().map(|b| format!("{b:02x}")).collect();
+        let comment = String::from_utf8_lossy(cells[1].unwrap_or_default()).into_owned();
+        present = Some(Present { id, comment, columns: Vec::new() });
+        Ok(())
+    })?;
+    let Some(mut present) = present else { return Ok(None) };
+    let cql = "SELECT column_name, type, kind, position, clustering_order FROM system_schema.columns \
+               WHERE keyspace_name = ? AND table_name = ?";
+    let statement = client.prepare(Use::Read, cql).await?;
+    let answer = client.execute(operation, &statement, (keyspace, name)).await?;
+    present.columns = client::typed::<(String, String, String, i32, String)>(operation, answer)?
+        .into_iter()
+        .map(|(name, cql, kind, position, order)| PresentColumn { name, cql, kind, position, order })
+        .collect();
+    Ok(Some(present))
+}
+
+/// Whether the keyspace is there.
+pub(super) async fn keyspace_exists(client: &Client) -> Result<bool> {
+    let operation = "reading the schema";
+    let statement = client.prepare(Use::Read, "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?").await?;
+    let found = client.execute(operation, &statement, (client.settings.keyspace.as_str(),)).await?;
+    Ok(!client::typed::<(String,)>(operation, found)?.is_empty())
+}
+
+/// Refuses to make a keyspace whose replication nobody said.
+pub(super) fn check_creatable(settings: &CassandraSettings) -> Result<()> {
+    if settings.replication.is_empty() && settings.preset != Some(Preset::CosmosDb) {
+        return Err(Error::not_found(format!(
+            "keyspace {} does not exist in Cassandra: create it, or set cassandra.replication ({{ datacenter1 = 3 }}) so that Millstream does",
+            settings.keyspace
+        )));
+    }
+    Ok(())
+}
+
+/// Makes the keyspace where it is absent and the settings say how.
+pub(super) async fn ensure_keyspace(client: &Client) -> Result<()> {
+    if keyspace_exists(client).await? {
+        return Ok(());
+    }
+    check_creatable(&client.settings)?;
+    client.change_schema(&create_keyspace(&client.settings)).await
+}
+
+fn create_keyspace(settings: &CassandraSettings) -> String {
+    let copies = |(datacenter, copies): (&String, &u32)| format!(", {}: {copies}", constant(datacenter));
+    let replication: String = settings.replication.iter().map(copies).collect();
+    format!(
+        "CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {{'class': 'NetworkTopologyStrategy'{replication}}}",
+        quoted(&settings.keyspace)
+    )
+}
+
+/// Makes the table of `spec`, or checks that it is what `spec` says.
+pub(super) async fn ensure(client: &Client, tables: &CassandraTables, spec: &TableSpec) -> Result<Table> {
+    let settings = &client.settings;
+    spec.validate()?;
+    names::check("table", &spec.name)?;
+    if spec.ttl.is_some_and(|t| t.as_secs() > super::settings::TTL_MAX_S || t.is_zero()) {
+        return Err(Error::invalid(format!("table {}: Cassandra's TTL is from 1 s to 20 years", spec.name)));
+    }
+    let created = columns_of(settings, &spec.schema)?;
+    let present = match look(client, &spec.name).await? {
+        Some(present) => present,
+        None => {
+            client.change_schema(&table::create(settings, spec, &created)?).await?;
+            client.forget_statements();
+            look(client, &spec.name).await?.ok_or_else(|| Error::unavailable(format!("table {} was created and is gone", spec.name)))?
+        }
+    };
+    let columns = compare(spec, &present).map_err(|differences| other_shape(settings, spec, &present, &differences))?;
+    if present.fingerprint().is_some_and(|f| f != spec.fingerprint()) {
+        return Err(other_shape(settings, spec, &present, &["nullability, precision or TTL differ".to_owned()]));
+    }
+    if let Some(column) = columns.iter().find(|c| !c.is_writable()) {
+        let difference = format!("column {} is {}, which holds not every {}", column.name, column.cql.name(), column.data_type);
+        return Err(other_shape(settings, spec, &present, &[difference]));
+    }
+    let mut table = known(settings, spec, present, columns, false)?;
+    table.is_insert_only = tables.insert_only.contains(&spec.name);
+    table.feed = super::feed::ensure(client, &table, tables.feeds.contains(&spec.name)).await?;
+    Ok(table)
+}
+
+/// Checks that a table which others write is what `spec` says.
+pub(super) async fn bind(client: &Client, spec: &TableSpec) -> Result<Table> {
+    let settings = &client.settings;
+    spec.validate()?;
+    let present = look(client, &spec.name).await?.ok_or_else(|| {
+        Error::not_found(format!(
+            "table {} does not exist in keyspace {} of Cassandra, and a CREATE TABLE without a query makes none: create it there, or \
+             check the keyspace",
+            spec.name, settings.keyspace
+        ))
+    })?;
+    let columns = compare(spec, &present).map_err(|differences| other_shape(settings, spec, &present, &differences))?;
+    known(settings, spec, present, columns, true)
+}
+
+fn known(settings: &CassandraSettings, spec: &TableSpec, present: Present, columns: Vec<Column>, is_read_only: bool) -> Result<Table> {
+    Ok(Table {
+        key: spec.key.indices(&spec.schema)?,
+        version: version_source(&present),
+        id: present.id,
+        name: qualified(settings, &spec.name),
+        spec: spec.clone(),
+        columns,
+        is_read_only,
+        is_insert_only: false,
+        feed: None,
+    })
+}
+
+/// Removes the table `name` and what Millstream keeps beside it; unknown is fine. A table that somebody else made stays.
+pub(super) async fn drop_all(client: &Client, name: &str) -> Result<()> {
+    for table in [name.to_owned(), super::feed::log_name(name), super::feed::deletes_name(name)] {
+        let Some(present) = look(client, &table).await? else { continue };
+        if !present.comment.starts_with("millstream ") {
+            return Err(Error::unsupported(format!(
+                "table {table} was not made by Millstream, which does not drop it: drop it in Cassandra"
+            )));
+        }
+        client.change_schema(&format!("DROP TABLE IF EXISTS {}", qualified(&client.settings, &table))).await?;
+    }
+    client.forget_statements();
+    Ok(())
+}
+
+/// Columns by name, for tests and messages.
+#[cfg(test)]
+pub(super) fn present(columns: &[(&str, &str, &str, i32, &str)]) -> Present {
+    let column = |(name, cql, kind, position, order): &(&str, &str, &str, i32, &str)| PresentColumn {
+        name: (*name).to_owned(),
+        cql: (*cql).to_owned(),
+        kind: (*kind).to_owned(),
+        position: *position,
+        order: (*order).to_owned(),
+    };
+    Present { id: "id".into(), comment: String::new(), columns: columns.iter().map(column).collect() }
+}
+
+#[cfg(test)]
+mod tests;

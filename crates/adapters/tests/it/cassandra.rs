@@ -1,0 +1,52 @@
+//! The event store and its change feed on a real Cassandra: their contract suites, and what the contracts don't say.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod crash;
+mod outage;
+mod renamed;
+mod tables;
+mod world;
+
+use std::sync::Arc;
+
+use millstream_core::ports::{ChangeFeed, EventStore};
+use millstream_testkit::suite;
+
+use world::{World, with_feed, without_feed};
+
+fn store(store: Arc<dyn EventStore>, _: Arc<dyn ChangeFeed>) -> suite::event_store::Port {
+    store
+}
+
+fn feed(store: Arc<dyn EventStore>, feed: Arc<dyn ChangeFeed>) -> suite::change_feed::Port {
+    suite::change_feed::Port { store, feed }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn event_store() {
+    let Some(world) = World::find() else { return };
+    suite::event_store::run("cassandra", || world.harness(without_feed(), store)).await.assert_passed();
+    world.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn event_store_with_a_feed() {
+    let Some(world) = World::find() else { return };
+    // What is read is the same as without: here is what a commit does differently where its changes are logged too.
+    let is_of_reads = |case: &str| {
+        ["key_type", "similar_keys", "fit_the_key", "page", "bounds", "prefix", "clustering", "scan", "partition"]
+            .iter()
+            .any(|w| case.contains(w))
+    };
+    let cases: Vec<_> = suite::event_store::CASES.iter().copied().filter(|c| !is_of_reads(c)).collect();
+    suite::event_store::run_only("cassandra, feed on", || world.harness(with_feed(), store), &cases).await.assert_passed();
+    world.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn change_feed() {
+    let Some(world) = World::find() else { return };
+    suite::change_feed::run("cassandra", || world.harness(with_feed(), feed)).await.assert_passed();
+    world.clean().await;
+}
