@@ -71,11 +71,6 @@ impl Place {
         self.spawn(command)
     }
 
-    /// Runs `millstream ARGUMENTS`, which ends by itself, and gives its stdout.
-    pub fn output(&self, arguments: &[&str]) -> Result<String> {
-        crate::run::captured(&mut self.command(&workspace::program()?, arguments))
-    }
-
     fn spawn(&self, mut command: Command) -> Result<Millstream> {
         let log = std::fs::File::options().create(true).append(true).open(self.folder.join("log"))?;
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().context("can't start millstream")?;

@@ -1,11 +1,12 @@
 //! The reference table that the flights example reads from MySQL, filled from the file that it reads by default.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::e2e::process::{Place, folder};
+use crate::e2e::process::{Millstream, folder};
 use crate::services::{Site, mysql};
 
 const COLUMNS: [&str; 8] = ["faa", "name", "lat", "lon", "alt", "tz", "dst", "tzone"];
@@ -13,14 +14,9 @@ const COLUMNS: [&str; 8] = ["faa", "name", "lat", "lon", "alt", "tz", "dst", "tz
 /// Makes the table `airports` with the rows that Millstream reads from the file.
 pub fn load(site: &Site) -> Result<()> {
     let query = format!("select {} from airports", COLUMNS.join(", "));
-    let rows = Place::new(&folder("engines/airports")?, "")?.output(&[
-        "sql",
-        "examples/flights/pipeline.sql",
-        "-e",
-        &query,
-        "--format",
-        "json",
-    ])?;
+    let mut millstream = Millstream::start(&folder("engines/airports")?, &["run", "examples/flights/pipeline.sql"])?;
+    millstream.wait_until_ready(Duration::from_secs(60))?;
+    let rows = millstream.command(&["sql", "-e", &query, "--format", "json"])?;
     let mut statements = "DROP TABLE IF EXISTS airports;
 CREATE TABLE airports (faa VARCHAR(8) PRIMARY KEY, name VARCHAR(200), lat DOUBLE, lon DOUBLE, alt BIGINT, tz BIGINT, dst VARCHAR(8),
   tzone VARCHAR(64));

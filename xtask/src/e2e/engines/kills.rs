@@ -146,10 +146,8 @@ fn finish(millstream: &mut Millstream) -> Result<Content> {
 fn settle(millstream: &mut Millstream) -> Result<()> {
     let (http, sql) = (millstream.http.clone(), millstream.sql.clone());
     let counts = || {
-        clients::psql(
-            &sql,
-            "select (select count(*) from departures), (select count(*) from critical_delays), (select count(*) from hourly_delays)",
-        )
+        let count = |(table, query): (&str, &str)| format!("select '{table}' as name, count(*) as rows from ({query}) t");
+        clients::psql(&sql, &TABLES.map(count).join(" union all "))
     };
     let mut before = String::new();
     until(LIMIT, "everything is processed", || {
@@ -180,3 +178,6 @@ fn differences(expected: &Content, found: &Content) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
