@@ -57,7 +57,7 @@ pub struct TableSpec {
     pub kind: TableKind,
     /// The user's columns, without hidden ones.
     pub schema: SchemaRef,
-    /// Its primary key; empty for topics and reference data.
+    /// Its primary key; empty for reference data, files, and topics but for those that flows write with a key.
     pub key: KeySpec,
     /// How long a row lives, counted from its version; `None`: for ever.
     pub ttl: Option<Duration>,

@@ -8,13 +8,13 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::prelude::SessionContext;
 use millstream_core::ports::{
-    ChangeFeed, CheckpointStore, Clock, CriticalLoader, CriticalRow, CriticalStore, EpochSink, EventLog, EventStore, JobRun,
-    ReferenceSource, ReportStore, SystemStore, TopicSpec,
+    ChangeFeed, CheckpointStore, Clock, CriticalLoader, CriticalRow, CriticalStore, EpochSink, EventLog, EventStore, Isolation, JobRun,
+    LakeStore, ReferenceSource, ReportStore, SystemStore, TopicSink, TopicSpec,
 };
 use millstream_core::status::{FlowPhase, PipelineStatus, StatusSource};
 use millstream_core::time::micros_of;
 use millstream_core::{Error, FlowId, Result, TableKind, Value};
-use millstream_pipeline::graph::{Binding, Flow, Pipeline};
+use millstream_pipeline::graph::{Binding, Flow, Pipeline, Table};
 use millstream_pipeline::session::spark_session;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
@@ -26,6 +26,7 @@ use crate::flow::process::Processor;
 use crate::flow::runner::FlowPorts;
 use crate::flow::watermark::WatermarkTracker;
 use crate::flow::{FlowCommand, FlowMonitor, FlowRunner, FlowSpec};
+use crate::patience::Patience;
 use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
 use crate::source::{FeedReader, SharedSource, TopicSource};
@@ -42,8 +43,12 @@ pub struct Ports {
     pub change_feed: Arc<dyn ChangeFeed>,
     /// Redis tables.
     pub critical: Arc<dyn CriticalStore>,
-    /// Reports.
+    /// Reports, and the relational tables that flows write.
     pub reports: Arc<dyn ReportStore>,
+    /// Files that flows append to. `None`: nobody serves them, and a pipeline that has such a table does not open.
+    pub lake: Option<Arc<dyn LakeStore>>,
+    /// Topics that flows write. `None`: nobody serves them, and a pipeline that has such a table does not open.
+    pub topics: Option<Arc<dyn TopicSink>>,
     /// Checkpoints.
     pub checkpoints: Arc<dyn CheckpointStore>,
     /// `system.*`.
@@ -52,6 +57,22 @@ pub struct Ports {
     pub references: BTreeMap<String, Arc<dyn ReferenceSource>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+}
+
+impl Ports {
+    /// The data lake, for `table`.
+    pub(crate) fn lake(&self, table: &str) -> Result<&Arc<dyn LakeStore>> {
+        self.lake
+            .as_ref()
+            .ok_or_else(|| Error::unsupported(format!("table {table}: nothing here writes files: this program has no data lake")))
+    }
+
+    /// The topics' sink, for `table`.
+    pub(crate) fn topics(&self, table: &str) -> Result<&Arc<dyn TopicSink>> {
+        self.topics
+            .as_ref()
+            .ok_or_else(|| Error::unsupported(format!("table {table}: nothing here writes topics: this program has no sink for them")))
+    }
 }
 
 /// A pipeline on its ports.
@@ -76,11 +97,15 @@ pub(crate) type Commands = (mpsc::Sender<FlowCommand>, Arc<Mutex<mpsc::Receiver<
 impl Engine {
     /// Opens `pipeline` on `ports`: topics and tables that don't exist are created, reference data is loaded. Runs nothing.
     ///
+    /// A system that does not answer is waited for; whoever gives up drops the future.
     /// [`InvalidInput`](millstream_core::ErrorKind::InvalidInput) with the difference, when the data there is another pipeline's.
     pub async fn open(pipeline: Arc<Pipeline>, ports: Ports, settings: EngineSettings) -> Result<Arc<Self>> {
         settings.validate()?;
-        identity::claim(ports.system.as_ref(), &pipeline).await?;
-        ensure(&pipeline, &ports).await?;
+        let opening = Patience::new("opening the pipeline", ports.clock.clone());
+        opening.until_answered(|| identity::claim(ports.system.as_ref(), &pipeline)).await?;
+        for (name, table) in &pipeline.tables {
+            opening.until_answered(|| ensure(table, &ports)).await.map_err(|e| e.context(format!("table {name}")))?;
+        }
         let references = ReferenceTables::open(&pipeline, &ports).await?;
         let spark = spark_session();
         let critical = CriticalRows::new(&pipeline, ports.event_store.clone(), references.clone(), spark.clone(), ports.clock.clone())?;
@@ -136,11 +161,9 @@ impl Engine {
     fn runner(self: &Arc<Self>, flow: &Flow) -> Result<FlowRunner> {
         let table = self.pipeline.tables.get(&flow.target).ok_or_else(|| Error::internal(format!("flow {} has no table", flow.id)))?;
         let source = self.sources.get(&flow.source).ok_or_else(|| Error::internal(format!("flow {} has no source", flow.id)))?;
-        let sink: Arc<dyn EpochSink> = match table.spec.kind {
-            TableKind::EventStore => self.ports.event_store.clone(),
-            TableKind::Critical => self.ports.critical.clone(),
-            other => return Err(Error::unsupported(format!("flow {}: no flow can write a {}", flow.id, other.as_str()))),
-        };
+        let sink = self.sink(table)?;
+        let processor = self.processor(flow)?;
+        let row_by_row = sink.isolation() == Isolation::Row;
         let spec = FlowSpec {
             id: flow.id.clone(),
             fingerprint: flow.fingerprint.clone(),
@@ -148,6 +171,8 @@ impl Engine {
             topic: self.topic_of(&flow.source),
             source: source.clone(),
             table: flow.target.clone(),
+            redo: row_by_row && (processor.draws_versions() || table.spec.kind == TableKind::Topic),
+            is_cache: table.spec.kind == TableKind::Critical,
             sink,
             fresh: {
                 let (engine, flow) = (self.clone(), flow.clone());
@@ -167,7 +192,22 @@ impl Engine {
             .get(&flow.id)
             .map(|(_, receiver)| receiver.clone())
             .ok_or_else(|| Error::internal(format!("flow {} takes no commands", flow.id)))?;
-        Ok(FlowRunner::new(spec, ports, self.settings.clone(), self.spark.clone(), self.processor(flow)?, monitor, commands))
+        Ok(FlowRunner::new(spec, ports, self.settings.clone(), self.spark.clone(), processor, monitor, commands))
+    }
+
+    /// What flows into `table` write to.
+    fn sink(&self, table: &Table) -> Result<Arc<dyn EpochSink>> {
+        let name = &table.spec.name;
+        Ok(match &table.binding {
+            Binding::EventStore => self.ports.event_store.clone(),
+            Binding::Critical(_) => self.ports.critical.clone(),
+            Binding::Report => self.ports.reports.clone(),
+            Binding::Lake => self.ports.lake(name)?.clone(),
+            Binding::Topic(_) => self.ports.topics(name)?.clone(),
+            Binding::ExistingTable | Binding::Reference(_) => {
+                return Err(Error::internal(format!("no flow can write {name}, which is {}", table.spec.kind.as_str())));
+            }
+        })
     }
 
     /// A fresh processor of `flow`'s query.
@@ -212,6 +252,7 @@ impl Engine {
     /// Resolves when every flow has processed all that its source held: topics first, then the feeds of what they write.
     /// A flow that has failed is an error.
     pub async fn caught_up(&self) -> Result<()> {
+        let patience = Patience::new("waiting for the flows to catch up", self.ports.clock.clone());
         for flow in self.flows_in_order() {
             let (Some(monitor), Some(source)) = (self.monitors.get(&flow.id), self.sources.get(&flow.source)) else { continue };
             let mut states = monitor.follow();
@@ -223,7 +264,7 @@ impl Engine {
                 }
                 let state = states.borrow_and_update().clone();
                 if let Some(state) = state
-                    && source.lag(&state).await? == 0
+                    && patience.until_answered(|| source.lag(&state)).await? == 0
                 {
                     break;
                 }
@@ -271,14 +312,15 @@ impl Engine {
     /// Removes the data of the table or report `name`, so that the next run builds it anew. Nothing may run on the ports meanwhile.
     pub async fn reset(pipeline: &Pipeline, ports: &Ports, name: &str) -> Result<()> {
         let table = pipeline.tables.get(name).ok_or_else(|| Error::not_found(format!("the pipeline has no table {name}")))?;
-        match table.spec.kind {
-            TableKind::EventStore => ports.event_store.drop_table(name).await?,
-            TableKind::Critical => ports.critical.drop_table(name).await?,
-            TableKind::Report => ports.reports.drop_report(name).await?,
-            other => {
+        match &table.binding {
+            Binding::EventStore => ports.event_store.drop_table(name).await?,
+            Binding::Critical(_) => ports.critical.drop_table(name).await?,
+            Binding::Report => ports.reports.drop_report(name).await?,
+            Binding::Lake => ports.lake(name)?.drop_table(name).await?,
+            Binding::Topic(_) | Binding::ExistingTable | Binding::Reference(_) => {
                 return Err(Error::invalid(format!(
-                    "{name} is {}: only event-store tables, redis tables and reports can be rebuilt",
-                    other.as_str()
+                    "{name} is {}: only event-store tables, redis tables, relational tables and files that the pipeline writes can be rebuilt",
+                    table.spec.kind.as_str()
                 )));
             }
         }
@@ -299,22 +341,24 @@ pub(crate) fn evicted_property(table: &str) -> String {
     format!("evicted {table}")
 }
 
-/// Creates the topics and tables that don't exist.
-async fn ensure(pipeline: &Pipeline, ports: &Ports) -> Result<()> {
-    for (name, table) in &pipeline.tables {
-        let ensured = match &table.binding {
-            Binding::Topic(topic) => {
+/// Makes `table` known to who serves it, and creates it where it doesn't exist.
+async fn ensure(table: &Table, ports: &Ports) -> Result<()> {
+    let spec = table.spec.as_ref();
+    match &table.binding {
+        Binding::Topic(topic) => match topic.to_output() {
+            Some(output) => ports.topics(&spec.name)?.ensure_topic(spec, &output).await,
+            None => {
                 let spec = TopicSpec { name: topic.name.clone(), partitions: topic.partitions, retention: topic.retention };
                 ports.log.create_topic(&spec).await.map(drop)
             }
-            Binding::EventStore => ports.event_store.ensure_table(&table.spec).await,
-            Binding::Critical(_) => ports.critical.ensure_table(&table.spec).await,
-            Binding::Report => ports.reports.ensure_report(&table.spec).await,
-            Binding::Reference(_) => Ok(()),
-        };
-        ensured.map_err(|e| e.context(format!("table {name}")))?;
+        },
+        Binding::EventStore => ports.event_store.ensure_table(spec).await,
+        Binding::ExistingTable => ports.event_store.bind_table(spec).await,
+        Binding::Critical(_) => ports.critical.ensure_table(spec).await,
+        Binding::Report => ports.reports.ensure_report(spec).await,
+        Binding::Lake => ports.lake(&spec.name)?.ensure_table(spec).await,
+        Binding::Reference(_) => Ok(()),
     }
-    Ok(())
 }
 
 /// One shared source for each topic and feed that flows read.

@@ -20,10 +20,13 @@ pub fn describe(pipeline: &Pipeline) -> Description {
     for (name, table) in &pipeline.tables {
         let binding = match &table.binding {
             Binding::Topic(topic) => {
-                format!("; topic {} in {} partitions, {:?}, key columns {:?}", topic.name, topic.partitions, topic.mode, topic.key_columns)
+                let output = topic.output.map_or_else(String::new, |format| format!(", written as {format:?}"));
+                let keys = &topic.key_columns;
+                format!("; topic {} in {} partitions, {:?}, key columns {keys:?}{output}", topic.name, topic.partitions, topic.mode)
             }
             Binding::Reference(_) => continue,
-            Binding::EventStore | Binding::Critical(_) | Binding::Report => String::new(),
+            Binding::ExistingTable => "; of other services".to_owned(),
+            Binding::EventStore | Binding::Critical(_) | Binding::Report | Binding::Lake => String::new(),
         };
         parts.insert(format!("table {name}"), format!("{}{binding}", table.spec.fingerprint()));
     }

@@ -11,6 +11,7 @@ pub mod decode;
 pub mod engine;
 pub mod flow;
 mod identity;
+mod patience;
 pub mod reference;
 pub mod replay;
 pub mod settings;

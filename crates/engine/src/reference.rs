@@ -18,6 +18,7 @@ use millstream_pipeline::graph::{Binding, Pipeline};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Ports;
+use crate::patience::Patience;
 
 /// A reference table's rows, as one look at its source found them.
 #[derive(Clone, Debug)]
@@ -64,6 +65,8 @@ struct ReferenceTable {
     source: Arc<dyn ReferenceSource>,
     refresh: Duration,
     held: RwLock<Held>,
+    /// Tells of an outage now and then, and not at every look.
+    patience: Patience,
 }
 
 #[derive(Clone)]
@@ -75,7 +78,8 @@ struct Held {
 }
 
 impl ReferenceTables {
-    /// Loads all reference tables of `pipeline`. Fails if one can't be loaded: a flow that joins it could only give wrong rows.
+    /// Loads all reference tables of `pipeline`, and waits for sources that don't answer. Fails if one can't be loaded: a flow that joins it
+    /// could only give wrong rows.
     pub async fn open(pipeline: &Pipeline, ports: &Ports) -> Result<Arc<Self>> {
         let mut tables = BTreeMap::new();
         for (name, table) in &pipeline.tables {
@@ -85,10 +89,15 @@ impl ReferenceTables {
                 .get(name)
                 .cloned()
                 .ok_or_else(|| Error::internal(format!("no source was wired for reference table {name}")))?;
-            let revision = source.revision().await.map_err(|e| e.context(format!("reference table {name}")))?;
-            let rows = load(&table.spec, source.as_ref(), 1).await?;
+            let patience = Patience::new(format!("reference table {name}"), ports.clock.clone());
+            let (revision, rows) = patience
+                .until_answered(|| async {
+                    let revision = source.revision().await.map_err(|e| e.context(format!("reference table {name}")))?;
+                    Ok((revision, load(&table.spec, source.as_ref(), 1).await?))
+                })
+                .await?;
             let held = Held { rows: Arc::new(rows), revision, checked: ports.clock.now(), last_error: None };
-            let loaded = ReferenceTable { spec: table.spec.clone(), source, refresh: reference.refresh, held: RwLock::new(held) };
+            let loaded = ReferenceTable { spec: table.spec.clone(), source, refresh: reference.refresh, held: RwLock::new(held), patience };
             tables.insert(name.clone(), loaded);
         }
         Ok(Arc::new(Self { tables, clock: ports.clock.clone() }))
@@ -129,10 +138,13 @@ impl ReferenceTables {
                     () = self.clock.sleep(table.refresh) => {}
                 }
                 match table.refresh(self.clock.as_ref()).await {
+                    // It was told of, and the next look is the next try.
+                    Err(error) if table.patience.failed(&error).is_some() => continue,
                     Ok(true) => tracing::info!(table = table.spec.name, rows = table.held().rows.rows(), "reference data has changed"),
                     Ok(false) => {}
                     Err(error) => tracing::warn!(table = table.spec.name, %error, "reference data can't be refreshed, the old rows stay"),
                 }
+                table.patience.answered();
             }
         });
         join_all(loops).await;

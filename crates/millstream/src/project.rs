@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use millstream_adapters::lake::{LakeFormat, LakeReferenceSource};
 use millstream_core::ports::ReferenceSource;
 use millstream_core::{Error, Result};
-use millstream_pipeline::graph::{Pipeline, Reference, ReferenceFormat};
+use millstream_pipeline::graph::{Pipeline, Reference, ReferenceFormat, ReferenceOrigin};
 use millstream_pipeline::{Diagnostics, SourceFile, parse};
 
 /// The folder of the pipeline at `path`: where its configuration lies. The current one where no pipeline is named.
@@ -45,13 +45,19 @@ pub async fn load(path: &Path) -> Result<Pipeline> {
 
 /// Where the rows of a reference table come from; `columns` are those that they must have.
 pub fn reference_source(reference: &Reference, columns: Option<SchemaRef>) -> Result<Arc<dyn ReferenceSource>> {
-    let format = match reference.format {
+    let files = match &reference.origin {
+        ReferenceOrigin::Files(files) => files,
+        ReferenceOrigin::Database(database) => {
+            return Err(Error::unsupported(format!("table {}: no database for reference data is configured", database.table)));
+        }
+    };
+    let format = match files.format {
         ReferenceFormat::Parquet => LakeFormat::Parquet,
         ReferenceFormat::Csv => LakeFormat::Csv,
         ReferenceFormat::Json => LakeFormat::Json,
     };
-    let failed = |e: std::io::Error| Error::from(e).context(format!("the location {}", reference.location.display()));
-    let path = std::path::absolute(&reference.location).map_err(failed)?;
+    let failed = |e: std::io::Error| Error::from(e).context(format!("the location {}", files.location));
+    let path = std::path::absolute(&files.location).map_err(failed)?;
     Ok(Arc::new(LakeReferenceSource::new(format, path, columns)))
 }
 

@@ -69,6 +69,8 @@ pub async fn open_ports(config: &Config, pipeline: &Pipeline, lock: DataDir) -> 
         change_feed: store.feed(),
         critical: Arc::new(InvalidatingCriticalStore::new(store.critical(), invalidations.clone())),
         reports: Arc::new(InvalidatingReportStore::new(store.reports(), invalidations.clone())),
+        lake: None,
+        topics: None,
         checkpoints: store.checkpoints(),
         system: store.system(),
         references: references(pipeline)?,

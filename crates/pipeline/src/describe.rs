@@ -81,8 +81,10 @@ fn binding(table: &Table) -> String {
             };
             let keys =
                 if topic.key_columns.is_empty() { String::new() } else { format!("; key columns ({})", topic.key_columns.join(", ")) };
-            format!("; topic {}{mode}{keys}", topic.name)
+            let output = topic.output.map_or_else(String::new, |format| format!("; written as {format:?}"));
+            format!("; topic {}{mode}{keys}{output}", topic.name)
         }
+        Binding::ExistingTable => "; of other services".to_owned(),
         _ => String::new(),
     }
 }

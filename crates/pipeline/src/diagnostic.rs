@@ -26,6 +26,9 @@ impl Place {
     }
 }
 
+/// The file that [`Problem::in_setting`] is about.
+const CONFIGURATION: &str = "millstream.toml";
+
 /// An error before its text is looked up: what is wrong, where, and the remedy.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
@@ -33,11 +36,20 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     pub(crate) help: Option<String>,
     pub(crate) place: Place,
+    /// The key of the configuration that is wrong; then `place` means nothing.
+    setting: Option<String>,
 }
 
 impl Problem {
     pub(crate) fn new(code: &'static str, place: Place, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), help: None, place }
+        Self { code, message: message.into(), help: None, place, setting: None }
+    }
+
+    /// What is wrong with `key` of the configuration.
+    pub(crate) fn in_setting(code: &'static str, key: impl Into<String>, message: impl Into<String>) -> Self {
+        // Behind all files, so that these come last.
+        let nowhere = Place::new(usize::MAX, Span::empty());
+        Self { setting: Some(key.into()), ..Self::new(code, nowhere, message) }
     }
 
     pub(crate) fn is_about_a_name(&self) -> bool {
@@ -82,6 +94,20 @@ impl Sources {
     }
 
     pub(crate) fn diagnostic(&self, problem: Problem) -> Diagnostic {
+        if let Some(key) = problem.setting {
+            let message = format!("{key}: {}", problem.message);
+            let (code, help) = (problem.code, problem.help);
+            return Diagnostic {
+                code,
+                message,
+                help,
+                source: None,
+                file: CONFIGURATION.to_owned(),
+                line: 0,
+                column: 0,
+                span: (0, 0).into(),
+            };
+        }
         let Place { file, span } = problem.place;
         let start = self.offset(file, span.start);
         let end = self.offset(file, span.end).max(start);
@@ -90,7 +116,7 @@ impl Sources {
             code: problem.code,
             message: problem.message,
             help: problem.help,
-            source: WholeLines::new(self.name(file), text),
+            source: Some(WholeLines::new(self.name(file), text)),
             file: self.name(file).to_owned(),
             line: span.start.line.max(1),
             column: span.start.column.max(1),
@@ -138,7 +164,7 @@ pub struct Diagnostic {
     code: &'static str,
     message: String,
     help: Option<String>,
-    source: WholeLines,
+    source: Option<WholeLines>,
     file: String,
     line: u64,
     column: u64,
@@ -164,19 +190,19 @@ impl Diagnostic {
         self.help.as_deref()
     }
 
-    /// The file, as it was named to [`parse`](crate::parse).
+    /// The file, as it was named to [`parse`](crate::parse); `millstream.toml` for what the configuration says, and then its line isn't known.
     #[must_use]
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// The line, from 1.
+    /// The line, from 1; 0 for what the configuration says.
     #[must_use]
     pub fn line(&self) -> u64 {
         self.line
     }
 
-    /// The column, from 1, in characters.
+    /// The column, from 1, in characters; 0 for what the configuration says.
     #[must_use]
     pub fn column(&self) -> u64 {
         self.column
@@ -201,10 +227,11 @@ impl miette::Diagnostic for Diagnostic {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.source)
+        self.source.as_ref().map(|s| s as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.source.as_ref()?;
         Some(Box::new(std::iter::once(LabeledSpan::underline(self.span))))
     }
 }
@@ -256,7 +283,11 @@ impl fmt::Display for Diagnostics {
             if at > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{}:{}:{}: {}", d.file, d.line, d.column, d.message)?;
+            if d.source.is_some() {
+                write!(f, "{}:{}:{}: {}", d.file, d.line, d.column, d.message)?;
+            } else {
+                write!(f, "{}: {}", d.file, d.message)?;
+            }
             if let Some(help) = &d.help {
                 write!(f, " ({help})")?;
             }

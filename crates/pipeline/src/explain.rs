@@ -7,7 +7,7 @@ use millstream_core::{KeySpec, SortOrder};
 use serde_json::{Value, json};
 
 use crate::describe::column;
-use crate::graph::{Binding, Flow, Job, OutputMode, Pipeline, ReferenceFormat, Table};
+use crate::graph::{Binding, DatabaseSystem, Flow, Job, OutputMode, Pipeline, Reference, ReferenceFormat, ReferenceOrigin, Table};
 
 /// The graph as text.
 #[must_use]
@@ -106,19 +106,32 @@ fn table_json(name: &str, table: &Table) -> Value {
             "partitions": topic.partitions,
             "retention_seconds": topic.retention.map(|r| r.as_secs()),
             "key_columns": topic.key_columns,
+            "written_as": topic.output,
         }),
-        Binding::Reference(reference) => json!({
-            "format": format_name(reference.format),
-            "location": reference.location,
-            "refresh_seconds": reference.refresh.as_secs(),
-        }),
+        Binding::Reference(reference) => reference_json(reference),
         Binding::Critical(critical) => json!({ "base_table": critical.base.as_ref().map(|b| &b.table) }),
-        Binding::EventStore | Binding::Report => json!({}),
+        Binding::ExistingTable => json!({ "written_by": "other services" }),
+        Binding::EventStore | Binding::Report | Binding::Lake => json!({}),
     };
     if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
         object.extend(more);
     }
     object
+}
+
+fn reference_json(reference: &Reference) -> Value {
+    let refresh_seconds = reference.refresh.as_secs();
+    match &reference.origin {
+        ReferenceOrigin::Files(files) => {
+            json!({ "format": format_name(files.format), "location": files.location, "refresh_seconds": refresh_seconds })
+        }
+        ReferenceOrigin::Database(database) => json!({
+            "database": database_name(database.system),
+            "database_table": database.table,
+            "filter": database.filter,
+            "refresh_seconds": refresh_seconds,
+        }),
+    }
 }
 
 fn flow_json(flow: &Flow) -> Value {
@@ -143,8 +156,13 @@ fn server(table: &Table) -> &'static str {
         Binding::Topic(_) => "the built-in Kafka endpoint",
         Binding::EventStore => "the built-in event store",
         Binding::Critical(_) => "the built-in cache",
-        Binding::Reference(_) => "files",
+        Binding::ExistingTable => "Cassandra",
+        Binding::Reference(reference) => match &reference.origin {
+            ReferenceOrigin::Files(_) => "files",
+            ReferenceOrigin::Database(database) => database_name(database.system),
+        },
         Binding::Report => "the built-in report store",
+        Binding::Lake => "Parquet files",
     }
 }
 
@@ -157,22 +175,40 @@ fn details(table: &Table) -> Vec<String> {
         Binding::Topic(topic) => {
             let retention = topic.retention.map_or_else(|| "by default".to_owned(), |r| format!("for {}", length(r)));
             lines.push(format!("topic: {}, {} partitions, kept {retention}", topic.name, topic.partitions));
-            if !topic.key_columns.is_empty() {
+            if let Some(format) = topic.output {
+                let key =
+                    if topic.key_columns.is_empty() { "no key".to_owned() } else { format!("the key ({})", topic.key_columns.join(", ")) };
+                lines.push(format!("written as {}, with {key}", format!("{format:?}").to_uppercase()));
+            } else if !topic.key_columns.is_empty() {
                 lines.push(format!("deleted by a record with the key ({}) and no value", topic.key_columns.join(", ")));
             }
         }
         Binding::Reference(reference) => {
-            let (format, location) = (format_name(reference.format), reference.location.display());
-            lines.push(format!("{format} in {location}, looked at every {}", length(reference.refresh)));
+            let what = match &reference.origin {
+                ReferenceOrigin::Files(files) => format!("{} in {}", format_name(files.format), files.location),
+                ReferenceOrigin::Database(database) => {
+                    let filter = database.filter.as_ref().map_or_else(String::new, |f| format!(" where {f}"));
+                    format!("table {}{filter}", database.table)
+                }
+            };
+            lines.push(format!("{what}, looked at every {}", length(reference.refresh)));
         }
         Binding::Critical(critical) => {
             if let Some(base) = &critical.base {
                 lines.push(format!("a missing row is made from {} by flow {}", base.table, base.flow));
             }
         }
-        Binding::EventStore | Binding::Report => {}
+        Binding::ExistingTable => lines.push("written by other services".to_owned()),
+        Binding::EventStore | Binding::Report | Binding::Lake => {}
     }
     lines
+}
+
+fn database_name(system: DatabaseSystem) -> &'static str {
+    match system {
+        DatabaseSystem::Postgresql => "PostgreSQL",
+        DatabaseSystem::Mysql => "MySQL",
+    }
 }
 
 fn format_name(format: ReferenceFormat) -> &'static str {

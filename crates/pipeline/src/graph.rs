@@ -1,11 +1,11 @@
 //! The checked graph: what the engine runs, what `explain` prints. Everything in it is resolved, typed and supported.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::logical_expr::LogicalPlan;
+use millstream_core::ports::{TopicOutput, ValueFormat};
 use millstream_core::{FlowId, TableSpec};
 
 /// The metadata columns of a topic, readable beside its own (after them in the scan's schema, in this order), not part of `*`:
@@ -44,30 +44,64 @@ pub struct Table {
 pub enum Binding {
     /// `USING kafka`.
     Topic(Topic),
-    /// `USING cassandra`.
+    /// `CREATE STREAMING TABLE ... USING cassandra`.
     EventStore,
+    /// `CREATE TABLE ... USING cassandra`: a table that exists already and that other services write.
+    ExistingTable,
     /// `USING redis`.
     Critical(Critical),
-    /// `USING parquet`, `csv` or `json`.
+    /// `CREATE TABLE ... USING parquet`, `csv`, `json`, `postgresql` or `mysql`.
     Reference(Reference),
-    /// `CREATE MATERIALIZED VIEW ... USING postgresql`.
+    /// `USING postgresql`, where a job (`CREATE MATERIALIZED VIEW`) or flows (`CREATE STREAMING TABLE`) write it.
     Report,
+    /// `CREATE STREAMING TABLE ... USING parquet`: files that flows append to.
+    Lake,
 }
 
-/// A topic and how its values become rows.
+impl Binding {
+    /// Whether the event store holds it.
+    #[must_use]
+    pub fn is_event_store(&self) -> bool {
+        matches!(self, Self::EventStore | Self::ExistingTable)
+    }
+}
+
+/// A topic and how its values become rows, or rows its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
-    /// `subscribe`: the topic's name on the broker.
+    /// `subscribe`, or `topic` where flows write it: its name on the broker.
     pub name: String,
-    /// `partitions`: with how many the built-in endpoint creates it (default 4).
+    /// `partitions`: with how many it is created (default 4).
     pub partitions: i32,
-    /// `retention`: how long the built-in endpoint keeps records; `None`: its default.
+    /// `retention`: how long records are kept; `None`: the broker's default.
     pub retention: Option<Duration>,
     /// `mode`: what a malformed value becomes.
     pub mode: ParseMode,
     /// `key.columns`: columns that are read from the record key of a tombstone (a JSON object, or for one column a plain value), so
-    /// that it deletes the row; without them a tombstone is a dead letter.
+    /// that it deletes the row; without them a tombstone is a dead letter. Where flows write it, `key`: the columns that make the record key.
     pub key_columns: Vec<String>,
+    /// `value.format` of a topic that flows write; `None`: producers write it, as JSON.
+    pub output: Option<ValueFormat>,
+}
+
+impl Topic {
+    /// What a [`TopicSink`](millstream_core::ports::TopicSink) has to know; `None` where producers write the topic.
+    #[must_use]
+    pub fn to_output(&self) -> Option<TopicOutput> {
+        Some(TopicOutput {
+            topic: self.name.clone(),
+            partitions: self.partitions,
+            retention: self.retention,
+            format: self.output?,
+            key_columns: self.key_columns.clone(),
+        })
+    }
+
+    /// Whether its values can be read: JSON is, CSV and Avro are only written so far.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        matches!(self.output, None | Some(ValueFormat::Json))
+    }
 }
 
 /// What becomes of a value that isn't a row of the topic's columns.
@@ -101,12 +135,49 @@ pub struct CriticalBase {
 /// Where reference data comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// `parquet`, `csv` or `json`.
-    pub format: ReferenceFormat,
-    /// `LOCATION`: as written when absolute, else relative to the folder of the file that names it.
-    pub location: PathBuf,
+    /// Files, or a database's table.
+    pub origin: ReferenceOrigin,
     /// `refresh`: how often it is looked at for changes (default 1 minute).
     pub refresh: Duration,
+}
+
+/// What holds reference data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReferenceOrigin {
+    /// `USING parquet`, `csv` or `json`.
+    Files(ReferenceFiles),
+    /// `USING postgresql` or `mysql`.
+    Database(ReferenceDatabase),
+}
+
+/// Files of reference data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferenceFiles {
+    /// What they are.
+    pub format: ReferenceFormat,
+    /// `LOCATION`, a path: as written when absolute, else below the folder of the SQL file that names it. Or what the configuration says, as it
+    /// stands there: a path or a URL (`s3://bucket/airports.parquet`).
+    pub location: String,
+}
+
+/// A database's table that is reference data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferenceDatabase {
+    /// Which system.
+    pub system: DatabaseSystem,
+    /// `dbtable`: `table`, or `schema.table`.
+    pub table: String,
+    /// `filter`: a condition in the database's own SQL; only rows for which it is true belong to the table.
+    pub filter: Option<String>,
+}
+
+/// Databases that hold reference data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseSystem {
+    /// PostgreSQL.
+    Postgresql,
+    /// MySQL or MariaDB.
+    Mysql,
 }
 
 /// File formats of reference data.

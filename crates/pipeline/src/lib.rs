@@ -1,7 +1,7 @@
 //! The language: SQL text of Apache Spark Declarative Pipelines to a checked graph of flows, jobs and tables.
 //!
-//! In two steps, both pure: [`parse`] reads the statements and says which reference tables it needs the columns of;
-//! [`Parsed::check`] gets those and gives a [`Pipeline`](graph::Pipeline), or every error with its place and remedy. This crate
+//! In two steps, both pure: [`parse`] reads the statements and says which reference tables it needs the columns of (with
+//! [`Parsed::within`], those that the configuration puts elsewhere); [`Parsed::check`] gets those and gives a [`Pipeline`](graph::Pipeline), or every error with its place and remedy. This crate
 //! knows DataFusion's logical plans and Spark's functions. It opens no file and no socket, runs nothing, and knows no adapter.
 
 mod check;
@@ -14,8 +14,10 @@ mod plan;
 pub mod session;
 mod spark;
 mod suggest;
+mod surroundings;
 mod syntax;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use parsed::{Parsed, SourceFile, parse};
 pub use spark::functions::names as function_names;
+pub use surroundings::{Abilities, Rebinding, Surroundings};

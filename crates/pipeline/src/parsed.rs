@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::SchemaRef;
 
-use crate::check::{self, tables};
+use crate::check::{self, references};
 use crate::diagnostic::{Diagnostics, Problem, Sources};
 use crate::graph::{Pipeline, Reference};
+use crate::surroundings::Surroundings;
 use crate::syntax::statement::Statement;
 use crate::syntax::{heads, lexer};
 
@@ -25,6 +26,7 @@ pub struct Parsed {
     pub(crate) sources: Sources,
     /// Each with the index of its file.
     pub(crate) statements: Vec<(usize, Statement)>,
+    pub(crate) surroundings: Surroundings,
 }
 
 /// Reads the files of a pipeline. Pure: no file is opened.
@@ -48,11 +50,22 @@ pub fn parse(files: &[SourceFile]) -> Result<Parsed, Diagnostics> {
             }
         }
     }
-    if problems.is_empty() { Ok(Parsed { sources, statements }) } else { Err(sources.diagnostics(problems)) }
+    if problems.is_empty() {
+        Ok(Parsed { sources, statements, surroundings: Surroundings::default() })
+    } else {
+        Err(sources.diagnostics(problems))
+    }
 }
 
 impl Parsed {
-    /// The reference tables, in the order of the text: name, where its data lies, and the columns if the statement declares them.
+    /// The same pipeline under a configuration: tables that are bound elsewhere, and systems of other abilities.
+    #[must_use]
+    pub fn within(mut self, surroundings: Surroundings) -> Self {
+        self.surroundings = surroundings;
+        self
+    }
+
+    /// The reference tables, in the order of the text: name, where its data lies (after rebinding), and the columns if the statement declares them.
     /// Of those without declared columns the caller finds out the schema, and hands it to [`check`](Self::check). Tables whose
     /// statement is wrong are left out: `check` says what is wrong with them.
     #[must_use]
@@ -60,7 +73,7 @@ impl Parsed {
         self.statements
             .iter()
             .filter_map(|(file, statement)| match statement {
-                Statement::Table(head) => tables::reference(&self.sources, *file, head),
+                Statement::Table(head) => references::found(self, *file, head),
                 _ => None,
             })
             .collect()

@@ -51,6 +51,10 @@ impl CassandraSnapshot {
 
 #[async_trait]
 impl StoreSnapshot for CassandraSnapshot {
+    fn is_consistent(&self) -> bool {
+        false
+    }
+
     async fn epochs(&self, table: &str) -> Result<BTreeMap<FlowId, Epoch>> {
         progress::all(&self.client, self.table(table)?).await
     }

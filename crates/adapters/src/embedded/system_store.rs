@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fjall::{OwnedWriteBatch, Readable};
-use millstream_core::ports::{DeadLetter, JobRun, LateRow, Quarantined, SystemStore};
+use millstream_core::ports::{DeadLetter, JobRun, LateRow, Quarantined, RUNS_KEPT, SystemStore};
 use millstream_core::{Epoch, Error, FlowId, Result, RowPosition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -222,9 +222,12 @@ impl SystemStore for EmbeddedSystemStore {
     async fn record_run(&self, run: &JobRun) -> Result<()> {
         let mut key = named(RUN, &run.report);
         key.extend_from_slice(&run.run.to_be_bytes());
+        let mut old = named(RUN, &run.report);
+        old.extend_from_slice(&run.run.saturating_sub(RUNS_KEPT).to_be_bytes());
         let value = with_format(&serde_json::to_vec(run)?);
         self.run(move |store| {
-            let mut batch = store.batch(1);
+            let mut batch = store.batch(2);
+            batch.remove(&store.system, old);
             batch.insert(&store.system, key, value);
             store.commit(batch)
         })

@@ -157,6 +157,12 @@ pub trait EventStore: EpochSink {
 /// A view of the event store at one moment; later writes don't show.
 #[async_trait]
 pub trait StoreSnapshot: Send + Sync {
+    /// Whether it is one. A store that can't keep a moment (Cassandra) says no: then each row is as it was last committed when it was read, later
+    /// writes may show, and whoever reads says so (`system.jobs`).
+    fn is_consistent(&self) -> bool {
+        true
+    }
+
     /// The committed epoch of every flow into `table`.
     async fn epochs(&self, table: &str) -> Result<BTreeMap<FlowId, Epoch>>;
 

@@ -92,6 +92,9 @@ pub enum JobRunState {
     Failed,
 }
 
+/// So many runs of a report are kept.
+pub const RUNS_KEPT: u64 = 1_000;
+
 /// A run of a batch job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRun {
@@ -111,7 +114,7 @@ pub struct JobRun {
     pub rows: Option<u64>,
     /// Keys that vanished from the report.
     pub removed: Option<u64>,
-    /// How its input was read (`snapshot`), and the committed epoch of every flow into it, as JSON.
+    /// How its input was read (`snapshot` or `read committed`), and the committed epoch of every flow into it, as JSON.
     pub input: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
@@ -138,7 +141,8 @@ pub trait SystemStore: Send + Sync {
     /// Removes these rows (found by flow, epoch and position): they were replayed.
     async fn release(&self, rows: &Quarantined) -> Result<()>;
 
-    /// Stores a run, in place of what was stored under its report and number.
+    /// Stores a run, in place of what was stored under its report and number, and removes the run of the report that is [`RUNS_KEPT`] before it:
+    /// numbers rise by one, so that the last so many stay.
     async fn record_run(&self, run: &JobRun) -> Result<()>;
 
     /// All runs, by report and number.

@@ -6,6 +6,6 @@ mod run;
 mod scheduler;
 
 pub use cron::next_run;
-pub use run::{Trigger, run_job};
+pub use run::{Trigger, Waiting, run_job};
 pub(crate) use run::{execute, input};
 pub use scheduler::Scheduler;

@@ -14,12 +14,13 @@ use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use millstream_core::batches::BatchStream;
 use millstream_core::ports::{JobRun, JobRunState, Publication, Published, StoreSnapshot};
-use millstream_core::{Error, Result, TableKind};
-use millstream_pipeline::graph::{Job, Pipeline};
+use millstream_core::{Error, ErrorKind, Result, Timestamp};
+use millstream_pipeline::graph::{Binding, Job, Pipeline};
 use millstream_pipeline::session::spark_session;
 
 use crate::catalog::{from_datafusion, job_plan};
 use crate::engine::Ports;
+use crate::patience::Patience;
 use crate::reference::ReferenceTables;
 
 /// The memory that the operators of one run may take (hash tables, sorts). A run that needs more fails with
@@ -46,8 +47,17 @@ impl Trigger {
     }
 }
 
+/// How a run waits for systems that don't answer.
+pub struct Waiting<'a> {
+    /// A run that could not be done by then fails.
+    pub until: Timestamp,
+    /// Is told what it waits for.
+    pub tell: &'a (dyn Fn(&Error) + Send + Sync),
+}
+
 /// Runs `job` as run number `run` (greater than every earlier one of the report) and publishes its report.
 ///
+/// A system that doesn't answer is waited for, as `waiting` says: each try is of a snapshot of its own, and a report shows whole or not at all.
 /// A run that fails is no error of this function: it is [`JobRunState::Failed`] in the run that is returned, with the reason, and the
 /// old report stays. An error means that the history could not be written. Dropping the future abandons the run, and leaves it
 /// [`JobRunState::Running`] in the history, as the death of the process does.
@@ -58,7 +68,9 @@ pub async fn run_job(
     pipeline: &Pipeline,
     ports: &Ports,
     references: &Arc<ReferenceTables>,
+    waiting: Waiting<'_>,
 ) -> Result<JobRun> {
+    let patience = Patience::new(format!("report {}", job.report), ports.clock.clone());
     let mut record = JobRun {
         report: job.report.clone(),
         run,
@@ -71,9 +83,22 @@ pub async fn run_job(
         input: None,
         error: None,
     };
-    ports.system.record_run(&record).await?;
-    match publish(job, &mut record, pipeline, ports, references).await {
+    patience.until_answered(|| ports.system.record_run(&record)).await?;
+    let outcome = loop {
+        match publish(job, &mut record, pipeline, ports, references).await {
+            Err(error) if error.kind() == ErrorKind::Unavailable && ports.clock.now() < waiting.until => {
+                (waiting.tell)(&error);
+                match patience.failed(&error) {
+                    Some(delay) => ports.clock.sleep(delay).await,
+                    None => break Err(error),
+                }
+            }
+            outcome => break outcome,
+        }
+    };
+    match outcome {
         Ok(published) => {
+            patience.answered();
             record.state = JobRunState::Succeeded;
             record.rows = Some(published.rows);
             record.removed = Some(published.removed);
@@ -85,7 +110,7 @@ pub async fn run_job(
         }
     }
     record.ended = Some(ports.clock.now());
-    ports.system.record_run(&record).await?;
+    patience.until_answered(|| ports.system.record_run(&record)).await?;
     Ok(record)
 }
 
@@ -118,14 +143,16 @@ pub(crate) async fn execute(
     Ok(rows.map(move |batch| batch.map_err(from_datafusion).and_then(|b| into_report(&b, &schema))).boxed())
 }
 
-/// How the input was read: `{"read":"snapshot","epochs":{table:{flow:epoch}}}`, with the event-store tables that the job reads.
+/// How the input was read: `{"read":"snapshot","epochs":{table:{flow:epoch}}}`, with the event-store tables that the job reads and that flows
+/// write. `read committed` in place of `snapshot` where the store can't keep a moment.
 pub(crate) async fn input(job: &Job, pipeline: &Pipeline, snapshot: &dyn StoreSnapshot) -> Result<String> {
     let mut epochs = BTreeMap::new();
-    let stored = |name: &&String| pipeline.tables.get(*name).is_some_and(|t| t.spec.kind == TableKind::EventStore);
+    let stored = |name: &&String| pipeline.tables.get(*name).is_some_and(|t| matches!(t.binding, Binding::EventStore));
     for table in job.inputs.iter().filter(stored) {
         epochs.insert(table.as_str(), snapshot.epochs(table).await?);
     }
-    Ok(serde_json::json!({ "read": "snapshot", "epochs": epochs }).to_string())
+    let read = if snapshot.is_consistent() { "snapshot" } else { "read committed" };
+    Ok(serde_json::json!({ "read": read, "epochs": epochs }).to_string())
 }
 
 /// A Spark session whose operators share [`RUN_MEMORY_BYTES_MAX`].

@@ -1,8 +1,9 @@
 //! [`Scheduler`]: runs jobs by their schedules and on request, never two runs of one report at the same time.
 //!
 //! Due jobs run one after the other, each after the reports that it reads. A time that passes while the process is down, or while
-//! other jobs run, is made up for by one run. The history is kept in the [`SystemStore`](millstream_core::ports::SystemStore), which
-//! has no way to forget a single run: it grows by a small row a run.
+//! other jobs run, is made up for by one run. A run waits for systems that don't answer until its next time is there (or two minutes), then fails
+//! and makes room for the next. The history is kept in the
+//! [`SystemStore`](millstream_core::ports::SystemStore).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,12 +17,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::cron::next_run;
-use super::run::{Trigger, run_job};
+use super::run::{Trigger, Waiting, run_job};
 use crate::engine::Ports;
+use crate::patience::Patience;
 use crate::reference::ReferenceTables;
 
 /// The loop looks at the clock at least this often, so that a clock that was set is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// A run of a job without a schedule waits at most so long for systems that don't answer.
+const WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// Why a run that its process left behind has failed.
 const PROCESS_ENDED: &str = "the process ended";
@@ -92,20 +97,21 @@ impl Scheduler {
     /// Reads the history, and marks the runs that an earlier process left unfinished as failed. Runs nothing.
     pub async fn open(pipeline: &Arc<Pipeline>, ports: Ports, references: Arc<ReferenceTables>) -> Result<Self> {
         let now = ports.clock.now();
+        let patience = Patience::new("the scheduler", ports.clock.clone());
         let mut history: BTreeMap<String, Vec<JobRun>> = BTreeMap::new();
-        for mut run in ports.system.runs().await? {
+        for mut run in patience.until_answered(|| ports.system.runs()).await? {
             if run.state == JobRunState::Running {
                 run.state = JobRunState::Failed;
                 run.ended = Some(now);
                 run.error = Some(PROCESS_ENDED.to_owned());
-                ports.system.record_run(&run).await?;
+                patience.until_answered(|| ports.system.record_run(&run)).await?;
             }
             history.entry(run.report.clone()).or_default().push(run);
         }
         let mut jobs = Vec::new();
         for job in &pipeline.jobs {
             let runs = history.remove(&job.report).unwrap_or_default();
-            let published = ports.reports.published_run(&job.report).await?;
+            let published = patience.until_answered(|| ports.reports.published_run(&job.report)).await?;
             jobs.push(Arc::new(Entry {
                 job: job.clone(),
                 turn: tokio::sync::Mutex::new(None),
@@ -196,7 +202,7 @@ impl Inner {
                 state.next_number += 1;
                 (state.begun, state.next_number - 1)
             };
-            let ran = inner.run_until_stopped(&entry.job, number, trigger).await;
+            let ran = inner.run_until_stopped(&entry, number, trigger).await;
             entry.state().running = false;
             let run = ran?;
             entry.state().saw(&run);
@@ -206,10 +212,14 @@ impl Inner {
         task.await.map_err(|e| Error::internal("a batch run panicked").caused_by(e))?
     }
 
-    async fn run_until_stopped(&self, job: &Job, number: u64, trigger: Trigger) -> Result<JobRun> {
+    async fn run_until_stopped(&self, entry: &Entry, number: u64, trigger: Trigger) -> Result<JobRun> {
+        let job = &entry.job;
         let started = self.ports.clock.now();
+        let until = job.schedule.as_deref().and_then(|cron| next_run(cron, started)).unwrap_or(started.plus(WAIT_MAX));
+        let tell = |error: &Error| entry.state().last_error = Some((self.ports.clock.now(), error.to_string()));
+        let waiting = Waiting { until, tell: &tell };
         tokio::select! {
-            ran = run_job(job, number, trigger, &self.pipeline, &self.ports, &self.references) => ran,
+            ran = run_job(job, number, trigger, &self.pipeline, &self.ports, &self.references, waiting) => ran,
             () = self.stop.cancelled() => {
                 let run = JobRun {
                     report: job.report.clone(),

@@ -1,7 +1,6 @@
 //! A small pipeline on testkit's toys, for the tests of the catalog and of batch jobs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use millstream_core::ports::{
     EpochSink, EpochWrite, EventStore, NewRecord, Page, PartitionQuery, ReferenceSource, Scan, StoreSnapshot, TopicSpec,
 };
 use millstream_core::{Attempt, Epoch, FlowId, KeySpec, TableKind, TableSpec, TopicPartition};
-use millstream_pipeline::graph::{Critical, Job, ParseMode, Reference, ReferenceFormat, Topic};
+use millstream_pipeline::graph::{Critical, Job, ParseMode, Reference, ReferenceFiles, ReferenceFormat, ReferenceOrigin, Topic};
 use millstream_pipeline::session::spark_session;
 use millstream_testkit::changes::{Writer, insert};
 use millstream_testkit::toy::{self, Disk};
@@ -119,8 +118,10 @@ fn pipeline() -> Pipeline {
         retention: None,
         mode: ParseMode::DeadLetter,
         key_columns: vec!["event_id".to_owned()],
+        output: None,
     };
-    let reference = Reference { format: ReferenceFormat::Csv, location: PathBuf::from("airlines.csv"), refresh: Duration::from_secs(60) };
+    let files = ReferenceFiles { format: ReferenceFormat::Csv, location: "airlines.csv".to_owned() };
+    let reference = Reference { origin: ReferenceOrigin::Files(files), refresh: Duration::from_secs(60) };
     let all = [
         (spec("flights", TableKind::Topic, &flights, KeySpec::default()), Binding::Topic(topic)),
         (tables::events("departures"), Binding::EventStore),
@@ -172,6 +173,8 @@ impl World {
             change_feed: toy_store,
             critical: Arc::new(toy::ToyCriticalStore::open(disk.clone(), clock.clone())),
             reports: Arc::new(toy::ToyReportStore::open(disk.clone())),
+            lake: None,
+            topics: None,
             checkpoints: Arc::new(toy::ToyCheckpointStore::open(disk.clone())),
             system: Arc::new(toy::ToySystemStore::open(disk)),
             references: [("airlines".to_owned(), Arc::new(Fixed(airlines)) as Arc<dyn ReferenceSource>)].into(),

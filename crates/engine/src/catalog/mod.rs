@@ -2,8 +2,8 @@
 //! ([`session`]) and in the plans of batch jobs ([`job_plan`]). It reads, and never writes; it knows no SQL text.
 //!
 //! **One moment.** All event-store tables of one query are read from one [`StoreSnapshot`], taken when the query begins to run.
-//! A topic is read up to where it ended when the query was planned. A report is read from one publication, reference data from one
-//! generation; two reports of one query may come from different moments.
+//! A topic is read up to where it ended when the query was planned. A report is read from one publication, files from one manifest,
+//! reference data from one generation; two of them in one query may come from different moments.
 //!
 //! **Memory.** Scans stream from their port, batch by batch; only `system.*` tables, which are small, are read whole.
 
@@ -36,8 +36,8 @@ use crate::reference::ReferenceTables;
 
 use one_snapshot::{OneSnapshot, SnapshotCell};
 use port_table::{PortTable, Readable};
-use stored::{CriticalTable, ReferenceTable, ReportTable, StoreTable};
-use topic::TopicTable;
+use stored::{CriticalTable, LakeTable, ReferenceTable, ReportTable, StoreTable};
+use topic::{TopicTable, WrittenTopic};
 
 /// The schema of Millstream's own tables.
 pub const SYSTEM_SCHEMA: &str = "system";
@@ -96,11 +96,16 @@ pub fn job_plan(
 fn readable(table: &Table, ports: &Ports, references: &Arc<ReferenceTables>, snapshot: &Arc<SnapshotCell>) -> Result<Arc<dyn Readable>> {
     let spec = table.spec.clone();
     Ok(match &table.binding {
+        Binding::Topic(topic) if !topic.is_readable() => Arc::new(WrittenTopic::new(spec, topic.clone())),
         Binding::Topic(topic) => Arc::new(TopicTable::new(spec, topic.clone(), ports.log.clone())?),
-        Binding::EventStore => Arc::new(StoreTable::new(spec, snapshot.clone())),
+        Binding::EventStore | Binding::ExistingTable => Arc::new(StoreTable::new(spec, snapshot.clone())),
         Binding::Critical(_) => Arc::new(CriticalTable::new(spec, ports.critical.clone())),
         Binding::Reference(_) => Arc::new(ReferenceTable::new(spec, references.clone())),
         Binding::Report => Arc::new(ReportTable::new(spec, ports.reports.clone())),
+        Binding::Lake => {
+            let lake = ports.lake(&spec.name)?.clone();
+            Arc::new(LakeTable::new(spec, lake))
+        }
     })
 }
 

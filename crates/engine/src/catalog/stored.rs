@@ -1,11 +1,11 @@
-//! Tables that a port streams as they are: event-store tables, redis tables, reports and reference data.
+//! Tables that a port streams as they are: event-store tables, redis tables, reports, files and reference data.
 
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, stream};
-use millstream_core::ports::{CriticalStore, ReportStore, Scan};
+use millstream_core::ports::{CriticalStore, LakeStore, ReportStore, Scan};
 use millstream_core::{Error, Result, TableSpec};
 
 use super::one_snapshot::SnapshotCell;
@@ -89,6 +89,33 @@ impl ReportTable {
 
 #[async_trait]
 impl Readable for ReportTable {
+    fn schema(&self) -> SchemaRef {
+        self.spec.schema.clone()
+    }
+
+    async fn parts(&self, request: &Request) -> Result<Vec<Part>> {
+        let (spec, store, columns) = (self.spec.clone(), self.store.clone(), request.columns.clone());
+        Ok(vec![Box::new(move || {
+            let (spec, store, columns) = (spec.clone(), store.clone(), columns.clone());
+            async move { store.scan(&spec.name, Some(columns)).await }.boxed()
+        })])
+    }
+}
+
+/// Files that flows append to: what is committed.
+pub(super) struct LakeTable {
+    spec: Arc<TableSpec>,
+    store: Arc<dyn LakeStore>,
+}
+
+impl LakeTable {
+    pub(super) fn new(spec: Arc<TableSpec>, store: Arc<dyn LakeStore>) -> Self {
+        Self { spec, store }
+    }
+}
+
+#[async_trait]
+impl Readable for LakeTable {
     fn schema(&self) -> SchemaRef {
         self.spec.schema.clone()
     }

@@ -73,6 +73,33 @@ impl Readable for TopicTable {
     }
 }
 
+/// A topic whose values can only be written so far: it has columns, and a query that reads it is refused by name.
+pub(super) struct WrittenTopic {
+    spec: Arc<TableSpec>,
+    topic: Topic,
+}
+
+impl WrittenTopic {
+    pub(super) fn new(spec: Arc<TableSpec>, topic: Topic) -> Self {
+        Self { spec, topic }
+    }
+}
+
+#[async_trait]
+impl Readable for WrittenTopic {
+    fn schema(&self) -> SchemaRef {
+        self.spec.schema.clone()
+    }
+
+    async fn parts(&self, _request: &Request) -> Result<Vec<Part>> {
+        let format = self.topic.output.map_or_else(String::new, |format| format!("{format:?} ").to_uppercase());
+        let (table, topic) = (&self.spec.name, &self.topic.name);
+        Err(Error::unsupported(format!(
+            "table {table} is topic {topic}, whose {format}values can only be written so far: write 'value.format' = 'json' to read it here"
+        )))
+    }
+}
+
 /// A read of one partition, chunk by chunk.
 struct PartitionRead {
     log: Arc<dyn EventLog>,

@@ -1,19 +1,25 @@
 //! The checkpoint of an epoch: all that a flow needs to go on after it.
 //!
 //! Format, version 1: a byte 1; the header's length in bytes, 4 bytes, big endian; the header, JSON ([`Header`]); window state rows
-//! in the Arrow IPC stream format, or nothing. A checkpoint is *full* (its state is everything) or a *delta* (the groups that its epoch
+//! in the Arrow IPC stream format, or nothing. Version 2, for a checkpoint with changes to redo: a byte 2; the header's length and the
+//! header as before; the length in bytes of the state, 8 bytes, big endian; the state; the changes in the Arrow IPC stream format, with their
+//! hidden columns after their own. A checkpoint is *full* (its state is everything) or a *delta* (the groups that its epoch
 //! changed); a flow is restored from the last full one and the deltas after it.
 
-use arrow::array::RecordBatch;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, UInt8Type};
 use bytes::{BufMut, Bytes, BytesMut};
 use millstream_core::batches::{from_ipc, to_ipc};
-use millstream_core::{Epoch, Error, Result, Version};
+use millstream_core::{ChangeBatch, Epoch, Error, Result, Version};
 use serde::{Deserialize, Serialize};
 
 use super::watermark::WatermarkTracker;
 use crate::source::SourceState;
 
 const FORMAT: u8 = 1;
+const FORMAT_WITH_REDO: u8 = 2;
 
 /// A checkpoint without its window state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,25 +38,32 @@ pub struct Header {
 }
 
 /// A checkpoint.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Checkpoint {
     /// Everything but the window state.
     pub header: Header,
     /// Window state rows, where the flow has windows.
     pub state: Option<RecordBatch>,
+    /// The epoch's changes, where a torn epoch has to be written again as it was (see the module `recovery`).
+    pub redo: Option<ChangeBatch>,
 }
 
 impl Checkpoint {
     /// As bytes.
     pub fn encode(&self) -> Result<Bytes> {
         let header = serde_json::to_vec(&self.header)?;
-        let state = self.state.as_ref().map(|rows| to_ipc(&rows.schema(), std::slice::from_ref(rows))).transpose()?.unwrap_or_default();
+        let state = self.state.as_ref().map(ipc).transpose()?.unwrap_or_default();
+        let redo = self.redo.as_ref().map(|changes| ipc(&with_hidden(changes)?)).transpose()?;
         let length = u32::try_from(header.len()).map_err(|_| Error::internal("a checkpoint's header is over 4 GB"))?;
-        let mut bytes = BytesMut::with_capacity(5 + header.len() + state.len());
-        bytes.put_u8(FORMAT);
+        let mut bytes = BytesMut::with_capacity(13 + header.len() + state.len() + redo.as_ref().map_or(0, Vec::len));
+        bytes.put_u8(if redo.is_some() { FORMAT_WITH_REDO } else { FORMAT });
         bytes.put_u32(length);
         bytes.put_slice(&header);
+        if redo.is_some() {
+            bytes.put_u64(state.len() as u64);
+        }
         bytes.put_slice(&state);
+        bytes.put_slice(&redo.unwrap_or_default());
         Ok(bytes.freeze())
     }
 
@@ -58,21 +71,67 @@ impl Checkpoint {
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let torn = || Error::corrupt("a checkpoint is cut short");
         let (format, rest) = bytes.split_first().ok_or_else(torn)?;
-        if *format != FORMAT {
-            return Err(Error::corrupt(format!("a checkpoint has format {format}; this program reads format {FORMAT}")));
+        if ![FORMAT, FORMAT_WITH_REDO].contains(format) {
+            return Err(Error::corrupt(format!(
+                "a checkpoint has format {format}; this program reads formats {FORMAT} and {FORMAT_WITH_REDO}"
+            )));
         }
         let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(torn)?;
-        let (header, state) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(torn)?;
+        let (header, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(torn)?;
         let header = serde_json::from_slice(header)?;
-        let state = match state {
-            [] => None,
-            ipc => {
-                let (schema, batches) = from_ipc(ipc)?;
-                Some(arrow::compute::concat_batches(&schema, &batches)?)
-            }
+        let (state, redo) = if *format == FORMAT_WITH_REDO {
+            let (length, rest) = rest.split_first_chunk::<8>().ok_or_else(torn)?;
+            let length = usize::try_from(u64::from_be_bytes(*length)).map_err(|_| torn())?;
+            let (state, redo) = rest.split_at_checked(length).ok_or_else(torn)?;
+            (state, rows(redo)?.map(|rows| without_hidden(&rows)).transpose()?)
+        } else {
+            (rest, None)
         };
-        Ok(Self { header, state })
+        Ok(Self { header, state: rows(state)?, redo })
     }
+}
+
+fn ipc(rows: &RecordBatch) -> Result<Vec<u8>> {
+    to_ipc(&rows.schema(), std::slice::from_ref(rows))
+}
+
+/// The rows of an IPC stream; nothing for no bytes.
+fn rows(ipc: &[u8]) -> Result<Option<RecordBatch>> {
+    if ipc.is_empty() {
+        return Ok(None);
+    }
+    let (schema, batches) = from_ipc(ipc)?;
+    Ok(Some(arrow::compute::concat_batches(&schema, &batches)?))
+}
+
+/// Changes as rows: their own columns, then kind, version, partition and offset.
+fn with_hidden(changes: &ChangeBatch) -> Result<RecordBatch> {
+    let own = changes.rows().schema();
+    let hidden = [("kind", DataType::UInt8), ("version", DataType::Int64), ("partition", DataType::Int32), ("offset", DataType::Int64)];
+    let mut fields: Vec<Field> = own.fields().iter().map(|f| Field::clone(f)).collect();
+    fields.extend(hidden.map(|(name, data_type)| Field::new(name, data_type, false)));
+    let mut columns = changes.rows().columns().to_vec();
+    let hidden: [ArrayRef; 4] = [
+        Arc::new(changes.kinds().clone()),
+        Arc::new(changes.versions().clone()),
+        Arc::new(changes.partitions().clone()),
+        Arc::new(changes.offsets().clone()),
+    ];
+    columns.extend(hidden);
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+fn without_hidden(rows: &RecordBatch) -> Result<ChangeBatch> {
+    let own = rows.num_columns().checked_sub(4).ok_or_else(|| Error::corrupt("a checkpoint's changes have no hidden columns"))?;
+    let hidden = |i: usize| rows.column(own + i);
+    let lost = || Error::corrupt("a checkpoint's changes have hidden columns of other types");
+    ChangeBatch::try_new(
+        rows.project(&(0..own).collect::<Vec<_>>())?,
+        hidden(0).as_primitive_opt::<UInt8Type>().ok_or_else(lost)?.clone(),
+        hidden(1).as_primitive_opt::<Int64Type>().ok_or_else(lost)?.clone(),
+        hidden(2).as_primitive_opt::<Int32Type>().ok_or_else(lost)?.clone(),
+        hidden(3).as_primitive_opt::<Int64Type>().ok_or_else(lost)?.clone(),
+    )
 }
 
 #[cfg(test)]

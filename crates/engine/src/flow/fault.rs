@@ -5,10 +5,10 @@ use millstream_core::{Epoch, FlowId};
 /// A place in an epoch at which the process can be told to die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// The checkpoint is prepared, nothing is written.
-    Prepared,
-    /// Rows are put aside, the sink has not been asked.
+    /// Rows are put aside, nothing else is written.
     Quarantined,
+    /// The checkpoint is prepared, the sink has not been asked.
+    Prepared,
     /// The sink has committed, the flow does not know it yet.
     Committed,
 }

@@ -1,16 +1,18 @@
 //! Flows: each takes chunks of its source, computes, and commits its rows in epochs.
 //!
-//! An epoch is: a chunk is processed in memory; the [checkpoint](checkpoint) of the state after it is *prepared*; rows that could not be
-//! processed are put aside under the epoch's number; the sink writes the rows and commits the epoch in one step. Recovery asks the sink
-//! which epoch it committed and goes on from that epoch's checkpoint; what was put aside for later epochs is taken back. So a flow that was
-//! killed anywhere does every row once.
+//! An epoch is: a chunk is processed in memory; rows that could not be processed are put aside under the epoch's number; the
+//! [checkpoint] of the state after it is *prepared*; the sink writes the rows and commits the epoch in one step. [Recovery](recovery) asks
+//! the sink which epoch it committed and goes on from that epoch's checkpoint; what was put aside for later epochs is taken back. So a flow
+//! that was killed anywhere does every row once.
 //!
 //! [`process`] decides and does no I/O; [`runner`] does the I/O and decides nothing.
 
+mod aside;
 pub mod checkpoint;
 pub mod fault;
 pub mod monitor;
 pub mod process;
+mod recovery;
 mod repair;
 pub mod runner;
 pub mod watermark;

@@ -177,6 +177,12 @@ impl Processor {
         self.program.aggregation.as_ref().map(|a| a.mode)
     }
 
+    /// Whether rows get versions from the flow's own counter, and so others when they are computed again.
+    #[must_use]
+    pub fn draws_versions(&self) -> bool {
+        self.draws_versions
+    }
+
     /// No version that was drawn is greater.
     #[must_use]
     pub fn version_bound(&self) -> Version {
@@ -339,6 +345,11 @@ impl Processor {
             }
             rows = rows.filter(&keyless.iter().map(|k| Some(k.is_none())).collect())?;
         }
+        if self.key.is_empty()
+            && let Some(source) = source
+        {
+            rows = self.without_deletes(rows, source, rejects)?;
+        }
         let n = rows.len();
         let drawn = if self.draws_versions { Some(self.draw_versions(n, now)) } else { None };
         let (versions, partitions, offsets) = match source {
@@ -351,6 +362,22 @@ impl Processor {
         };
         let versions = drawn.or(versions).ok_or_else(|| Error::internal("a row has no version"))?;
         ChangeBatch::try_new(rows.batch, rows.kinds, versions, partitions, offsets)
+    }
+
+    /// `rows` without the deletes, for a table that only takes new rows. An update that the query no longer keeps gives no row, and what
+    /// it replaced stays; a delete of the source is rejected.
+    fn without_deletes(&self, rows: Rows, source: &ChangeBatch, rejects: &mut Rejects) -> Result<Rows> {
+        let delete = ChangeKind::Delete.code();
+        if !rows.kinds.values().contains(&delete) {
+            return Ok(rows);
+        }
+        for (kind, origin) in rows.kinds.values().iter().zip(rows.origin.values()) {
+            if *kind == delete && source.kind(*origin as usize) == ChangeKind::Delete {
+                rejects.push((*origin, "the source deletes this row, and the table has no key by which to do so".to_owned()));
+            }
+        }
+        let keep: BooleanArray = rows.kinds.values().iter().map(|kind| Some(*kind != delete)).collect();
+        Ok(rows.filter(&keep)?)
     }
 
     /// For each row the key column that is null or empty, if one is.

@@ -25,7 +25,8 @@ impl FlowRunner {
     async fn repair(&mut self, late: Vec<LateRow>, progress: &mut Progress, shutdown: &CancellationToken) -> Result<usize> {
         let id = self.spec.id.clone();
         let replayed: HashSet<RowPosition> = late.iter().map(|l| l.position).collect();
-        let stored = self.ports.system.late_rows().await?;
+        let stopped = || Error::unavailable(format!("flow {id} was stopped before the windows were written"));
+        let stored = self.patiently(shutdown, || self.ports.system.late_rows()).await?.ok_or_else(stopped)?;
         let still_late = stored.iter().filter(|l| l.flow == id && !replayed.contains(&l.position)).map(|l| l.position).collect();
         let ends: BTreeSet<_> = late.iter().map(|l| l.window_end).collect();
 
@@ -35,7 +36,7 @@ impl FlowRunner {
             join.refresh(&self.ports.references, &self.session).await?;
         }
         let mut reader = self.spec.source.reader()?;
-        let mut state = self.spec.source.beginning().await?;
+        let mut state = self.patiently(shutdown, || self.spec.source.beginning()).await?.ok_or_else(stopped)?;
         if state.partitions.iter().any(|p| matches!(p.position, SourcePosition::Offset(o) if o > 0)) {
             return Err(Error::out_of_range(format!(
                 "flow {id}: the topic no longer holds all events of these windows, so they can't be aggregated anew"
@@ -65,9 +66,10 @@ impl FlowRunner {
         };
         let write = Write { end: progress.source.clone(), delta, aside: Quarantined::default(), changes, summary };
         if !self.commit(progress, write, shutdown).await? {
-            return Err(Error::unavailable(format!("flow {id} was stopped before the windows were written")));
+            return Err(stopped());
         }
-        self.ports.system.release(&Quarantined { dead_letters: Vec::new(), late_rows: late }).await?;
+        let released = Quarantined { dead_letters: Vec::new(), late_rows: late };
+        self.patiently(shutdown, || self.ports.system.release(&released)).await?.ok_or_else(stopped)?;
         Ok(rows)
     }
 }

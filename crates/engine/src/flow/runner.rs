@@ -4,24 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::prelude::SessionContext;
-use millstream_core::ports::{CheckpointStore, Clock, DeadLetter, EpochSink, EpochWrite, EventLog, LateRow, Quarantined, SystemStore};
-use millstream_core::retry::Backoff;
+use millstream_core::ports::{CheckpointStore, Clock, EpochSink, EpochWrite, EventLog, LateRow, Quarantined, SystemStore};
 use millstream_core::status::FlowPhase;
-use millstream_core::{Attempt, ChangeBatch, Epoch, Error, ErrorKind, FlowId, Offset, Result, RowPosition, Timestamp, TopicPartition};
+use millstream_core::{Attempt, ChangeBatch, Epoch, Error, ErrorKind, FlowId, Offset, Result, Timestamp};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::{Checkpoint, Header};
 use super::fault::{self, Place};
 use super::monitor::{EpochSummary, FlowMonitor};
-use super::process::{Processed, Processor};
+use super::process::Processor;
 use super::watermark::WatermarkTracker;
+use crate::patience::Patience;
 use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
-use crate::source::{Chunk, SharedSource, SourceCursor, SourceState};
+use crate::source::{Chunk, SharedSource, SourceCursor, SourcePosition, SourceState};
 
 /// A full checkpoint is written at least every so many epochs; those between are deltas.
 const DELTAS_MAX: u64 = 64;
+
+/// The log is told at most so often how far a flow has come (Event Hubs takes 4 commits a second and partition).
+const ACKNOWLEDGE_EVERY: Duration = Duration::from_secs(1);
 
 /// What a flow is and where it reads and writes.
 pub struct FlowSpec {
@@ -39,6 +42,11 @@ pub struct FlowSpec {
     pub table: String,
     /// The store of that table.
     pub sink: Arc<dyn EpochSink>,
+    /// Whether an epoch's changes are kept in its checkpoint, because the sink may hold a part of it after a crash that
+    /// reading the source again would not give.
+    pub redo: bool,
+    /// Whether the table is a cache, which may lose what it holds.
+    pub is_cache: bool,
     /// Makes a processor of its query without state: for repairs.
     pub fresh: Box<dyn Fn() -> Result<Processor> + Send + Sync>,
 }
@@ -76,8 +84,11 @@ pub struct FlowRunner {
     pub(super) settings: EngineSettings,
     pub(super) session: SessionContext,
     pub(super) processor: Processor,
-    monitor: Arc<FlowMonitor>,
+    pub(super) monitor: Arc<FlowMonitor>,
+    /// The attempt, and the last epoch that it saw committed.
+    pub(super) reached: Option<(Attempt, Epoch)>,
     commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
+    patience: Patience,
 }
 
 /// What an epoch writes.
@@ -107,6 +118,34 @@ pub(super) struct Progress {
     at_end: Vec<bool>,
     /// Lag behind the last chunk.
     lag: u64,
+    /// What the log was last told, and when.
+    acknowledged: Option<(Epoch, Timestamp)>,
+}
+
+impl Progress {
+    /// Of a flow that goes on after `epoch`, at `source`.
+    pub(super) fn new(attempt: Attempt, epoch: Epoch, source: SourceState, now: Timestamp) -> Self {
+        let partitions = source.partitions.len();
+        Self {
+            attempt,
+            epoch,
+            source,
+            base: None,
+            active: vec![now; partitions],
+            at_end: vec![false; partitions],
+            lag: 0,
+            acknowledged: None,
+        }
+    }
+
+    /// When the log is to be told next; `None`: it knows.
+    fn acknowledge_at(&self) -> Option<Timestamp> {
+        match self.acknowledged {
+            Some((epoch, _)) if epoch == self.epoch => None,
+            Some((_, at)) => Some(at.plus(ACKNOWLEDGE_EVERY)),
+            None => Some(Timestamp(0)),
+        }
+    }
 }
 
 impl FlowRunner {
@@ -121,12 +160,21 @@ impl FlowRunner {
         monitor: Arc<FlowMonitor>,
         commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
     ) -> Self {
-        Self { spec, ports, settings, session, processor, monitor, commands }
+        let patience = Patience::new(format!("flow {}", spec.id), ports.clock.clone());
+        Self { spec, ports, settings, session, processor, monitor, reached: None, commands, patience }
     }
 
     /// Runs until `shutdown`, or until an error that a retry can't mend: then the flow has failed, and what it has committed stays.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<()> {
-        let result = self.run_attempt(&shutdown).await;
+        let result = loop {
+            match self.run_attempt(&shutdown).await {
+                Err(error) if self.cache_is_lost(&error, &shutdown).await => match (self.spec.fresh)() {
+                    Ok(processor) => self.processor = processor,
+                    Err(error) => break Err(error),
+                },
+                result => break result,
+            }
+        };
         match &result {
             Ok(()) => self.monitor.set_phase(FlowPhase::Stopped),
             Err(error) => {
@@ -138,7 +186,9 @@ impl FlowRunner {
     }
 
     async fn run_attempt(&mut self, shutdown: &CancellationToken) -> Result<()> {
+        self.reached = None;
         let Some(mut progress) = self.start(shutdown).await? else { return Ok(()) };
+        self.reached = Some((progress.attempt, progress.epoch));
         let mut cursor = self.spec.source.cursor();
         let commands = self.commands.clone();
         let mut commands = commands.lock().await;
@@ -155,6 +205,7 @@ impl FlowRunner {
             let idle_changed = self.note_activity(&mut progress, &chunk);
             if chunk.is_empty() && !idle_changed {
                 self.monitor.idle();
+                self.acknowledge(&mut progress).await;
                 if let Some(command) = self.await_more(&cursor, &progress, &mut commands, shutdown).await? {
                     self.obey(command, &mut progress, shutdown).await;
                 }
@@ -167,104 +218,20 @@ impl FlowRunner {
         Ok(())
     }
 
-    /// Takes the flow over and restores it. `None`: asked to stop before that.
-    async fn start(&mut self, shutdown: &CancellationToken) -> Result<Option<Progress>> {
-        let id = self.spec.id.clone();
-        let Some(attempt) = self.patiently(shutdown, || self.ports.checkpoints.claim(&id)).await? else { return Ok(None) };
-        let Some(mut committed) = self.patiently(shutdown, || self.spec.sink.begin(&id, attempt, &self.spec.table)).await? else {
-            return Ok(None);
-        };
-        if fault::commits_before_the_sink(self.settings.faults()) {
-            committed = self.ports.checkpoints.epochs(&id).await?.last().copied().unwrap_or(committed);
-        }
-        let Some(()) = self.patiently(shutdown, || self.ports.system.discard_after(&id, committed)).await? else { return Ok(None) };
-        let prepared = self.ports.checkpoints.epochs(&id).await?;
-        // Versions of an epoch that was prepared but not committed may have reached a sink that isn't transactional: stay above them.
-        for epoch in prepared.iter().filter(|e| **e > committed) {
-            if let Some(bytes) = self.ports.checkpoints.get(&id, *epoch).await? {
-                self.processor.raise_version_bound(Checkpoint::decode(&bytes)?.header.version_bound);
-            }
-        }
-        let source = if committed == Epoch(0) {
-            let Some(beginning) = self.patiently(shutdown, || self.spec.source.beginning()).await? else { return Ok(None) };
-            beginning
-        } else {
-            self.restore(committed).await?
-        };
-        let now = self.ports.clock.now();
-        let partitions = source.partitions.len();
-        let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
-        self.monitor.resumed(attempt, committed, &source, watermark);
-        Ok(Some(Progress {
-            attempt,
-            epoch: committed,
-            source,
-            base: None,
-            active: vec![now; partitions],
-            at_end: vec![false; partitions],
-            lag: 0,
-        }))
-    }
-
-    /// Puts back the state of `committed`; returns where the source goes on.
-    async fn restore(&mut self, committed: Epoch) -> Result<SourceState> {
-        let id = self.spec.id.clone();
-        let last = self.checkpoint(committed).await?;
-        if last.header.fingerprint != self.spec.fingerprint {
-            return Err(Error::invalid(format!(
-                "flow {id}: its query has changed since its checkpoint of epoch {committed}: run `millstream reset {}` to rebuild the table, or put the query back",
-                self.spec.table
-            )));
-        }
-        self.processor.raise_version_bound(last.header.version_bound);
-        if last.header.watermark.is_some() {
-            *self.processor.watermark_mut() = last.header.watermark.clone();
-        }
-        if self.processor.aggregator().is_some() {
-            for epoch in last.header.base.0..committed.0 {
-                let earlier = self.checkpoint(Epoch(epoch)).await?;
-                self.restore_state(earlier)?;
-            }
-            self.restore_state(last.clone())?;
-            let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
-            if let Some(aggregator) = self.processor.aggregator_mut() {
-                aggregator.drop_closed(watermark)?;
-            }
-        }
-        Ok(last.header.source)
-    }
-
-    async fn checkpoint(&self, epoch: Epoch) -> Result<Checkpoint> {
-        let id = &self.spec.id;
-        let bytes = self.ports.checkpoints.get(id, epoch).await?;
-        let bytes = bytes.ok_or_else(|| {
-            Error::corrupt(format!(
-                "flow {id}: table {} holds epoch {epoch}, and there is no checkpoint of it: run `millstream reset {}` to rebuild the table",
-                self.spec.table, self.spec.table
-            ))
-        })?;
-        Checkpoint::decode(&bytes).map_err(|e| e.context(format!("flow {id}: checkpoint of epoch {epoch}")))
-    }
-
-    fn restore_state(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        match (self.processor.aggregator_mut(), checkpoint.state) {
-            (Some(aggregator), Some(rows)) => aggregator.restore(rows),
-            _ => Ok(()),
-        }
-    }
-
     /// The next chunk, possibly empty. `None`: asked to stop.
     async fn next_chunk(&self, cursor: &mut SourceCursor, progress: &Progress, shutdown: &CancellationToken) -> Result<Option<Arc<Chunk>>> {
-        let mut failures = 0;
         loop {
             match cursor.next(&progress.source).await {
-                Ok(chunk) => return Ok(Some(chunk)),
+                Ok(chunk) => {
+                    self.answered();
+                    return Ok(Some(chunk));
+                }
                 Err(error) if error.kind() == ErrorKind::OutOfRange => {
                     return Err(error
                         .context(format!("flow {}: its checkpoint points outside of what {} holds", self.spec.id, self.spec.source_name)));
                 }
                 Err(error) => {
-                    if !self.wait_out(error, &mut failures, shutdown).await? {
+                    if !self.wait_out(error, shutdown).await? {
                         return Ok(None);
                     }
                 }
@@ -303,8 +270,9 @@ impl FlowRunner {
     ) -> Result<Option<FlowCommand>> {
         let now = self.ports.clock.now();
         let pending = progress.active.iter().map(|a| a.plus(self.settings.idle_after())).filter(|at| *at > now).min();
+        let pending = pending.filter(|_| self.processor.watermark().is_some());
         let idle = async {
-            match pending.filter(|_| self.processor.watermark().is_some()) {
+            match pending.into_iter().chain(progress.acknowledge_at().filter(|_| self.spec.topic.is_some())).min() {
                 Some(at) => self.ports.clock.sleep(Duration::from_micros(u64::try_from(at.0 - now.0).unwrap_or(0))).await,
                 None => std::future::pending().await,
             }
@@ -314,11 +282,8 @@ impl FlowRunner {
             () = idle => Ok(None),
             Some(command) = commands.recv() => Ok(Some(command)),
             waited = cursor.wait(&progress.source) => match waited {
-                Err(error) if error.kind().is_transient() => {
-                    let mut failures = 0;
-                    self.wait_out(error, &mut failures, shutdown).await.map(|_| None)
-                }
-                other => other.map(|()| None),
+                Err(error) => self.wait_out(error, shutdown).await.map(|_| None),
+                Ok(()) => Ok(None),
             },
         }
     }
@@ -330,7 +295,8 @@ impl FlowRunner {
         }
         let now = self.ports.clock.now();
         let processed = tokio::task::block_in_place(|| self.processor.process(chunk, now))?;
-        let aside = self.quarantine(chunk, &processed, progress.epoch.next(), now).await?;
+        let aside = self.quarantine(chunk, &processed, progress.epoch.next(), now, shutdown).await?;
+        let Some(aside) = aside else { return Ok(false) };
         let summary = EpochSummary {
             rows_in: chunk.records() as u64,
             rows_out: processed.changes.len() as u64,
@@ -350,14 +316,14 @@ impl FlowRunner {
         let full = checkpoint.header.base == epoch;
         let bytes = checkpoint.encode()?;
         let id = self.spec.id.clone();
-        let put = || self.ports.checkpoints.put(&id, progress.attempt, epoch, bytes.clone());
-        let Some(()) = self.patiently(shutdown, put).await? else { return Ok(false) };
-        fault::reach(self.settings.faults(), Place::Prepared, &id, epoch);
-
         if !write.aside.is_empty() {
             let Some(()) = self.patiently(shutdown, || self.ports.system.quarantine(write.aside.clone())).await? else { return Ok(false) };
         }
         fault::reach(self.settings.faults(), Place::Quarantined, &id, epoch);
+
+        let put = || self.ports.checkpoints.put(&id, progress.attempt, epoch, bytes.clone());
+        let Some(()) = self.patiently(shutdown, put).await? else { return Ok(false) };
+        fault::reach(self.settings.faults(), Place::Prepared, &id, epoch);
 
         let rows =
             EpochWrite { flow: id.clone(), attempt: progress.attempt, epoch, table: self.spec.table.clone(), changes: vec![write.changes] };
@@ -366,12 +332,14 @@ impl FlowRunner {
 
         progress.epoch = epoch;
         progress.source = write.end;
+        self.reached = Some((progress.attempt, epoch));
         if full {
             progress.base = Some(epoch);
         }
         self.monitor.committed(epoch, &progress.source, &write.summary, self.ports.clock.now());
         self.count(&write.summary);
         self.prune(progress).await?;
+        self.acknowledge(progress).await;
         Ok(true)
     }
 
@@ -399,72 +367,8 @@ impl FlowRunner {
             version_bound: self.processor.version_bound(),
             base: delta_on.unwrap_or(epoch),
         };
-        Ok(Checkpoint { header, state })
-    }
-
-    /// The rows that the epoch puts aside, with their raw bytes.
-    async fn quarantine(&self, chunk: &Chunk, processed: &Processed, epoch: Epoch, at: Timestamp) -> Result<Quarantined> {
-        let mut aside = Quarantined::default();
-        let mine = |r: &&crate::source::RejectedRecord| r.directed.as_ref().is_none_or(|flows| flows.contains(&self.spec.id));
-        for r in chunk.rejected.iter().filter(mine) {
-            aside.dead_letters.push(DeadLetter {
-                flow: self.spec.id.clone(),
-                epoch,
-                source: self.spec.source_name.clone(),
-                position: r.position,
-                timestamp: r.timestamp,
-                key: r.key.clone(),
-                value: r.value.clone(),
-                reason: r.reason.clone(),
-                at,
-            });
-        }
-        for (position, version, reason) in &processed.rejected {
-            let raw = self.raw(chunk, *position, *version).await?;
-            aside.dead_letters.push(DeadLetter {
-                flow: self.spec.id.clone(),
-                epoch,
-                source: self.spec.source_name.clone(),
-                position: *position,
-                timestamp: raw.timestamp,
-                key: raw.key,
-                value: raw.value,
-                reason: reason.clone(),
-                at,
-            });
-        }
-        for late in &processed.late {
-            let raw = self.raw(chunk, late.position, Timestamp(late.version.0)).await?;
-            aside.late_rows.push(LateRow {
-                flow: self.spec.id.clone(),
-                epoch,
-                source: self.spec.source_name.clone(),
-                position: late.position,
-                timestamp: raw.timestamp,
-                key: raw.key,
-                value: raw.value,
-                event_time: late.event_time,
-                window_end: late.window_end,
-                watermark: late.watermark,
-                at,
-            });
-        }
-        Ok(aside)
-    }
-
-    /// A source record as it was: read again from the topic, or the feed's row as JSON.
-    async fn raw(&self, chunk: &Chunk, position: RowPosition, version: Timestamp) -> Result<RawRecord> {
-        let Some(topic) = &self.spec.topic else {
-            let row = (0..chunk.changes.len()).find(|row| chunk.changes.position(*row) == position);
-            let value = row.map(|row| row_as_json(&chunk.changes.rows().slice(row, 1))).transpose()?;
-            return Ok(RawRecord { timestamp: version, key: None, value });
-        };
-        let read = self.ports.log.read(&TopicPartition::new(topic.clone(), position.partition), Offset(position.offset), 1).await?;
-        let record = read.records.into_iter().find(|r| r.offset.0 == position.offset);
-        let record = record.ok_or_else(|| {
-            Error::corrupt(format!("topic {topic}: partition {} no longer holds offset {}", position.partition, position.offset))
-        })?;
-        Ok(RawRecord { timestamp: record.timestamp, key: record.key, value: record.value })
+        let redo = (self.spec.redo && !write.changes.is_empty()).then(|| write.changes.clone());
+        Ok(Checkpoint { header, state, redo })
     }
 
     /// Removes the checkpoints that recovery can't need any more.
@@ -473,9 +377,30 @@ impl FlowRunner {
         let keep = progress.base.map_or(keep, |base| if self.processor.aggregator().is_some() { keep.min(base.0) } else { keep });
         // An earlier attempt's deltas go once this attempt has a full checkpoint and enough committed ones.
         if progress.epoch.0.is_multiple_of(16) && keep > 1 {
-            self.ports.checkpoints.prune(&self.spec.id, progress.attempt, Epoch(keep)).await?;
+            match self.ports.checkpoints.prune(&self.spec.id, progress.attempt, Epoch(keep)).await {
+                // They are removed another time.
+                Err(error) if error.kind().is_transient() => tracing::debug!(flow = %self.spec.id, %error, "old checkpoints stay"),
+                pruned => return pruned,
+            }
         }
         Ok(())
+    }
+
+    /// Tells the log how far the flow has come, now and then. It is for the log's own tools: an error is none of the flow's.
+    async fn acknowledge(&self, progress: &mut Progress) {
+        let now = self.ports.clock.now();
+        let (Some(topic), Some(due)) = (&self.spec.topic, progress.acknowledge_at()) else { return };
+        if due > now {
+            return;
+        }
+        let next = progress.source.partitions.iter().map(|p| match p.position {
+            SourcePosition::Offset(offset) => Offset(offset),
+            SourcePosition::Feed(_) => Offset(0),
+        });
+        if let Err(error) = self.ports.log.acknowledge(&self.spec.id, topic, &next.collect::<Vec<_>>()).await {
+            tracing::debug!(flow = %self.spec.id, %error, "the log was not told how far the flow has come");
+        }
+        progress.acknowledged = Some((progress.epoch, now));
     }
 
     fn count(&self, did: &EpochSummary) {
@@ -488,22 +413,19 @@ impl FlowRunner {
     }
 
     /// Calls a port until it answers or fails for good. `None`: asked to stop while it didn't answer.
-    async fn patiently<T, F: Future<Output = Result<T>>>(
+    pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(
         &self,
         shutdown: &CancellationToken,
         mut call: impl FnMut() -> F,
     ) -> Result<Option<T>> {
-        let mut failures = 0;
         loop {
             match call().await {
                 Ok(answer) => {
-                    if failures > 0 {
-                        self.monitor.set_phase(FlowPhase::Running);
-                    }
+                    self.answered();
                     return Ok(Some(answer));
                 }
                 Err(error) => {
-                    if !self.wait_out(error, &mut failures, shutdown).await? {
+                    if !self.wait_out(error, shutdown).await? {
                         return Ok(None);
                     }
                 }
@@ -511,33 +433,20 @@ impl FlowRunner {
         }
     }
 
-    /// Waits before the next try, if `error` may pass. `false`: asked to stop.
-    async fn wait_out(&self, error: Error, failures: &mut u32, shutdown: &CancellationToken) -> Result<bool> {
-        if !error.kind().is_transient() {
-            return Err(error);
+    /// A port has answered: an outage, if there was one, is over.
+    fn answered(&self) {
+        if self.patience.answered() {
+            self.monitor.set_phase(if self.reached.is_some() { FlowPhase::Running } else { FlowPhase::Starting });
         }
-        *failures += 1;
-        tracing::warn!(flow = %self.spec.id, %error, failures, "waiting for a system that does not answer");
+    }
+
+    /// Waits before the next try, if `error` may pass. `false`: asked to stop.
+    async fn wait_out(&self, error: Error, shutdown: &CancellationToken) -> Result<bool> {
+        let Some(delay) = self.patience.failed(&error) else { return Err(error) };
         self.monitor.failed(self.ports.clock.now(), &error, FlowPhase::Waiting);
         tokio::select! {
             () = shutdown.cancelled() => Ok(false),
-            () = self.ports.clock.sleep(Backoff::DEFAULT.delay(*failures)) => Ok(true),
+            () = self.ports.clock.sleep(delay) => Ok(true),
         }
     }
-}
-
-struct RawRecord {
-    timestamp: Timestamp,
-    key: Option<bytes::Bytes>,
-    value: Option<bytes::Bytes>,
-}
-
-/// One row as a JSON object.
-fn row_as_json(row: &arrow::array::RecordBatch) -> Result<bytes::Bytes> {
-    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
-    writer.write(row)?;
-    writer.finish()?;
-    let mut line = writer.into_inner();
-    line.truncate(line.trim_ascii_end().len());
-    Ok(line.into())
 }

@@ -59,7 +59,13 @@ async fn tables(clock: &Arc<ManualClock>, source: &Arc<Settable>) -> ReferenceTa
     let source: Arc<dyn ReferenceSource> = source.clone();
     let loaded = load(&spec(), source.as_ref(), 1).await.unwrap();
     let held = Held { rows: Arc::new(loaded), revision: "r1".to_owned(), checked: clock.now(), last_error: None };
-    let table = ReferenceTable { spec: spec(), source, refresh: Duration::from_secs(60), held: RwLock::new(held) };
+    let table = ReferenceTable {
+        spec: spec(),
+        source,
+        refresh: Duration::from_secs(60),
+        held: RwLock::new(held),
+        patience: Patience::new("a test", clock.clone()),
+    };
     ReferenceTables { tables: [("airlines".to_owned(), table)].into(), clock: clock.clone() }
 }
 

@@ -1,4 +1,4 @@
-//! Event-store tables of windows: aggregated again from the log in one pass, compared group by group.
+//! Tables of windows: aggregated again from the log in one pass, compared group by group.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,72 +7,86 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Float64Type};
 use futures::StreamExt as _;
-use millstream_core::ports::Scan;
 use millstream_core::{Result, RowPosition, TableSpec, Timestamp};
-use millstream_pipeline::graph::OutputMode;
+use millstream_pipeline::graph::{Flow, OutputMode};
 
+use super::stored::Stored;
 use super::{Check, digest};
 use crate::compile::nullable;
 use crate::engine::Engine;
+use crate::flow::checkpoint::Checkpoint;
 use crate::flow::process::Lateness;
 
 /// Sums of floating-point numbers depend on the order of their terms; results may differ by so much, relatively.
 const FLOAT_TOLERANCE: f64 = 1e-9;
 
 impl Engine {
-    /// Checks an event-store table of windows.
-    pub(super) async fn verify_aggregated(&self, spec: &Arc<TableSpec>) -> Result<Check> {
+    /// Checks a table of windows that has a key.
+    pub(super) async fn verify_aggregated(&self, spec: &Arc<TableSpec>, held: &Stored) -> Result<Check> {
         let mut check = Check::of(&spec.name);
-        let snapshot = self.ports.event_store.snapshot().await?;
-        let epochs = snapshot.epochs(&spec.name).await?;
         let late_rows = self.ports.system.late_rows().await?;
+        let schema = nullable(&spec.schema);
         let mut expected: Vec<RecordBatch> = Vec::new();
         let mut whole = true;
         for flow in self.pipeline.flows.iter().filter(|f| f.target == spec.name) {
-            let Some(checkpoint) = self.committed_state(&flow.id, epochs.get(&flow.id)).await? else { continue };
+            let Some(checkpoint) = self.committed_state(&flow.id, held.epochs.get(&flow.id)).await? else { continue };
             let late: HashSet<RowPosition> = late_rows.iter().filter(|l| l.flow == flow.id).map(|l| l.position).collect();
-            let watermark = checkpoint.header.watermark.as_ref().and_then(|w| w.current());
-            let mut processor = self.processor(flow)?;
-            for join in processor.joins() {
-                join.refresh(&self.references, &self.spark).await?;
-            }
-            processor.decide_lateness(Lateness::Exactly(late.clone()));
-            let mut events = 0;
-            let mut dead = HashSet::new();
-            let mut met = 0;
-            whole &= self
-                .replay_source(flow, &checkpoint.header.source, &mut |chunk| {
-                    let processed = processor.process(chunk, Timestamp(0))?;
-                    events += chunk.records() as u64;
-                    met += processed.late.len();
-                    let mine = chunk.rejected.iter().filter(|r| r.directed.as_ref().is_none_or(|flows| flows.contains(&flow.id)));
-                    dead.extend(mine.map(|r| r.position));
-                    dead.extend(processed.rejected.iter().map(|(position, ..)| *position));
-                    Ok(())
-                })
-                .await?;
-            let mode = processor.mode();
-            expected.push(processor.results(|end| mode != Some(OutputMode::Append) || watermark.is_some_and(|w| end <= w))?);
-            if met < late.len() && whole {
-                check.problem(format!("{} late rows of flow {} are of no event", late.len() - met, flow.id));
-            }
-            let dead_count = self.check_dead_letters(flow, &dead, &mut check).await?;
-            check.count("events", events);
-            check.count("late", late.len() as u64);
-            check.count("dead", dead_count);
-            check.count("aggregated", events.saturating_sub(met as u64 + dead.len() as u64));
+            let (rows, kept) = self.expect_windows(flow, &checkpoint, &late, &mut check).await?;
+            expected.push(rows);
+            whole &= kept;
         }
-        let schema = nullable(&spec.schema);
         let expected = concat_batches(&schema, &expected)?;
         let mut stored = Vec::new();
-        let mut stream = snapshot.scan(&spec.name, &Scan::default()).await?;
+        let mut stream = held.scan().await?;
         while let Some(batch) = stream.next().await {
-            stored.push(RecordBatch::try_new(schema.clone(), batch?.columns().to_vec())?);
+            let columns = batch?.columns().iter().take(schema.fields().len()).cloned().collect();
+            stored.push(RecordBatch::try_new(schema.clone(), columns)?);
         }
         let stored = concat_batches(&schema, &stored)?;
         check.count("rows", stored.num_rows() as u64);
         tokio::task::block_in_place(|| compare(spec, &expected, &stored, whole, &mut check))?;
         Ok(check)
+    }
+
+    /// The rows of windows that `flow` should have written at `checkpoint`, and whether its source still holds all events.
+    pub(super) async fn expect_windows(
+        &self,
+        flow: &Flow,
+        checkpoint: &Checkpoint,
+        late: &HashSet<RowPosition>,
+        check: &mut Check,
+    ) -> Result<(RecordBatch, bool)> {
+        let watermark = checkpoint.header.watermark.as_ref().and_then(|w| w.current());
+        let mut processor = self.processor(flow)?;
+        for join in processor.joins() {
+            join.refresh(&self.references, &self.spark).await?;
+        }
+        processor.decide_lateness(Lateness::Exactly(late.clone()));
+        let mut events = 0;
+        let mut dead = HashSet::new();
+        let mut met = 0;
+        let whole = self
+            .replay_source(flow, &checkpoint.header.source, &mut |chunk| {
+                let processed = processor.process(chunk, Timestamp(0))?;
+                events += chunk.records() as u64;
+                met += processed.late.len();
+                let mine = chunk.rejected.iter().filter(|r| r.directed.as_ref().is_none_or(|flows| flows.contains(&flow.id)));
+                dead.extend(mine.map(|r| r.position));
+                dead.extend(processed.rejected.iter().map(|(position, ..)| *position));
+                Ok(())
+            })
+            .await?;
+        let mode = processor.mode();
+        let rows = processor.results(|end| mode != Some(OutputMode::Append) || watermark.is_some_and(|w| end <= w))?;
+        if met < late.len() && whole {
+            check.problem(format!("{} late rows of flow {} are of no event", late.len() - met, flow.id));
+        }
+        let dead_count = self.check_dead_letters(flow, &dead, check).await?;
+        check.count("events", events);
+        check.count("late", late.len() as u64);
+        check.count("dead", dead_count);
+        check.count("aggregated", events.saturating_sub(met as u64 + dead.len() as u64));
+        Ok((rows, whole))
     }
 }
 

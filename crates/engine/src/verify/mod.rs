@@ -5,23 +5,35 @@
 //! that belongs to it, so it may run beside the flows.
 
 mod aggregated;
+mod appended;
 mod critical;
 mod digest;
 mod feed;
 mod reports;
 mod stateless;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use millstream_core::{Result, TableKind};
+use millstream_core::{Epoch, Error, FlowId, Result, TableSpec};
+use millstream_pipeline::graph::{Binding, OutputMode, Table};
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
 
 use crate::engine::Engine;
+use crate::patience::Patience;
+use stored::Stored;
 
 /// So many problems of a table are told one by one; the rest is counted.
 const PROBLEMS_SHOWN: usize = 20;
+
+/// So many tables are checked side by side: each takes a core, and memory for a table's keys.
+const SIDE_BY_SIDE: usize = 2;
+
+/// So often a table is looked at that moves on while it is read.
+const LOOKS_MAX: usize = 3;
 
 /// What a verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,30 +115,124 @@ impl fmt::Display for VerifyReport {
 }
 
 impl Engine {
-    /// Runs the flows' queries again over the log and compares log, store, feed and reports.
+    /// Runs the flows' queries again over the log and compares log, store, feed and reports. A system that does not answer is waited for.
     pub async fn verify(self: &Arc<Self>, progress: &(dyn Fn(VerifyProgress) + Send + Sync)) -> Result<VerifyReport> {
-        let mut report = VerifyReport::default();
-        let tables: Vec<_> = self.pipeline.tables.values().filter(|t| self.is_checked(t.spec.kind)).map(|t| t.spec.clone()).collect();
-        for (done, spec) in tables.iter().enumerate() {
-            progress(VerifyProgress { subject: spec.name.clone(), done, total: tables.len() });
-            match spec.kind {
-                TableKind::EventStore => {
-                    let windowed = self.pipeline.flows.iter().any(|f| f.target == spec.name && f.window.is_some());
-                    let check = if windowed { self.verify_aggregated(spec).await? } else { self.verify_stateless(spec).await? };
-                    report.checks.push(check);
-                    if self.pipeline.flows.iter().any(|f| f.source == spec.name) {
-                        report.checks.push(self.verify_feed(spec).await?);
-                    }
-                }
-                TableKind::Critical => report.checks.push(self.verify_critical(spec).await?),
-                _ => report.checks.push(self.verify_report(spec).await?),
+        let tables: Vec<_> = self.pipeline.tables.values().filter(|t| is_checked(&t.binding)).cloned().collect();
+        let total = tables.len();
+        let mut found: BTreeMap<usize, Vec<Check>> = BTreeMap::new();
+        let mut waiting = tables.into_iter().enumerate();
+        let mut checks = JoinSet::new();
+        loop {
+            while checks.len() < SIDE_BY_SIDE
+                && let Some((number, table)) = waiting.next()
+            {
+                progress(VerifyProgress { subject: table.spec.name.clone(), done: found.len(), total });
+                let engine = self.clone();
+                checks.spawn(async move { (number, engine.verify_patiently(&table).await) });
             }
+            let Some(done) = checks.join_next().await else { break };
+            let (number, checked) = done.map_err(|e| Error::internal("a check ended early").caused_by(e))?;
+            found.insert(number, checked?);
         }
-        progress(VerifyProgress { subject: String::new(), done: tables.len(), total: tables.len() });
-        Ok(report)
+        progress(VerifyProgress { subject: String::new(), done: total, total });
+        Ok(VerifyReport { checks: found.into_values().flatten().collect() })
     }
 
-    fn is_checked(&self, kind: TableKind) -> bool {
-        matches!(kind, TableKind::EventStore | TableKind::Critical | TableKind::Report)
+    /// Checks a table. Reading is all that happens, so a check that meets a system that doesn't answer begins anew.
+    async fn verify_patiently(self: &Arc<Self>, table: &Table) -> Result<Vec<Check>> {
+        let patience = Patience::new(format!("verification of {}", table.spec.name), self.ports.clock.clone());
+        patience.until_answered(|| self.verify_table(table)).await
+    }
+
+    async fn verify_table(self: &Arc<Self>, table: &Table) -> Result<Vec<Check>> {
+        let spec = &table.spec;
+        let written = self.pipeline.flows.iter().any(|f| f.target == spec.name);
+        match &table.binding {
+            Binding::Critical(_) => Ok(vec![self.verify_critical(spec).await?]),
+            _ if !written => Ok(vec![self.verify_report(spec).await?]),
+            _ => {
+                let mut checks = vec![self.verify_written(table).await?];
+                if matches!(table.binding, Binding::EventStore) && self.pipeline.flows.iter().any(|f| f.source == spec.name) {
+                    checks.push(self.verify_feed(spec).await?);
+                }
+                Ok(checks)
+            }
+        }
+    }
+
+    /// Checks a table that flows write. One that moves on while it is read is looked at again.
+    async fn verify_written(&self, table: &Table) -> Result<Check> {
+        let mut looks = 0;
+        loop {
+            looks += 1;
+            let before = self.prepared(&table.spec).await?;
+            let check = self.look_at(table).await?;
+            if check.problems_total == 0 || before == self.prepared(&table.spec).await? {
+                return Ok(check);
+            }
+            if looks == LOOKS_MAX {
+                let mut check = check;
+                check.note("the table moved on while it was read: verify again when its flows are quiet");
+                return Ok(check);
+            }
+        }
+    }
+
+    /// The last prepared epoch of each flow into a table.
+    async fn prepared(&self, spec: &TableSpec) -> Result<BTreeMap<FlowId, Epoch>> {
+        let mut last = BTreeMap::new();
+        for flow in self.pipeline.flows.iter().filter(|f| f.target == spec.name) {
+            if let Some(epoch) = self.ports.checkpoints.epochs(&flow.id).await?.last() {
+                last.insert(flow.id.clone(), *epoch);
+            }
+        }
+        Ok(last)
+    }
+
+    /// Checks a table that flows write, once. Where who holds it doesn't say what it committed, that is the last prepared epoch or the one
+    /// before it: the table has to fit one of them.
+    async fn look_at(&self, table: &Table) -> Result<Check> {
+        let mut first = None;
+        for back in 0..2 {
+            let stored = Stored::open(self, table, back).await?;
+            let says_its_epochs = stored.says_its_epochs();
+            let check = self.compare_with_flows(table, &stored).await?;
+            if check.problems_total == 0 || says_its_epochs {
+                return Ok(check);
+            }
+            first.get_or_insert(check);
+        }
+        Ok(first.unwrap_or_default())
+    }
+
+    async fn compare_with_flows(&self, table: &Table, stored: &Stored) -> Result<Check> {
+        let flows = || self.pipeline.flows.iter().filter(|f| f.target == table.spec.name);
+        if stored.only_appended() {
+            self.verify_appended(&table.spec, stored).await
+        } else if flows().any(|f| f.window.is_some()) {
+            self.verify_aggregated(&table.spec, stored).await
+        } else {
+            self.verify_stateless(&table.spec, stored).await
+        }
+    }
+
+    /// Whether rows of `table`, once written, may be replaced or deleted.
+    fn is_updated(&self, table: &str) -> bool {
+        let mut flows = self.pipeline.flows.iter().filter(|f| f.target == table);
+        flows.any(|f| {
+            let source = self.pipeline.tables.get(&f.source).map(|t| &t.binding);
+            (f.window.is_some() && f.mode == OutputMode::Update)
+                || matches!(source, Some(Binding::Topic(topic)) if topic.output.is_none() && !topic.key_columns.is_empty())
+                || matches!(source, Some(Binding::ExistingTable))
+                || (f.source != table && self.is_updated(&f.source))
+        })
+    }
+}
+
+fn is_checked(binding: &Binding) -> bool {
+    match binding {
+        Binding::EventStore | Binding::Critical(_) | Binding::Report | Binding::Lake => true,
+        Binding::Topic(topic) => topic.output.is_some(),
+        Binding::ExistingTable | Binding::Reference(_) => false,
     }
 }

@@ -1,4 +1,4 @@
-//! Event-store tables whose flows have no windows: each row is its key's newest version.
+//! Tables with a key whose flows have no windows: each row is its key's newest version.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use futures::StreamExt as _;
-use millstream_core::ports::{Scan, StoreSnapshot};
 use millstream_core::{ChangeBatch, ChangeKind, Epoch, FlowId, Result, RowPosition, TableSpec, Timestamp, Version};
 use millstream_pipeline::graph::Flow;
 
+use super::stored::Stored;
 use super::{Check, digest};
 use crate::engine::Engine;
 use crate::flow::checkpoint::Checkpoint;
@@ -78,29 +78,35 @@ impl Engine {
         }
     }
 
-    /// Checks an event-store table of flows without windows.
-    pub(super) async fn verify_stateless(&self, spec: &Arc<TableSpec>) -> Result<Check> {
+    /// Checks a table of flows without windows that has a key.
+    pub(super) async fn verify_stateless(&self, spec: &Arc<TableSpec>, stored: &Stored) -> Result<Check> {
         let mut check = Check::of(&spec.name);
-        let snapshot = self.ports.event_store.snapshot().await?;
-        let epochs = snapshot.epochs(&spec.name).await?;
         let key = spec.key.indices(&spec.schema)?;
         let mut ledger = Ledger::new();
         let mut whole = true;
         for flow in self.pipeline.flows.iter().filter(|f| f.target == spec.name) {
-            let Some(checkpoint) = self.committed_state(&flow.id, epochs.get(&flow.id)).await? else {
-                if epochs.get(&flow.id).is_some_and(|e| e.0 > 0) {
+            let epoch = stored.epochs.get(&flow.id);
+            let Some(checkpoint) = self.committed_state(&flow.id, epoch).await? else {
+                if epoch.is_some_and(|e| e.0 > 0) {
                     check.note(format!("flow {}: the checkpoint of its epoch is gone already; verify again", flow.id));
                 }
                 continue;
             };
-            whole &= self.expect_rows(flow, &checkpoint.header.source, &key, &mut ledger, &mut check).await?;
+            let mut take = |changes: &ChangeBatch| apply(&mut ledger, changes, &key);
+            whole &= self.expect_rows(flow, &checkpoint.header.source, &mut take, &mut check).await?;
         }
-        self.compare(spec, snapshot.as_ref(), ledger, whole, &mut check).await?;
+        self.compare(spec, stored, ledger, whole, &mut check).await?;
         Ok(check)
     }
 
-    /// Fills the ledger with what `flow` should have written, and checks its dead letters.
-    async fn expect_rows(&self, flow: &Flow, until: &SourceState, key: &[usize], ledger: &mut Ledger, check: &mut Check) -> Result<bool> {
+    /// Hands what `flow` should have written to `take`, which says how many of the rows superseded others, and checks its dead letters.
+    pub(super) async fn expect_rows(
+        &self,
+        flow: &Flow,
+        until: &SourceState,
+        take: &mut (dyn FnMut(&ChangeBatch) -> Result<u64> + Send),
+        check: &mut Check,
+    ) -> Result<bool> {
         let mut processor = self.processor(flow)?;
         for join in processor.joins() {
             join.refresh(&self.references, &self.spark).await?;
@@ -112,7 +118,7 @@ impl Engine {
                 let processed = processor.process(chunk, Timestamp(0))?;
                 events += chunk.records() as u64;
                 rows += processed.changes.len() as u64;
-                superseded += apply(ledger, &processed.changes, key)?;
+                superseded += take(&processed.changes)?;
                 let mine = chunk.rejected.iter().filter(|r| r.directed.as_ref().is_none_or(|flows| flows.contains(&flow.id)));
                 dead.extend(mine.map(|r| r.position));
                 dead.extend(processed.rejected.iter().map(|(position, ..)| *position));
@@ -142,23 +148,16 @@ impl Engine {
     }
 
     /// Compares the table's rows with the ledger.
-    async fn compare(
-        &self,
-        spec: &TableSpec,
-        snapshot: &dyn StoreSnapshot,
-        mut ledger: Ledger,
-        whole: bool,
-        check: &mut Check,
-    ) -> Result<()> {
+    async fn compare(&self, spec: &TableSpec, stored: &Stored, mut ledger: Ledger, whole: bool, check: &mut Check) -> Result<()> {
         let key = spec.key.indices(&spec.schema)?;
         let width = spec.schema.fields().len();
-        let mut stream = snapshot.scan(&spec.name, &Scan { with_version: true, ..Scan::default() }).await?;
+        let mut stream = stored.scan().await?;
         let mut beyond_log = 0;
         while let Some(batch) = stream.next().await {
             let batch = batch?;
             let keys = digest::keys(&batch, &key)?;
             let contents = digest::contents(&batch, width)?;
-            let versions = batch.column(width).as_primitive::<Int64Type>();
+            let versions = batch.columns().get(width).and_then(|c| c.as_primitive_opt::<Int64Type>());
             check.count("rows", batch.num_rows() as u64);
             for (row, (digest, content)) in keys.into_iter().zip(contents).enumerate() {
                 match ledger.get_mut(&digest) {
@@ -177,12 +176,8 @@ impl Engine {
                             check.problem(format!("row {place} should be deleted"));
                         } else if expected.content != content {
                             check.problem(format!("row {place} holds other values than its event gives"));
-                        } else if whole && versions.value(row) < expected.version.0 {
-                            check.problem(format!(
-                                "row {place} has version {}, older than its event's {}",
-                                versions.value(row),
-                                expected.version.0
-                            ));
+                        } else if let Some(version) = versions.map(|v| v.value(row)).filter(|v| whole && *v < expected.version.0) {
+                            check.problem(format!("row {place} has version {version}, older than its event's {}", expected.version.0));
                         }
                     }
                 }

@@ -4,7 +4,9 @@
 
 mod crashes;
 mod events;
+mod outages;
 mod quarantine;
 mod straight;
+mod torn;
 mod verification;
 mod world;

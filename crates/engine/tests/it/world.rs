@@ -82,11 +82,17 @@ impl World {
             change_feed: Arc::new(FaultyChangeFeed::new(feed, self.faults.clone())),
             critical: Arc::new(toy::ToyCriticalStore::open(self.disk.clone(), self.clock.clone())),
             reports: Arc::new(toy::ToyReportStore::open(self.disk.clone())),
+            lake: None,
+            topics: None,
             checkpoints: Arc::new(FaultyCheckpointStore::new(checkpoints, self.faults.clone())),
             system: Arc::new(toy::ToySystemStore::open(self.disk.clone())),
             references: BTreeMap::new(),
             clock: self.clock.clone(),
         }
+    }
+
+    pub fn now(&self) -> millstream_core::Timestamp {
+        millstream_core::ports::Clock::now(self.clock.as_ref())
     }
 
     pub async fn engine(&self) -> Arc<Engine> {

@@ -186,7 +186,7 @@ fn a_death_between_a_sinks_write_and_the_commit_loses_and_doubles_nothing() {
 #[test]
 fn a_build_that_commits_before_the_sink_acknowledged_is_noticed() {
     // The epoch that was lost leaves a gap, which the sink refuses: the flow fails, and with it this test's wait for it.
-    let outcome = std::panic::catch_unwind(|| after_fault("abort:quarantined:departures:3", "mutant:commit-before-ack"));
+    let outcome = std::panic::catch_unwind(|| after_fault("abort:prepared:departures:3", "mutant:commit-before-ack"));
     match outcome {
         Ok((died, content)) => {
             assert!(died);

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
+use millstream_core::ports::ValueFormat;
 use millstream_core::{FlowId, TableKind, TableSpec};
 
 use super::columns::{self, Output};
 use super::shape::{self, StreamShape};
-use super::tables::{self, Target};
+use super::tables;
+use super::targets::{self, Target};
 use super::{Checker, FlowText, Reader, keys, relations};
 use crate::describe;
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{Binding, Critical, CriticalBase, Flow, OutputMode, Table, Watermark, Window};
+use crate::graph::{Binding, Critical, CriticalBase, Flow, OutputMode, TOPIC_METADATA, Table, Watermark, Window};
 use crate::syntax::statement::{Head, WatermarkClause, WrittenQuery};
 
 /// A flow whose query is checked, before its table is known.
@@ -22,6 +24,7 @@ struct Draft<'t, 'a> {
     plan: LogicalPlan,
     outputs: Vec<Output>,
     source: String,
+    source_place: Place,
     references: Vec<String>,
     watermark: Option<Watermark>,
     window: Option<Window>,
@@ -29,7 +32,7 @@ struct Draft<'t, 'a> {
 
 impl<'a> Checker<'a> {
     pub(super) fn streaming_table(&mut self, head: &'a Head, flows: &[FlowText<'a>]) -> Result<(), Vec<Problem>> {
-        let target = tables::streaming_target(head);
+        let target = targets::streaming_target(head);
         let mut problems = Vec::new();
         let mut drafts = Vec::new();
         let mut wrong = flows.is_empty();
@@ -59,6 +62,7 @@ impl<'a> Checker<'a> {
         let Some(first) = drafts.first() else { return Err(Vec::new()) };
         let schema = nullable_in_any(&columns::target_schema(head, &first.outputs)?, &drafts, head);
         let mut problems = tables::key_problems(head, target, &schema);
+        problems.extend(topic_column_problems(head, target, &schema));
         let spec = Arc::new(TableSpec {
             name: head.name.value.clone(),
             kind: target.kind,
@@ -85,7 +89,13 @@ impl<'a> Checker<'a> {
             self.updated.insert(head.name.value.clone());
         }
         self.flows.extend(flows);
-        let binding = if target.kind == TableKind::Critical { Binding::Critical(Critical { base }) } else { Binding::EventStore };
+        let binding = match (target.kind, &target.topic) {
+            (TableKind::Critical, _) => Binding::Critical(Critical { base }),
+            (TableKind::Report, _) => Binding::Report,
+            (TableKind::Lake, _) => Binding::Lake,
+            (_, Some(topic)) => Binding::Topic(topic.clone()),
+            _ => Binding::EventStore,
+        };
         self.add_table(Table { spec, binding });
         Ok(())
     }
@@ -133,7 +143,7 @@ impl<'a> Checker<'a> {
         }
         let outputs = columns::outputs(file, &query, &plan)?;
         let references = shape::scanned(&plan).into_iter().filter(|t| *t != source).collect();
-        Ok(Draft { text, query, plan, outputs, source, references, watermark, window: found.window })
+        Ok(Draft { text, query, plan, outputs, source, source_place: place, references, watermark, window: found.window })
     }
 
     fn watermark(&self, source: &str, clause: WatermarkClause) -> Result<Watermark, Vec<Problem>> {
@@ -171,8 +181,8 @@ impl<'a> Checker<'a> {
         key_is_right: bool,
     ) -> Result<(usize, Flow), Vec<Problem>> {
         let file = draft.text.text.file;
+        let mut problems: Vec<Problem> = self.append_problem(&draft, target, spec).into_iter().collect();
         let fitted = columns::fit(file, &draft.query, draft.plan, &draft.outputs, &spec.schema)?;
-        let mut problems = Vec::new();
         if key_is_right && let Some(window) = &draft.window {
             problems.extend(keys::window_key(&fitted, window, target, spec));
         }
@@ -180,7 +190,7 @@ impl<'a> Checker<'a> {
             let message = "output_mode 'update' is for aggregates: without one, each event makes its row once";
             problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help("take 'output_mode' out"));
         }
-        let feed = self.tables.get(&draft.source).filter(|t| matches!(t.binding, Binding::EventStore));
+        let feed = self.tables.get(&draft.source).filter(|t| t.binding.is_event_store());
         if key_is_right
             && target.kind == TableKind::Critical
             && draft.window.is_none()
@@ -213,12 +223,60 @@ impl<'a> Checker<'a> {
         Ok((draft.text.order, flow))
     }
 
+    /// Why a table without a key can't hold what the flow gives: rows that replace or delete others.
+    fn append_problem(&self, draft: &Draft<'_, 'a>, target: &Target, spec: &TableSpec) -> Option<Problem> {
+        if !target.only_appends() {
+            return None;
+        }
+        let (sink, remedy) = match target.kind {
+            TableKind::Topic => (
+                format!("the topic `{}` has no key that says which record replaces which", spec.name),
+                "write TBLPROPERTIES ('key' = 'column, ...')".to_owned(),
+            ),
+            _ => (
+                format!("the files of `{}` only take new rows", spec.name),
+                "write USING cassandra or postgresql, whose rows have a key".to_owned(),
+            ),
+        };
+        if draft.window.is_some() && target.mode == OutputMode::Update {
+            let message = format!("output_mode 'update' writes a window's row again and again, but {sink}");
+            let help = format!("{remedy}; or take 'output_mode' out: a window is then written once, when it is closed");
+            return Some(Problem::new("millstream::append_only", target.mode_place, message).help(help));
+        }
+        if self.updated.contains(&draft.source) {
+            let message = format!("rows of `{}` can change or be deleted after they were written, but {sink}", draft.source);
+            let help = format!("{remedy}; or read what feeds `{}`, where rows are final", draft.source);
+            return Some(Problem::new("millstream::append_only", draft.source_place, message).help(help));
+        }
+        None
+    }
+
     /// Where a missing row of a redis table can be made again.
     fn critical_base(&self, flow: &Flow, spec: &TableSpec) -> Option<CriticalBase> {
-        let base = self.tables.get(&flow.source).filter(|t| matches!(t.binding, Binding::EventStore) && flow.window.is_none())?;
+        let base = self.tables.get(&flow.source).filter(|t| t.binding.is_event_store() && flow.window.is_none())?;
         let key = keys::base_positions(&flow.plan, &base.spec, spec)?;
         Some(CriticalBase { flow: flow.id.clone(), table: flow.source.clone(), key })
     }
+}
+
+/// Columns that a topic can't have: its metadata's, and names that Avro doesn't know (Avro specification, Names).
+fn topic_column_problems(head: &Head, target: &Target, schema: &SchemaRef) -> Vec<Problem> {
+    let Some(topic) = &target.topic else { return Vec::new() };
+    let avro_name = |name: &str| {
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.bytes().next().is_none_or(|b| b.is_ascii_digit())
+    };
+    let mut problems = Vec::new();
+    for name in schema.fields().iter().map(|f| f.name().as_str()) {
+        if TOPIC_METADATA.contains(&name) {
+            let message = format!("every topic has a column `{name}` already");
+            problems.push(Problem::new("millstream::duplicate_column", head.name.place, message).help("give it another name with AS"));
+        } else if topic.output == Some(ValueFormat::Avro) && !avro_name(name) {
+            let message = format!("Avro has no fields called `{name}`");
+            let help = "give it a name of letters, digits and underscores with AS";
+            problems.push(Problem::new("millstream::bad_column_name", head.name.place, message).help(help));
+        }
+    }
+    problems
 }
 
 fn is_timestamp(data_type: &arrow::datatypes::DataType) -> bool {

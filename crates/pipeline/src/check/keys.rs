@@ -4,17 +4,22 @@ use std::time::Duration;
 
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use millstream_core::TableSpec;
+use millstream_core::{TableKind, TableSpec};
 
 use super::lineage::{self, Origin};
 use super::shape;
-use super::tables::Target;
+use super::targets::Target;
 use crate::diagnostic::{Place, Problem};
 use crate::graph::{OutputMode, WINDOW_FUNCTION, Window};
 use crate::suggest;
 
 /// Checks that rows of different groups have different keys; and, in update mode, that a group's rows have the same key.
 pub(super) fn window_key(plan: &LogicalPlan, window: &Window, target: &Target, spec: &TableSpec) -> Vec<Problem> {
+    // Where nothing is overwritten a key only places a record, and there may be none.
+    let overwrites = !target.only_appends() && (target.kind != TableKind::Topic || target.mode == OutputMode::Update);
+    if !overwrites {
+        return Vec::new();
+    }
     let Some(aggregate) = shape::aggregate_of(plan) else { return Vec::new() };
     let mut covered = vec![false; aggregate.group_expr.len()];
     let mut foreign: Vec<&str> = Vec::new();

@@ -8,10 +8,12 @@ mod flows;
 mod keys;
 mod lineage;
 mod order;
+pub(crate) mod references;
 mod relations;
 mod settings;
 mod shape;
 pub(crate) mod tables;
+mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -116,6 +118,7 @@ pub(crate) fn check(parsed: &Parsed, reference_schemas: &BTreeMap<String, Result
             checker.node(&name, node, reference_schemas);
         }
     }
+    checker.check_rebindings(&nodes);
     checker.warn_of_idle_tables(&nodes);
     if !checker.problems.is_empty() {
         return Err(checker.problems);
@@ -195,7 +198,7 @@ impl<'a> Checker<'a> {
     fn node(&mut self, name: &str, node: &Node<'a>, reference_schemas: &BTreeMap<String, Result<SchemaRef, String>>) {
         let outcome = match node {
             Node::Table { file, head } => {
-                let table = tables::table(&self.parsed.sources, *file, head, reference_schemas.get(name));
+                let table = tables::table(self.parsed, *file, head, reference_schemas.get(name));
                 table.map(|table| self.add_table(table))
             }
             Node::Streaming { head, flows } => self.streaming_table(head, flows),
@@ -209,9 +212,13 @@ impl<'a> Checker<'a> {
 
     fn add_table(&mut self, table: Table) {
         self.planner.add_table(&table.spec.name, readable_schema(&table));
-        if let Binding::Topic(topic) = &table.binding
-            && !topic.key_columns.is_empty()
-        {
+        let changes = match &table.binding {
+            // Of a topic that flows write, those flows decide.
+            Binding::Topic(topic) => topic.output.is_none() && !topic.key_columns.is_empty(),
+            Binding::ExistingTable => true,
+            _ => false,
+        };
+        if changes {
             self.updated.insert(table.spec.name.clone());
         }
         self.tables.insert(table.spec.name.clone(), table);
@@ -229,7 +236,7 @@ impl<'a> Checker<'a> {
     }
 
     fn report(&mut self, file: usize, head: &'a Head, text: &QueryText<'a>) -> Result<(), Vec<Problem>> {
-        let target = tables::report_target(head);
+        let target = targets::report_target(head);
         let plan = self.job_plan(text);
         let (target, (query, plan)) = match (target, plan) {
             (Ok(target), Ok(plan)) => (target, plan),
@@ -354,7 +361,7 @@ impl<'a> Checker<'a> {
 
     fn table_input(&self, relation: &Use, table: &Table, reader: Reader) -> Result<(), Problem> {
         let Use { name, place, stream } = relation;
-        let streamable = matches!(table.binding, Binding::Topic(_) | Binding::EventStore);
+        let streamable = matches!(table.binding, Binding::Topic(_)) || table.binding.is_event_store();
         let kind = table.spec.kind.as_str();
         match (stream, reader) {
             (Some(_), Reader::Job) => Err(Problem::new(
@@ -372,7 +379,7 @@ impl<'a> Checker<'a> {
                 };
                 Err(Problem::new("millstream::not_a_stream", *place, message).help(help))
             }
-            (Some(_), _) => Ok(()),
+            (Some(_), _) => self.streamed(name, *place, table),
             (None, Reader::Flow) if matches!(table.binding, Binding::Topic(_)) => {
                 Err(Problem::new("millstream::stream_needed", *place, format!("a flow reads the topic `{name}` as a stream"))
                     .help(format!("write FROM STREAM {name}")))
@@ -386,6 +393,27 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Whether a table of a kind that can be read as a stream can be.
+    fn streamed(&self, name: &str, place: Place, table: &Table) -> Result<(), Problem> {
+        match &table.binding {
+            Binding::Topic(topic) if !topic.is_readable() => {
+                let format = topic.output.map_or("", targets::format_name);
+                let message = format!("the topic `{name}` holds {format} values, which can only be written so far");
+                let help = format!("write 'value.format' = 'json' for `{name}`, or read what feeds it");
+                Err(Problem::new("millstream::not_supported", place, message).help(help))
+            }
+            Binding::ExistingTable if !self.parsed.surroundings.abilities.existing_table_feeds => {
+                let message =
+                    format!("`{name}` has no change feed: other services write it, and only Cosmos DB keeps a feed of what they write");
+                let help = format!(
+                    "write [cassandra] preset = \"cosmos-db\" in millstream.toml if it is one; or read it in a batch job, FROM {name} without STREAM"
+                );
+                Err(Problem::new("millstream::not_able", place, message).help(help))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn is_reference(&self, name: &str) -> bool {
         self.tables.get(name).is_some_and(|t| matches!(t.binding, Binding::Reference(_)))
     }
@@ -394,7 +422,7 @@ impl<'a> Checker<'a> {
         let kind = self.tables.get(name).map_or("table", |t| t.spec.kind.as_str());
         let problem = Problem::new("millstream::stream_needed", place, format!("a flow can't read `{name}` ({kind}) as a table"));
         match self.tables.get(name).map(|t| &t.binding) {
-            Some(Binding::EventStore) => problem.help(format!(
+            Some(binding) if binding.is_event_store() => problem.help(format!(
                 "write FROM STREAM {name} to read its change feed; a flow joins reference data alone, other joins are for a batch job"
             )),
             _ => problem.help("a flow reads a stream and joins reference data; other joins are for a batch job"),
@@ -403,7 +431,7 @@ impl<'a> Checker<'a> {
 
     /// What a batch job reads in place of a stream.
     fn instead_of_stream(&self, name: &str, table: &Table) -> String {
-        if matches!(table.binding, Binding::EventStore) {
+        if table.binding.is_event_store() {
             return format!("write FROM {name}");
         }
         let fed = self
@@ -446,12 +474,34 @@ impl<'a> Checker<'a> {
         problems
     }
 
-    /// A topic or reference table that nobody reads is allowed, but is probably a slip.
+    /// A configuration binds tables that are there, and that are reference data.
+    fn check_rebindings(&mut self, nodes: &BTreeMap<String, Node<'a>>) {
+        for name in self.parsed.surroundings.rebindings.keys() {
+            let key = format!("tables.{name}");
+            match nodes.get(name) {
+                Some(Node::Table { head, .. }) if head.using.as_ref().is_some_and(|u| references::FORMATS.contains(&u.value.as_str())) => {}
+                Some(_) => {
+                    let message = format!("`{name}` is not reference data, which alone can be bound elsewhere");
+                    let help = "take the section out: who serves other tables, say [kafka], [cassandra], [postgresql], [redis] and [lake]";
+                    self.problems.push(Problem::in_setting("millstream::bad_option", key, message).help(help));
+                }
+                None => {
+                    let known = self.names.iter().map(String::as_str);
+                    let listed = format!("the tables are {}", suggest::list(known.clone()));
+                    let problem = Problem::in_setting("millstream::unknown_table", key, "the pipeline has no such table");
+                    self.problems.push(problem.help(suggest::did_you_mean(name, known, &listed)));
+                }
+            }
+        }
+    }
+
+    /// A topic that nobody reads is allowed, but is probably a slip.
     fn warn_of_idle_tables(&mut self, nodes: &BTreeMap<String, Node<'a>>) {
         let read: BTreeSet<&str> =
             nodes.values().flat_map(Node::queries).flat_map(|q| &q.named.relations).map(|r| r.name.as_str()).collect();
         for (name, table) in &self.tables {
-            if matches!(table.binding, Binding::Topic(_)) && !read.contains(name.as_str()) {
+            let published = matches!(&table.binding, Binding::Topic(topic) if topic.output.is_none());
+            if published && !read.contains(name.as_str()) {
                 self.warnings.push(format!("topic `{name}` is read by no flow"));
             }
         }

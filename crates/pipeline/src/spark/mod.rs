@@ -1,6 +1,6 @@
 //! Spark's semantics where DataFusion's differ: arithmetic, windows, dates, and which functions the language has.
 //!
-//! Everything here is a scalar function or a planning rule of DataFusion; nothing knows statements, tables or flows.
+//! Everything here is a function or a planning rule of DataFusion; nothing knows statements, tables or flows.
 
 pub mod arithmetic;
 pub mod cast;
@@ -9,4 +9,5 @@ pub mod decimal;
 pub mod format;
 pub mod functions;
 pub mod planner;
+pub mod sum;
 pub mod window;

@@ -1,12 +1,11 @@
 //! What the language accepts, beyond the flights pipeline.
 
-use std::path::Path;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use millstream_core::SortOrder;
 use millstream_core::table::timestamp_type;
-use millstream_pipeline::graph::{Binding, OutputMode, ParseMode};
+use millstream_pipeline::graph::{Binding, OutputMode, ParseMode, ReferenceOrigin};
 use millstream_pipeline::{SourceFile, parse};
 
 use crate::{check, checked, reference_schemas};
@@ -158,9 +157,13 @@ fn statements_stand_in_any_order_and_in_several_files() {
     let parsed = parse(&files).unwrap();
     let references = parsed.references();
     assert_eq!(references[0].0, "airlines");
-    assert_eq!(references[0].1.location, Path::new("tables/reference/airlines.csv"));
+    let location = |at: usize| match &references[at].1.origin {
+        ReferenceOrigin::Files(files) => files.location.clone(),
+        other => panic!("{other:?} is no file"),
+    };
+    assert_eq!(location(0), "tables/reference/airlines.csv");
     assert_eq!(references[0].2.as_ref().unwrap().fields().len(), 2, "declared columns");
-    assert_eq!((references[1].1.location.as_path(), references[1].1.refresh), (Path::new("/data/x.parquet"), Duration::from_secs(300)));
+    assert_eq!((location(1).as_str(), references[1].1.refresh), ("/data/x.parquet", Duration::from_secs(300)));
     assert!(references[1].2.is_none());
     let errors = parsed.check(&[("abs".to_owned(), Err("the file does not exist".to_owned()))].into()).unwrap_err();
     let error = errors.iter().next().unwrap();

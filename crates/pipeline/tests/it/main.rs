@@ -5,7 +5,9 @@ mod flights;
 mod golden;
 mod language;
 mod mutations;
+mod sinks;
 mod spark;
+mod surroundings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -84,6 +84,11 @@ async fn overflow_and_division_by_zero_are_errors() {
         ("CAST(-2147483647 AS INT) - 2", "overflow"),
         ("2147483647 * 2", "overflow"),
         ("9223372036854775807 + 1", "overflow"),
+        ("(SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) AS v(x))", "overflow"),
+        (
+            "(SELECT max(s) FROM (SELECT k, sum(x) AS s FROM (VALUES (1, 9223372036854775807), (1, 1), (2, 1)) AS v(k, x) GROUP BY k))",
+            "overflow",
+        ),
         ("CAST(127 AS TINYINT) + CAST(1 AS TINYINT)", "overflow"),
         ("- CAST(-2147483648 AS INT)", "overflow"),
         ("1 / 0", "divide by zero"),
@@ -243,6 +248,12 @@ async fn aggregates_have_sparks_types() {
         ("(SELECT avg(CAST(x AS INT)) FROM (VALUES (1), (2)) AS v(x))", "1.5", "DOUBLE"),
         ("(SELECT max(CAST(x AS INT)) FROM (VALUES (1), (2)) AS v(x))", "2", "INT"),
         ("(SELECT avg(CAST(x AS DECIMAL(10, 2))) FROM (VALUES (1), (2)) AS v(x))", "1.500000", "DECIMAL(14, 6)"),
+        ("(SELECT sum(CAST(x AS BIGINT)) FROM (VALUES (CAST(NULL AS INT))) AS v(x))", "NULL", "BIGINT"),
+        (
+            "(SELECT sum(s) FROM (SELECT k, sum(x) AS s FROM (VALUES (1, 5), (1, 7), (2, NULL), (3, -2)) AS v(k, x) GROUP BY k))",
+            "10",
+            "BIGINT",
+        ),
         ("(SELECT sum(CAST(x AS DECIMAL(10, 2))) FROM (VALUES (1), (2)) AS v(x))", "3.00", "DECIMAL(20, 2)"),
         ("(SELECT avg(x) FROM (VALUES (CAST(NULL AS INT))) AS v(x))", "NULL", "DOUBLE"),
     ])

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millstream_core::ports::{DeadLetter, JobRun, JobRunState, LateRow, Quarantined, SystemStore};
+use millstream_core::ports::{DeadLetter, JobRun, JobRunState, LateRow, Quarantined, RUNS_KEPT, SystemStore};
 use millstream_core::{Epoch, EventTime, FlowId, RowPosition, Timestamp};
 
 use super::suite;
@@ -24,6 +24,7 @@ suite!(
         discard_after_takes_back_what_never_committed,
         release_removes_exactly_the_rows_named,
         runs_are_kept_by_report_and_number,
+        only_the_last_runs_of_a_report_are_kept,
         forget_removes_everything_of_a_flow_or_report,
         properties_are_kept_under_their_names,
         everything_survives_a_restart,
@@ -173,6 +174,18 @@ pub async fn runs_are_kept_by_report_and_number(h: &dyn Harness<Port>) -> CaseRe
         job_run("b", 1, JobRunState::Running),
     ];
     check_eq!(store.runs().await?, expected, "runs are listed by report and number, each as it was stored last");
+    Ok(())
+}
+
+/// A history does not grow for ever, and one report's runs don't count for another's.
+pub async fn only_the_last_runs_of_a_report_are_kept(h: &dyn Harness<Port>) -> CaseResult {
+    let store = h.open().await?;
+    for (report, number) in [("a", 1), ("a", 2), ("b", 1), ("a", RUNS_KEPT + 1)] {
+        store.record_run(&job_run(report, number, JobRunState::Succeeded)).await?;
+    }
+    let kept: Vec<_> = store.runs().await?.into_iter().map(|r| (r.report, r.run)).collect();
+    let expected = [("a".to_owned(), 2), ("a".to_owned(), RUNS_KEPT + 1), ("b".to_owned(), 1)];
+    check_eq!(kept, expected, "the run that is too old is gone, the others stay");
     Ok(())
 }
 

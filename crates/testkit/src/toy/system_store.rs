@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use millstream_core::ports::{DeadLetter, JobRun, LateRow, Quarantined, SystemStore};
+use millstream_core::ports::{DeadLetter, JobRun, LateRow, Quarantined, RUNS_KEPT, SystemStore};
 use millstream_core::{Epoch, FlowId, Result, RowPosition};
 
 use super::{Defect, Disk};
@@ -94,7 +94,9 @@ impl SystemStore for ToySystemStore {
     }
 
     async fn record_run(&self, run: &JobRun) -> Result<()> {
-        self.disk.system.lock().runs.insert((run.report.clone(), run.run), run.clone());
+        let mut all = self.disk.system.lock();
+        all.runs.remove(&(run.report.clone(), run.run.saturating_sub(RUNS_KEPT)));
+        all.runs.insert((run.report.clone(), run.run), run.clone());
         Ok(())
     }
 

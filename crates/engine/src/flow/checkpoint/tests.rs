@@ -31,17 +31,35 @@ fn checkpoint() -> Checkpoint {
             base: Epoch(3),
         },
         state: Some(rows.unwrap()),
+        redo: None,
     }
+}
+
+/// Two changes, the second a delete.
+fn changes() -> ChangeBatch {
+    let schema = Schema::new(vec![Field::new("origin", DataType::Utf8, true), Field::new("kind", DataType::Int64, true)]);
+    let rows = RecordBatch::try_new(
+        Arc::new(schema),
+        vec![Arc::new(StringArray::from(vec!["EWR", "JFK"])), Arc::new(Int64Array::from(vec![Some(19), None]))],
+    );
+    ChangeBatch::try_new(rows.unwrap(), vec![1, 2].into(), vec![100, 101].into(), vec![0, -1].into(), vec![7, -1].into()).unwrap()
 }
 
 #[test]
 fn what_was_encoded_is_decoded() {
     let full = checkpoint();
     let stateless = Checkpoint { state: None, ..full.clone() };
-    for checkpoint in [full, stateless] {
+    let redone = Checkpoint { redo: Some(changes()), ..full.clone() };
+    let stateless_redone = Checkpoint { redo: Some(changes()), ..stateless.clone() };
+    for checkpoint in [full, stateless, redone, stateless_redone] {
         let bytes = checkpoint.encode().unwrap();
         let read = Checkpoint::decode(&bytes).unwrap();
         assert_eq!((&read.header.source, &read.state), (&checkpoint.header.source, &checkpoint.state));
+        assert_eq!(read.redo.is_some(), checkpoint.redo.is_some());
+        if let (Some(read), Some(written)) = (&read.redo, &checkpoint.redo) {
+            assert_eq!((read.rows(), read.kinds(), read.versions()), (written.rows(), written.kinds(), written.versions()));
+            assert_eq!((read.partitions(), read.offsets()), (written.partitions(), written.offsets()));
+        }
         // All that is stored is the same; which partitions are idle is not, on purpose.
         assert_eq!(read.encode().unwrap(), bytes);
     }
@@ -60,11 +78,16 @@ fn bytes_of_format_1_can_still_be_read() {
 #[test]
 fn damage_is_reported_and_never_read_as_something_else() {
     let bytes = checkpoint().encode().unwrap();
+    let redone = Checkpoint { redo: Some(changes()), ..checkpoint() }.encode().unwrap();
+    let header = bytes.len().min(redone.len()) / 2;
     for length in 0..5 {
         assert_eq!(Checkpoint::decode(&bytes[..length]).unwrap_err().kind(), ErrorKind::Corrupt, "cut to {length} bytes");
+    }
+    for length in 0..header {
+        assert_eq!(Checkpoint::decode(&redone[..length]).unwrap_err().kind(), ErrorKind::Corrupt, "with changes, cut to {length} bytes");
     }
     let mut other = bytes.to_vec();
     other[0] = 9;
     let error = Checkpoint::decode(&other).unwrap_err();
-    assert_eq!(error.to_string(), "a checkpoint has format 9; this program reads format 1");
+    assert_eq!(error.to_string(), "a checkpoint has format 9; this program reads formats 1 and 2");
 }

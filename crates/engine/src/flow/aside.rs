@@ -1,0 +1,96 @@
+//! What an epoch puts aside: rows that could not be computed or came too late, with their raw bytes.
+
+use bytes::Bytes;
+use millstream_core::ports::{DeadLetter, LateRow, Quarantined};
+use millstream_core::{Epoch, Error, Offset, Result, RowPosition, Timestamp, TopicPartition};
+use tokio_util::sync::CancellationToken;
+
+use super::process::Processed;
+use super::runner::FlowRunner;
+use crate::source::{Chunk, RejectedRecord};
+
+/// A source record as it was.
+struct RawRecord {
+    timestamp: Timestamp,
+    key: Option<Bytes>,
+    value: Option<Bytes>,
+}
+
+impl FlowRunner {
+    /// The rows that the epoch puts aside, with their raw bytes. `None`: asked to stop while the log didn't answer.
+    pub(super) async fn quarantine(
+        &self,
+        chunk: &Chunk,
+        processed: &Processed,
+        epoch: Epoch,
+        at: Timestamp,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Quarantined>> {
+        let mut aside = Quarantined::default();
+        let (flow, source) = (&self.spec.id, &self.spec.source_name);
+        let dead = |position, raw: RawRecord, reason: &str| DeadLetter {
+            flow: flow.clone(),
+            epoch,
+            source: source.clone(),
+            position,
+            timestamp: raw.timestamp,
+            key: raw.key,
+            value: raw.value,
+            reason: reason.to_owned(),
+            at,
+        };
+        let mine = |r: &&RejectedRecord| r.directed.as_ref().is_none_or(|flows| flows.contains(flow));
+        for r in chunk.rejected.iter().filter(mine) {
+            let raw = RawRecord { timestamp: r.timestamp, key: r.key.clone(), value: r.value.clone() };
+            aside.dead_letters.push(dead(r.position, raw, &r.reason));
+        }
+        for (position, version, reason) in &processed.rejected {
+            let raw = self.patiently(shutdown, || self.raw(chunk, *position, *version)).await?;
+            let Some(raw) = raw else { return Ok(None) };
+            aside.dead_letters.push(dead(*position, raw, reason));
+        }
+        for late in &processed.late {
+            let raw = self.patiently(shutdown, || self.raw(chunk, late.position, Timestamp(late.version.0))).await?;
+            let Some(raw) = raw else { return Ok(None) };
+            aside.late_rows.push(LateRow {
+                flow: flow.clone(),
+                epoch,
+                source: source.clone(),
+                position: late.position,
+                timestamp: raw.timestamp,
+                key: raw.key,
+                value: raw.value,
+                event_time: late.event_time,
+                window_end: late.window_end,
+                watermark: late.watermark,
+                at,
+            });
+        }
+        Ok(Some(aside))
+    }
+
+    /// A source record as it was: read again from the topic, or the feed's row as JSON.
+    async fn raw(&self, chunk: &Chunk, position: RowPosition, version: Timestamp) -> Result<RawRecord> {
+        let Some(topic) = &self.spec.topic else {
+            let row = (0..chunk.changes.len()).find(|row| chunk.changes.position(*row) == position);
+            let value = row.map(|row| row_as_json(&chunk.changes.rows().slice(row, 1))).transpose()?;
+            return Ok(RawRecord { timestamp: version, key: None, value });
+        };
+        let read = self.ports.log.read(&TopicPartition::new(topic.clone(), position.partition), Offset(position.offset), 1).await?;
+        let record = read.records.into_iter().find(|r| r.offset.0 == position.offset);
+        let record = record.ok_or_else(|| {
+            Error::corrupt(format!("topic {topic}: partition {} no longer holds offset {}", position.partition, position.offset))
+        })?;
+        Ok(RawRecord { timestamp: record.timestamp, key: record.key, value: record.value })
+    }
+}
+
+/// One row as a JSON object.
+fn row_as_json(row: &arrow::array::RecordBatch) -> Result<Bytes> {
+    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+    writer.write(row)?;
+    writer.finish()?;
+    let mut line = writer.into_inner();
+    line.truncate(line.trim_ascii_end().len());
+    Ok(line.into())
+}

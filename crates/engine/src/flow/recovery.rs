@@ -1,0 +1,184 @@
+//! How a flow begins: takes itself over, asks its sink what was committed, and goes on from there.
+//!
+//! **A torn epoch.** Of an epoch that was prepared and never committed, a sink that isolates row by row
+//! ([`Isolation::Row`](millstream_core::ports::Isolation)) may hold some rows already. Reading the source again does not have to give the
+//! same rows: epochs may begin and end elsewhere; what was in time may now come late, behind a partition that has more to read than it had;
+//! reference data may have changed, and with it a key. A window's row, or a joined one, that stands only in the torn epoch
+//! would then stay for ever, explained by nothing. So where that can be, an epoch's changes are part of its checkpoint
+//! ([`Checkpoint::redo`]): a flow that finds such an epoch writes the same changes again under the same number, with the
+//! same versions (of equal versions the later write wins), and goes on *after* it. It can't be where the sink shows whole epochs alone, nor
+//! for rows whose key, values and version follow from their source record: each of these is written again in whatever epoch, equal to
+//! the byte. Records appended to a topic are told apart by epoch and sequence, so there an epoch is always repeated as it was.
+//!
+//! **A sink that lost epochs** says that it committed less than an earlier attempt saw it commit: a cache without a durable log, a database
+//! put back from a backup, another database. Where the checkpoint of what it still holds is there, the flow goes on from that: its
+//! rows and the flow's state are of one moment. Else a redis table is filled anew from the beginning of its source, for a cache is
+//! never the only home of data; any other table stays as it is and the flow stops, naming the command that rebuilds it.
+
+use millstream_core::ports::EpochWrite;
+use millstream_core::{Attempt, Epoch, Error, ErrorKind, Result};
+use tokio_util::sync::CancellationToken;
+
+use super::checkpoint::Checkpoint;
+use super::fault;
+use super::runner::{FlowRunner, Progress};
+use super::watermark::WatermarkTracker;
+use crate::source::SourceState;
+
+/// Does what a port is asked to, patiently; leaves the function with `Ok(None)` when it is asked to stop meanwhile.
+macro_rules! patiently {
+    ($flow:expr, $shutdown:expr, $call:expr) => {
+        match $flow.patiently($shutdown, || $call).await? {
+            Some(answer) => answer,
+            None => return Ok(None),
+        }
+    };
+}
+
+impl FlowRunner {
+    /// Takes the flow over and restores it. `None`: asked to stop before that.
+    pub(super) async fn start(&mut self, shutdown: &CancellationToken) -> Result<Option<Progress>> {
+        let id = self.spec.id.clone();
+        let attempt = patiently!(self, shutdown, self.ports.checkpoints.claim(&id));
+        let mut committed = patiently!(self, shutdown, self.spec.sink.begin(&id, attempt, &self.spec.table));
+        let prepared = patiently!(self, shutdown, self.ports.checkpoints.epochs(&id));
+        if fault::commits_before_the_sink(self.settings.faults()) {
+            committed = prepared.last().copied().unwrap_or(committed);
+        }
+        let mut torn = None;
+        // Versions of an epoch that was prepared but not committed may have reached a sink that isn't transactional: stay above them.
+        for epoch in prepared.iter().filter(|e| **e > committed) {
+            if let Some(bytes) = patiently!(self, shutdown, self.ports.checkpoints.get(&id, *epoch)) {
+                let checkpoint = self.decode(*epoch, &bytes)?;
+                self.processor.raise_version_bound(checkpoint.header.version_bound);
+                torn = Some(checkpoint).filter(|_| *epoch == committed.next());
+            }
+        }
+        let mut from_beginning = committed == Epoch(0);
+        if let Some(last) = prepared.last().filter(|last| **last > committed.next()) {
+            // An epoch is prepared when the one before it is committed: the sink knew more once.
+            let Some(resumes) = self.rewind(committed, *last, &prepared, attempt, shutdown).await? else { return Ok(None) };
+            from_beginning = !resumes;
+        } else if let Some(torn) = torn
+            && let Some(again) = torn.redo
+        {
+            tracing::info!(flow = %id, epoch = %committed.next(), "writing an epoch again that may have been torn");
+            let write =
+                EpochWrite { flow: id.clone(), attempt, epoch: committed.next(), table: self.spec.table.clone(), changes: vec![again] };
+            patiently!(self, shutdown, self.spec.sink.commit(write.clone()));
+            committed = committed.next();
+            from_beginning = false;
+        }
+        patiently!(self, shutdown, self.ports.system.discard_after(&id, if from_beginning { Epoch(0) } else { committed }));
+        let source = if from_beginning {
+            patiently!(self, shutdown, self.spec.source.beginning())
+        } else {
+            match self.restore(committed, shutdown).await? {
+                Some(source) => source,
+                None => return Ok(None),
+            }
+        };
+        let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
+        self.monitor.resumed(attempt, committed, &source, watermark);
+        Ok(Some(Progress::new(attempt, committed, source, self.ports.clock.now())))
+    }
+
+    /// Makes ready to go on with a sink that committed `committed`, though an earlier attempt had come to `last`. Whether there is a state
+    /// to resume from; `None`: asked to stop.
+    async fn rewind(
+        &mut self,
+        committed: Epoch,
+        last: Epoch,
+        prepared: &[Epoch],
+        attempt: Attempt,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<bool>> {
+        let (id, table) = (self.spec.id.clone(), self.spec.table.clone());
+        let resumes = committed > Epoch(0) && prepared.contains(&committed);
+        if !resumes && !self.spec.is_cache {
+            return Err(Error::invalid(format!(
+                "flow {id}: table {table} holds epoch {committed}, and the flow had come to epoch {last}: the system that holds it has lost data, or is \
+                 not the one that held it before; run `millstream reset {table}` to build it anew, or bring the system's data back"
+            )));
+        }
+        tracing::warn!(
+            flow = %id, table, holds = %committed, had = %last,
+            "the system that holds the table has lost epochs: {}",
+            if resumes { "the flow goes on from what it still holds" } else { "the table is filled anew from the beginning of its source" }
+        );
+        // The checkpoints of epochs that never were, as it turns out, must not be taken for prepared ones later.
+        let mut kept = Vec::new();
+        for epoch in prepared.iter().filter(|e| resumes && **e <= committed) {
+            if let Some(bytes) = patiently!(self, shutdown, self.ports.checkpoints.get(&id, *epoch)) {
+                kept.push((*epoch, bytes));
+            }
+        }
+        patiently!(self, shutdown, self.ports.checkpoints.forget(&id));
+        for (epoch, bytes) in kept {
+            patiently!(self, shutdown, self.ports.checkpoints.put(&id, attempt, epoch, bytes.clone()));
+        }
+        Ok(Some(resumes))
+    }
+
+    /// Whether `error` came from a cache that has lost its epochs while the flow ran: then the flow begins again, as after a restart.
+    pub(super) async fn cache_is_lost(&self, error: &Error, shutdown: &CancellationToken) -> bool {
+        let Some((attempt, epoch)) = self.reached.filter(|_| self.spec.is_cache && error.kind() == ErrorKind::InvalidInput) else {
+            return false;
+        };
+        let holds = self.patiently(shutdown, || self.spec.sink.begin(&self.spec.id, attempt, &self.spec.table)).await;
+        matches!(holds, Ok(Some(holds)) if holds < epoch)
+    }
+
+    /// Puts back the state of `committed`; returns where the source goes on. `None`: asked to stop.
+    async fn restore(&mut self, committed: Epoch, shutdown: &CancellationToken) -> Result<Option<SourceState>> {
+        let id = self.spec.id.clone();
+        let Some(last) = self.checkpoint(committed, shutdown).await? else { return Ok(None) };
+        if last.header.fingerprint != self.spec.fingerprint {
+            return Err(Error::invalid(format!(
+                "flow {id}: its query has changed since its checkpoint of epoch {committed}: run `millstream reset {}` to rebuild the table, or put the query back",
+                self.spec.table
+            )));
+        }
+        self.processor.raise_version_bound(last.header.version_bound);
+        if last.header.watermark.is_some() {
+            *self.processor.watermark_mut() = last.header.watermark.clone();
+        }
+        if self.processor.aggregator().is_some() {
+            for epoch in last.header.base.0..committed.0 {
+                let Some(earlier) = self.checkpoint(Epoch(epoch), shutdown).await? else { return Ok(None) };
+                self.restore_state(earlier)?;
+            }
+            let source = last.header.source.clone();
+            self.restore_state(last)?;
+            let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
+            if let Some(aggregator) = self.processor.aggregator_mut() {
+                aggregator.drop_closed(watermark)?;
+            }
+            return Ok(Some(source));
+        }
+        Ok(Some(last.header.source))
+    }
+
+    async fn checkpoint(&self, epoch: Epoch, shutdown: &CancellationToken) -> Result<Option<Checkpoint>> {
+        let id = &self.spec.id;
+        let bytes = patiently!(self, shutdown, self.ports.checkpoints.get(id, epoch));
+        let bytes = bytes.ok_or_else(|| {
+            Error::corrupt(format!(
+                "flow {id}: table {} holds epoch {epoch}, and there is no checkpoint of it: run `millstream reset {}` to rebuild the table",
+                self.spec.table, self.spec.table
+            ))
+        })?;
+        self.decode(epoch, &bytes).map(Some)
+    }
+
+    fn decode(&self, epoch: Epoch, bytes: &[u8]) -> Result<Checkpoint> {
+        Checkpoint::decode(bytes).map_err(|e| e.context(format!("flow {}: checkpoint of epoch {epoch}", self.spec.id)))
+    }
+
+    fn restore_state(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        match (self.processor.aggregator_mut(), checkpoint.state) {
+            (Some(aggregator), Some(rows)) => aggregator.restore(rows),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What a pipeline meets outside of its text: where the configuration binds its tables, and what the systems behind it are able to do.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What the configuration says of a pipeline. The default is the built-in engines, and every table where the SQL says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Reference tables that are elsewhere than the SQL says, by name: the sections `[tables.NAME]`.
+    pub rebindings: BTreeMap<String, Rebinding>,
+    /// What the systems can do.
+    pub abilities: Abilities,
+}
+
+/// Where the configuration says that a reference table is: what it doesn't say stays as the SQL has it.
+///
+/// So the example's files on a laptop become a database's table in production, and the SQL stays as it is:
+///
+/// ```toml
+/// [tables.airports]
+/// using = "mysql"
+/// dbtable = "airports"
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rebinding {
+    /// `parquet`, `csv`, `json`, `postgresql` or `mysql`.
+    pub using: Option<String>,
+    /// The database's table: `table`, or `schema.table`.
+    pub dbtable: Option<String>,
+    /// A condition in the database's own SQL.
+    pub filter: Option<String>,
+    /// A path or a URL of files; taken as it is.
+    pub location: Option<String>,
+    /// How often it is looked at for changes, such as `10 minutes`.
+    pub refresh: Option<String>,
+}
+
+/// What differs between the systems that can serve a pipeline, as far as the language has to know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Abilities {
+    /// Whether the event store can hold tables that other services write. The built-in one can't.
+    pub existing_tables: bool,
+    /// Whether such tables have a change feed. Cosmos DB keeps one; on Apache Cassandra only what Millstream itself writes has one.
+    pub existing_table_feeds: bool,
+}
