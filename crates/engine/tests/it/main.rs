@@ -6,6 +6,7 @@ mod crashes;
 mod events;
 mod outages;
 mod quarantine;
+mod relational;
 mod straight;
 mod torn;
 mod verification;
