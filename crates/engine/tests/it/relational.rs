@@ -26,10 +26,7 @@ async fn a_relational_table_holds_what_an_event_store_table_would() {
         }
     };
     assert_eq!(hours(&engine, "current").await, hourly(&events));
-    assert_eq!(
-        rows(&engine, "SELECT count(*) FROM strong").await,
-        rows(&engine, "SELECT count(*) FROM by_meter WHERE value >= 90").await
-    );
+    assert_eq!(rows(&engine, "SELECT count(*) FROM strong").await, rows(&engine, "SELECT count(*) FROM by_meter WHERE value >= 90").await);
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report}");
     assert!(report.checks.iter().any(|c| c.subject == "current" && c.figures["rows"] > 0), "{report}");
