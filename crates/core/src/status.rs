@@ -77,9 +77,27 @@ pub struct JobStatus {
     pub last_error: Option<(Timestamp, String)>,
 }
 
+/// A system behind a port, as this process sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineStatus {
+    /// What it serves, in the architecture's words: `topics`, `event store`.
+    #[serde(rename = "box")]
+    pub serves: String,
+    /// The system: `kafka`, `cassandra`, or `built in`.
+    pub system: String,
+    /// Where it is; holds no secret.
+    pub place: String,
+    /// Since when it doesn't answer, and why; `None` while it does.
+    pub away: Option<(Timestamp, String)>,
+}
+
 /// The whole pipeline's state at one moment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PipelineStatus {
+    /// Why the pipeline has not begun yet, where it waits for something at its start.
+    pub opening: Option<String>,
+    /// Every system behind a port.
+    pub engines: Vec<EngineStatus>,
     /// Every flow.
     pub flows: Vec<FlowStatus>,
     /// Every batch job.
@@ -96,7 +114,13 @@ impl PipelineStatus {
             let why = f.last_error.as_ref().map(|(_, e)| format!(": {e}")).unwrap_or_default();
             format!("flow {} is {}{why}", f.flow, format!("{:?}", f.phase).to_lowercase())
         });
-        self.intake_paused.iter().map(|why| format!("intake is paused: {why}")).chain(flows).collect()
+        let away = self.engines.iter().filter_map(|e| {
+            let (since, why) = e.away.as_ref()?;
+            Some(format!("{} ({} at {}) is away since {since}: {why}", e.system, e.serves, e.place))
+        });
+        let opening = self.opening.iter().map(|why| format!("the pipeline is opening: {why}"));
+        let paused = self.intake_paused.iter().map(|why| format!("intake is paused: {why}"));
+        opening.chain(away).chain(paused).chain(flows).collect()
     }
 }
 

@@ -32,11 +32,8 @@ pub enum Command {
         #[arg(default_value = ".")]
         dir: PathBuf,
     },
-    /// Say whether a pipeline is right; exit with 0 or 1
-    Check {
-        /// A .sql file, or a folder of them
-        path: PathBuf,
-    },
+    /// Say whether a pipeline and its configuration are right; exit with 0 or 1
+    Check(CheckArgs),
     /// Print a pipeline's graph, and who serves each part
     Explain {
         /// A .sql file, or a folder of them
@@ -44,6 +41,8 @@ pub enum Command {
         /// How it is printed
         #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
         format: ExplainFormat,
+        #[command(flatten)]
+        config: ConfigArgs,
     },
     /// Run a query over every table of a pipeline
     Sql(SqlArgs),
@@ -122,6 +121,18 @@ pub struct ConfigArgs {
     /// The folder that holds everything; in place of the setting data_dir
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+}
+
+/// Arguments of `check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// A .sql file, or a folder of them [default: only the configuration is checked]
+    pub path: Option<PathBuf>,
+    /// Try every connection that the configuration names, too; exit with 1 for what has to be changed, 3 for what is away
+    #[arg(long)]
+    pub probe: bool,
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 /// Arguments of `run`.

@@ -22,12 +22,12 @@ use crate::control::Request;
 /// Runs the command and returns the process's exit code.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
-        Command::Check { path } => check::run(&path),
+        Command::Check(args) => check::run(&args),
         Command::Config { what: ConfigWhat::Print { path, config } } => configuration::print(path.as_deref(), &config),
         Command::Demo(args) => demo::run(args),
         Command::Docs { page } => docs::run(page),
         Command::Evict { name, place } => ask::run(&place, Request::Evict { name }),
-        Command::Explain { path, format } => explain::run(&path, format),
+        Command::Explain { path, format, config } => explain::run(&path, &config, format),
         Command::Init { dir } => init::run(&dir),
         Command::PublishFlights(args) => publish::run(args),
         Command::Refresh { name, place } => ask::run(&place, Request::Refresh { name }),

@@ -2,14 +2,25 @@
 //!
 //! Everything here is data and pure checks ([`Config::validate`]); [`load`] reads it from its layers, and `wiring` alone acts on it.
 
+mod conflicts;
+pub mod engines;
 pub mod keys;
+pub mod layers;
 pub mod listen;
 pub mod load;
 pub mod print;
+pub mod shape;
 pub mod store;
+pub mod tables;
 
 use std::path::PathBuf;
 
+use millstream_adapters::cassandra::CassandraSettings;
+use millstream_adapters::kafka::KafkaSettings;
+use millstream_adapters::lake::LakeSettings;
+use millstream_adapters::mysql::MysqlSettings;
+use millstream_adapters::postgresql::PostgresSettings;
+use millstream_adapters::redis::RedisSettings;
 use millstream_broker::BrokerSettings;
 use millstream_core::{Error, Result};
 use millstream_engine::EngineSettings;
@@ -17,12 +28,13 @@ use millstream_gateway::http::HttpSettings;
 use millstream_gateway::sql::SqlSettings;
 use serde::{Deserialize, Serialize};
 
-pub use listen::ListenSettings;
+pub use listen::{ListenAddress, ListenSettings};
 pub use load::{Effective, Layers};
 pub use store::StoreConfig;
+pub use tables::TablesConfig;
 
 /// All settings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The folder that holds everything. A relative path in a file counts from the file's folder.
@@ -43,6 +55,20 @@ pub struct Config {
     pub http: HttpSettings,
     /// The PostgreSQL endpoint.
     pub sql: SqlSettings,
+    /// Topics elsewhere than in the built-in endpoint.
+    pub kafka: Option<KafkaSettings>,
+    /// Event-store tables elsewhere than in the built-in store.
+    pub cassandra: Option<CassandraSettings>,
+    /// Reports elsewhere than in the built-in store, and reference tables.
+    pub postgresql: Option<PostgresSettings>,
+    /// Reference tables.
+    pub mysql: Option<MysqlSettings>,
+    /// Critical events elsewhere than in the built-in store.
+    pub redis: Option<RedisSettings>,
+    /// Files in a data lake.
+    pub lake: Option<LakeSettings>,
+    /// What is said of single tables.
+    pub tables: TablesConfig,
 }
 
 impl Default for Config {
@@ -57,11 +83,29 @@ impl Default for Config {
             store: StoreConfig::default(),
             http: HttpSettings::default(),
             sql: SqlSettings::default(),
+            kafka: None,
+            cassandra: None,
+            postgresql: None,
+            mysql: None,
+            redis: None,
+            lake: None,
+            tables: TablesConfig::default(),
         }
     }
 }
 
 impl Config {
+    /// The addresses that are listened on, each with the name of its setting.
+    pub fn listeners(&self) -> Vec<(&'static str, ListenAddress)> {
+        let [http, kafka, sql] = self.listen.named();
+        if self.has_kafka_endpoint() { vec![http, kafka, sql] } else { vec![http, sql] }
+    }
+
+    /// Whether the built-in Kafka endpoint is served: topics are nowhere else.
+    pub fn has_kafka_endpoint(&self) -> bool {
+        self.kafka.is_none()
+    }
+
     /// Refuses values that can't work or would be unsafe, naming the setting. Does no I/O.
     pub fn validate(&self) -> Result<()> {
         if self.data_dir.as_os_str().is_empty() {
@@ -73,7 +117,8 @@ impl Config {
         self.broker.validate()?;
         self.store.validate()?;
         self.http.validate()?;
-        self.sql.validate()
+        self.sql.validate()?;
+        self.validate_engines()
     }
 }
 

@@ -21,40 +21,63 @@ pub fn store(dir: &Path) -> PathBuf {
     dir.join("store")
 }
 
-/// The pipeline that ran last.
-#[derive(Debug, Serialize, Deserialize)]
-struct LastPipeline {
+/// The folder of tables of files.
+pub fn lake(dir: &Path) -> PathBuf {
+    dir.join("lake")
+}
+
+/// What ran last: so that whoever asks about a data directory need not say it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRun {
     version: u32,
-    path: PathBuf,
+    /// The pipeline's file or folder.
+    pub path: PathBuf,
+    /// The configuration's file, where there was one: it says where the tables are.
+    #[serde(default)]
+    pub config: Option<PathBuf>,
+    /// Whether it was a demo, which keeps apart from a pipeline of the same configuration.
+    #[serde(default)]
+    pub is_demo: bool,
 }
 
-/// Remembers that the pipeline at `path` runs on `dir`.
-pub fn remember_pipeline(dir: &Path, path: &Path) -> Result<()> {
-    let failed = |e: std::io::Error| Error::from(e).context(format!("the pipeline's place can't be noted in {}", dir.display()));
-    let path = std::path::absolute(path).map_err(failed)?;
-    let text = serde_json::to_vec(&LastPipeline { version: VERSION, path })?;
-    // In two steps, so that a process that dies here leaves the old note or the new one.
-    let making = dir.join(format!("{LAST_PIPELINE}.new"));
-    std::fs::write(&making, text).and_then(|()| std::fs::rename(&making, dir.join(LAST_PIPELINE))).map_err(failed)
-}
+impl LastRun {
+    /// The pipeline at `path`, with the configuration at `config`.
+    pub fn new(path: &Path, config: Option<&Path>, is_demo: bool) -> Result<Self> {
+        let absolute = |path: &Path| std::path::absolute(path).map_err(|e| Error::from(e).context(path.display()));
+        Ok(Self { version: VERSION, path: absolute(path)?, config: config.map(absolute).transpose()?, is_demo })
+    }
 
-/// The pipeline that ran on `dir` last.
-pub fn last_pipeline(dir: &Path) -> Result<PathBuf> {
-    let path = dir.join(LAST_PIPELINE);
-    let text = match std::fs::read(&path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::not_found(format!(
-                "no pipeline has run on data directory {} yet: start one with `millstream run PATH`, or name another with --data-dir",
-                dir.display()
+    /// Remembers it in `dir`.
+    pub fn remember(&self, dir: &Path) -> Result<()> {
+        let failed = |e: std::io::Error| Error::from(e).context(format!("the pipeline's place can't be noted in {}", dir.display()));
+        let text = serde_json::to_vec(self)?;
+        // In two steps, so that a process that dies here leaves the old note or the new one.
+        let making = dir.join(format!("{LAST_PIPELINE}.new"));
+        std::fs::write(&making, text).and_then(|()| std::fs::rename(&making, dir.join(LAST_PIPELINE))).map_err(failed)
+    }
+
+    /// What ran on `dir` last.
+    pub fn of(dir: &Path) -> Result<Self> {
+        let path = dir.join(LAST_PIPELINE);
+        let text = match std::fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::not_found(format!(
+                    "no pipeline has run on data directory {} yet: start one with `millstream run PATH`, or name another with --data-dir",
+                    dir.display()
+                )));
+            }
+            other => other.map_err(|e| Error::from(e).context(format!("{} can't be read", path.display())))?,
+        };
+        let last: Self = serde_json::from_slice(&text).map_err(|e| Error::from(e).context(path.display()))?;
+        if last.version != VERSION {
+            return Err(Error::unsupported(format!(
+                "{} is of version {}, this program knows version {VERSION}",
+                path.display(),
+                last.version
             )));
         }
-        other => other.map_err(|e| Error::from(e).context(format!("{} can't be read", path.display())))?,
-    };
-    let last: LastPipeline = serde_json::from_slice(&text).map_err(|e| Error::from(e).context(path.display()))?;
-    if last.version != VERSION {
-        return Err(Error::unsupported(format!("{} is of version {}, this program knows version {VERSION}", path.display(), last.version)));
+        Ok(last)
     }
-    Ok(last.path)
 }
 
 #[cfg(test)]

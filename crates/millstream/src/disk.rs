@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use millstream_core::ports::Clock;
-use millstream_core::status::{PipelineStatus, StatusSource};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::DiskSettings;
@@ -24,25 +23,6 @@ impl Intake {
 
     fn set(&self, why: Option<String>) {
         *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = why;
-    }
-}
-
-/// The engine's status with the state of intake.
-pub struct StatusWithIntake {
-    engine: Arc<dyn StatusSource>,
-    intake: Arc<Intake>,
-}
-
-impl StatusWithIntake {
-    /// `engine`'s status with `intake`'s.
-    pub fn new(engine: Arc<dyn StatusSource>, intake: Arc<Intake>) -> Self {
-        Self { engine, intake }
-    }
-}
-
-impl StatusSource for StatusWithIntake {
-    fn status(&self) -> PipelineStatus {
-        PipelineStatus { intake_paused: self.intake.paused(), ..self.engine.status() }
     }
 }
 

@@ -22,7 +22,9 @@ pub fn install(format: LogFormat, filter: &str) -> Result<()> {
 
 /// `filter`, with the chatter of the storage engine and the query engine below it, unless the user names them.
 fn quieted(filter: &str) -> String {
-    let chatty = ["fjall", "lsm_tree", "datafusion", "rdkafka", "librdkafka"];
+    let chatty = ["fjall", "lsm_tree", "datafusion", "rdkafka", "librdkafka", "tokio_postgres", "mysql_async", "redis"];
     let quiet = chatty.iter().filter(|name| !filter.contains(**name)).map(|name| format!("{name}=warn"));
-    std::iter::once(filter.to_owned()).chain(quiet).collect::<Vec<_>>().join(",")
+    // Cassandra's remarks on a query are for whoever wrote it.
+    let quieter = Some("scylla=error".to_owned()).filter(|_| !filter.contains("scylla"));
+    std::iter::once(filter.to_owned()).chain(quiet).chain(quieter).collect::<Vec<_>>().join(",")
 }

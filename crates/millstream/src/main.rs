@@ -19,6 +19,7 @@ mod runtime;
 mod service;
 mod signals;
 mod sql;
+mod status;
 mod upkeep;
 mod wiring;
 

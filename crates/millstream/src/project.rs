@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use millstream_adapters::lake::{LakeFormat, LakeReferenceSource};
-use millstream_core::ports::ReferenceSource;
-use millstream_core::{Error, Result};
-use millstream_pipeline::graph::{Pipeline, Reference, ReferenceFormat, ReferenceOrigin};
+use millstream_core::{Error, ErrorKind, Result};
+use millstream_pipeline::graph::{Binding, Pipeline};
 use millstream_pipeline::{Diagnostics, SourceFile, parse};
+
+use crate::config::Config;
+use crate::wiring::{self, Engines};
 
 /// The folder of the pipeline at `path`: where its configuration lies. The current one where no pipeline is named.
 pub fn folder(path: Option<&Path>) -> PathBuf {
@@ -26,39 +27,44 @@ pub fn name(path: &Path) -> String {
     if stem == "pipeline" { parent.unwrap_or(stem) } else { stem }
 }
 
-/// Reads and checks the pipeline at `path`, a `.sql` file or a folder of them. Warnings go to stderr.
+/// Reads and checks the pipeline at `path`, a `.sql` file or a folder of them, as `config` binds it. Warnings go to stderr.
 /// [`InvalidInput`](millstream_core::ErrorKind::InvalidInput) with every error, each with its place and remedy.
-pub async fn load(path: &Path) -> Result<Pipeline> {
+/// [`Unavailable`](millstream_core::ErrorKind::Unavailable) when a system that knows the columns of a reference table doesn't answer.
+pub async fn load(path: &Path, config: &Config, engines: &Arc<Engines>) -> Result<Pipeline> {
     let files = read(path)?;
-    let parsed = parse(&files).map_err(|d| wrong(path, &d))?;
+    let parsed = parse(&files).map_err(|d| wrong(path, &d))?.within(config.surroundings());
     let mut schemas = BTreeMap::<String, Result<SchemaRef, String>>::new();
     for (table, reference, declared) in parsed.references() {
         if declared.is_none() {
-            let schema = reference_source(&reference, None)?.schema().await;
-            schemas.insert(table, schema.map_err(|e| e.to_string()));
+            let source = wiring::reference_source(config, &reference, None, engines)?;
+            let schema = match source.schema().await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error.context(format!("the columns of {table}"))),
+                schema => schema.map_err(|e| e.to_string()),
+            };
+            schemas.insert(table, schema);
         }
     }
-    let pipeline = parsed.check(&schemas).map_err(|d| wrong(path, &d))?;
+    let mut pipeline = parsed.check(&schemas).map_err(|d| wrong(path, &d))?;
+    rename_topics(&mut pipeline, config)?;
+    wiring::check_tables(config, &pipeline)?;
     pipeline.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     Ok(pipeline)
 }
 
-/// Where the rows of a reference table come from; `columns` are those that they must have.
-pub fn reference_source(reference: &Reference, columns: Option<SchemaRef>) -> Result<Arc<dyn ReferenceSource>> {
-    let files = match &reference.origin {
-        ReferenceOrigin::Files(files) => files,
-        ReferenceOrigin::Database(database) => {
-            return Err(Error::unsupported(format!("table {}: no database for reference data is configured", database.table)));
+/// Gives topics the names that `config` says they have on the broker; refuses a table that the pipeline hasn't.
+fn rename_topics(pipeline: &mut Pipeline, config: &Config) -> Result<()> {
+    let names: Vec<String> = pipeline.tables.keys().cloned().collect();
+    for (name, bound) in &config.tables {
+        let Some(table) = pipeline.tables.get_mut(name) else {
+            return Err(Error::invalid(format!("[tables.{name}]: the pipeline has no such table; its tables are {}", names.join(", "))));
+        };
+        match (&mut table.binding, &bound.subscribe) {
+            (_, None) => {}
+            (Binding::Topic(topic), Some(subscribe)) => topic.name.clone_from(subscribe),
+            (_, Some(_)) => return Err(Error::invalid(format!("[tables.{name}]: {name} is no topic, and has nothing to subscribe to"))),
         }
-    };
-    let format = match files.format {
-        ReferenceFormat::Parquet => LakeFormat::Parquet,
-        ReferenceFormat::Csv => LakeFormat::Csv,
-        ReferenceFormat::Json => LakeFormat::Json,
-    };
-    let failed = |e: std::io::Error| Error::from(e).context(format!("the location {}", files.location));
-    let path = std::path::absolute(&files.location).map_err(failed)?;
-    Ok(Arc::new(LakeReferenceSource::new(format, path, columns)))
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Vec<SourceFile>> {

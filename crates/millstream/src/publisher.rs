@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use millstream_adapters::kafka::{KafkaProducer, OutgoingRecord, ProducerSettings};
+use millstream_adapters::kafka::{KafkaProducer, KafkaSettings, OutgoingRecord, ProducerSettings};
 use millstream_core::ports::{Clock, SystemClock};
 use millstream_core::{Error, Result};
 use tokio::sync::mpsc;
@@ -47,11 +47,15 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A publisher to `topic` at `bootstrap` (`host:port`), of at most `rate` records a second.
+    /// A publisher to `topic` at the endpoint `bootstrap` (`host:port`), of at most `rate` records a second.
     pub fn connect(bootstrap: &str, topic: &str, rate: Option<u32>) -> Result<Self> {
-        let settings =
-            ProducerSettings { delivery_timeout: DELIVERY_TIMEOUT, in_flight_kib_max: IN_FLIGHT_KIB, ..ProducerSettings::new(bootstrap) };
-        Ok(Self { producer: KafkaProducer::connect(&settings)?, topic: topic.to_owned(), rate, clock: SystemClock })
+        Ok(Self { producer: KafkaProducer::connect(&settings(bootstrap))?, topic: topic.to_owned(), rate, clock: SystemClock })
+    }
+
+    /// The same on a real cluster.
+    pub fn connect_to(cluster: &KafkaSettings, topic: &str, rate: Option<u32>) -> Result<Self> {
+        let producer = KafkaProducer::connect_to(cluster, &settings(&cluster.bootstrap_servers))?;
+        Ok(Self { producer, topic: topic.to_owned(), rate, clock: SystemClock })
     }
 
     /// Publishes at most `limit` records of `sequence` and waits for every acknowledgement. Late ones go out after all others were
@@ -126,6 +130,10 @@ impl Publisher {
             self.clock.sleep(wait).await;
         }
     }
+}
+
+fn settings(bootstrap: &str) -> ProducerSettings {
+    ProducerSettings { delivery_timeout: DELIVERY_TIMEOUT, in_flight_kib_max: IN_FLIGHT_KIB, ..ProducerSettings::new(bootstrap) }
 }
 
 /// Makes the sequence, chunk by chunk, until it ends or nobody takes any more.

@@ -1,6 +1,7 @@
 //! What can be asked of an open pipeline: the same whether the asker is in this process or at the control socket's other end.
 
 use millstream_core::ports::JobRunState;
+use millstream_core::status::StatusSource;
 use millstream_core::{Error, Result};
 use millstream_engine::replay::ReplayOutcome;
 use millstream_engine::verify::VerifyProgress;
@@ -15,8 +16,11 @@ use crate::wiring::Opened;
 /// The exit code of a verification that found problems, and of a job that failed.
 const FAILED: u8 = 1;
 
-/// Carries out `request` on `opened`, which runs and listens at `running`, or is open for this request alone (`None`).
-pub async fn carry_out(opened: &Opened, running: Option<Addresses>, request: Request, answer: &Answer) -> Result<u8> {
+/// Where a pipeline that runs listens, and what it says of itself.
+pub type RunningAt<'a> = (Addresses, &'a dyn StatusSource);
+
+/// Carries out `request` on `opened`, which runs at `running`, or is open for this request alone (`None`).
+pub async fn carry_out(opened: &Opened, running: Option<RunningAt<'_>>, request: Request, answer: &Answer) -> Result<u8> {
     match request {
         Request::Sql { query, format } => {
             sql::stream(&opened.engine.session()?, &query, format, answer).await?;
@@ -65,16 +69,16 @@ async fn verify(opened: &Opened, format: VerifyFormat, answer: &Answer) -> Resul
     Ok(if report.is_clean() { 0 } else { FAILED })
 }
 
-async fn status(opened: &Opened, running: Option<Addresses>, answer: &Answer) -> Result<u8> {
-    let Some(listen) = running else {
+async fn status(opened: &Opened, running: Option<RunningAt<'_>>, answer: &Answer) -> Result<u8> {
+    let Some((listen, pipeline)) = running else {
         return Err(Error::unavailable(format!("no pipeline runs on data directory {}", opened.config.data_dir.display())));
     };
-    let state = json!({ "pid": std::process::id(), "listen": listen, "pipeline": opened.status.status() });
+    let state = json!({ "pid": std::process::id(), "listen": listen, "pipeline": pipeline.status() });
     answer.data(format!("{}\n", serde_json::to_string_pretty(&state)?)).await?;
     Ok(0)
 }
 
-async fn replayed(outcome: &ReplayOutcome, running: Option<Addresses>, answer: &Answer) -> Result<u8> {
+async fn replayed(outcome: &ReplayOutcome, running: Option<RunningAt<'_>>, answer: &Answer) -> Result<u8> {
     let ReplayOutcome { released, published, windows } = outcome;
     answer
         .data(format!("{released} set-aside rows replayed: {published} records published again, {windows} windows aggregated anew\n"))

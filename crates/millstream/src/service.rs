@@ -6,52 +6,101 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use metrics_exporter_prometheus::PrometheusHandle;
 use millstream_broker::Server as KafkaServer;
+use millstream_core::ports::{Clock, SystemClock};
+use millstream_core::status::StatusSource;
 use millstream_core::{Error, Result};
-use millstream_gateway::http::{HttpParts, HttpServer, ReferenceRows};
+use millstream_gateway::http::{HttpAbout, HttpDoor, HttpParts, HttpServer, ReferenceRows};
 use millstream_gateway::sql::SqlServer;
 use millstream_pipeline::graph::Binding;
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::ListenSettings;
+use crate::config::layers::variable_of;
+use crate::config::{Config, ListenSettings};
 use crate::control::{Answer, ControlServer, Request, Responder};
-use crate::wiring::Opened;
-use crate::{disk, requests, upkeep};
+use crate::disk::Intake;
+use crate::status::ProcessStatus;
+use crate::wiring::{Engines, Opened, Patience};
+use crate::{disk, requests, runtime, upkeep};
 
 /// Where a running pipeline listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Addresses {
     /// The HTTP API and the status page.
     pub http: SocketAddr,
-    /// The Kafka endpoint.
-    pub kafka: SocketAddr,
+    /// The built-in Kafka endpoint; none where topics are elsewhere.
+    pub kafka: Option<SocketAddr>,
     /// The PostgreSQL endpoint.
     pub sql: SocketAddr,
+}
+
+/// The front of a process whose pipeline is not open yet: HTTP is served from the first moment, and says what is waited for.
+pub struct Front {
+    /// The systems behind the ports.
+    pub engines: Arc<Engines>,
+    intake: Arc<Intake>,
+    status: Arc<ProcessStatus>,
+    about: HttpAbout,
+    door: HttpDoor,
+    address: SocketAddr,
+    parts: JoinSet<Result<()>>,
+}
+
+impl Front {
+    /// Binds the HTTP listener and serves it until `shutdown`. `name` is the pipeline's. [`refuse_taken_ports`] says beforehand what can be
+    /// said about ports.
+    pub async fn open(config: &Config, name: String, shutdown: &CancellationToken) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let engines = Engines::new(Patience::Wait, clock.clone());
+        let intake = Arc::new(Intake::default());
+        let status = Arc::new(ProcessStatus::new(engines.clone(), intake.clone()));
+        let about = HttpAbout {
+            pipeline: name,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            status: status.clone(),
+            metrics: runtime::record_metrics()?,
+            clock,
+        };
+        let http = HttpServer::bind(config.listen.http.0, config.http.clone(), about.clone()).await?;
+        let (door, address) = (http.door(), http.local_addr());
+        tracing::info!(http = %format!("http://{address}/"), "opening");
+        let mut parts = JoinSet::new();
+        parts.spawn(http.run(shutdown.clone()));
+        let (watched, stop) = (engines.clone(), shutdown.clone());
+        parts.spawn(async move {
+            watched.watch(stop).await;
+            Ok(())
+        });
+        Ok(Self { engines, intake, status, about, door, address, parts })
+    }
 }
 
 /// A pipeline with its listeners bound; nothing runs yet.
 pub struct Service {
     opened: Arc<Opened>,
+    front: Front,
     addresses: Addresses,
-    http: HttpServer,
-    kafka: KafkaServer,
+    kafka: Option<KafkaServer>,
     sql: SqlServer,
     control: ControlServer,
 }
 
 impl Service {
-    /// Binds every listener. [`refuse_taken_ports`] says beforehand what can be said about ports.
-    pub async fn bind(opened: Arc<Opened>, name: String, metrics: PrometheusHandle, data_dir: &Path) -> Result<Self> {
+    /// Binds every other listener, and opens the API.
+    pub async fn bind(front: Front, opened: Arc<Opened>, data_dir: &Path) -> Result<Self> {
         let listen = &opened.config.listen;
-        let http = HttpServer::bind(listen.http.0, opened.config.http.clone(), http_parts(&opened, name, metrics)).await?;
-        let kafka = KafkaServer::bind(listen.kafka.0, opened.log.clone()).await?;
+        let kafka = match &opened.endpoint {
+            Some(log) => Some(KafkaServer::bind(listen.kafka.0, log.clone()).await?),
+            None => None,
+        };
         let sql = SqlServer::bind(listen.sql.0, opened.config.sql.clone(), opened.engine.session()?, opened.ports.clock.clone()).await?;
         let control = ControlServer::bind(data_dir)?;
-        let addresses = Addresses { http: http.local_addr(), kafka: kafka.local_addr(), sql: sql.local_addr() };
-        Ok(Self { opened, addresses, http, kafka, sql, control })
+        front.status.is_open(opened.engine.clone());
+        front.door.open(http_parts(&opened, front.about.clone()));
+        let addresses = Addresses { http: front.address, kafka: kafka.as_ref().map(KafkaServer::local_addr), sql: sql.local_addr() };
+        Ok(Self { opened, front, addresses, kafka, sql, control })
     }
 
     /// Where it listens.
@@ -59,23 +108,29 @@ impl Service {
         self.addresses
     }
 
+    /// How the process is doing.
+    pub fn status(&self) -> Arc<dyn StatusSource> {
+        self.front.status.clone()
+    }
+
     /// Runs until `shutdown`, then drains: requests end, each flow finishes its epoch. A part that fails ends the others in order.
     pub async fn run(self, shutdown: CancellationToken) -> Result<()> {
-        let Self { opened, addresses, http, kafka, sql, control } = self;
-        let mut parts = JoinSet::<Result<()>>::new();
-        let log = opened.log.clone();
-        let watch = disk::watch(
-            opened.config.data_dir.clone(),
-            opened.config.disk.clone(),
-            opened.ports.clock.clone(),
-            opened.intake.clone(),
-            move |why| log.pause_intake(why.map(str::to_owned)),
-            shutdown.clone(),
-        );
-        parts.spawn(async move {
-            watch.await;
-            Ok(())
-        });
+        let Self { opened, front: Front { intake, status, mut parts, .. }, addresses, kafka, sql, control } = self;
+        if let (Some(log), Some(kafka)) = (opened.endpoint.clone(), kafka) {
+            let watch = disk::watch(
+                opened.config.data_dir.clone(),
+                opened.config.disk.clone(),
+                opened.ports.clock.clone(),
+                intake,
+                move |why| log.pause_intake(why.map(str::to_owned)),
+                shutdown.clone(),
+            );
+            parts.spawn(async move {
+                watch.await;
+                Ok(())
+            });
+            parts.spawn(kafka.run(shutdown.clone()));
+        }
         let upkeep = upkeep::run(
             opened.store.clone(),
             opened.ports.clock.clone(),
@@ -86,17 +141,19 @@ impl Service {
             upkeep.await;
             Ok(())
         });
-        parts.spawn(http.run(shutdown.clone()));
-        parts.spawn(kafka.run(shutdown.clone()));
         parts.spawn(sql.run(shutdown.clone()));
-        let responder = Arc::new(Running { opened: opened.clone(), addresses });
+        let responder = Arc::new(Running { opened: opened.clone(), status, addresses });
         let stop = shutdown.clone();
         parts.spawn(async move {
             control.run(responder, stop).await;
             Ok(())
         });
-        let engine = opened.engine.clone();
-        let stop = shutdown.clone();
+        let (lake, stop) = (opened.lake.clone(), shutdown.clone());
+        parts.spawn(async move {
+            lake.run(stop.cancelled_owned()).await;
+            Ok(())
+        });
+        let (engine, stop) = (opened.engine.clone(), shutdown.clone());
         parts.spawn(async move { engine.run(stop).await });
         let mut outcome = Ok(());
         while let Some(ended) = parts.join_next().await {
@@ -114,21 +171,22 @@ impl Service {
 /// Answers the control socket of a running pipeline.
 struct Running {
     opened: Arc<Opened>,
+    status: Arc<ProcessStatus>,
     addresses: Addresses,
 }
 
 #[async_trait]
 impl Responder for Running {
     async fn respond(&self, request: Request, answer: &Answer) -> Result<u8> {
-        requests::carry_out(&self.opened, Some(self.addresses), request, answer).await
+        requests::carry_out(&self.opened, Some((self.addresses, self.status.as_ref())), request, answer).await
     }
 }
 
 /// Names the setting whose port is taken, before any work is done: a taken port is the user's to solve.
-pub fn refuse_taken_ports(listen: &ListenSettings) -> Result<()> {
-    for (setting, address) in listen.named() {
+pub fn refuse_taken_ports(config: &Config) -> Result<()> {
+    for (setting, address) in config.listeners() {
         if let Err(error) = std::net::TcpListener::bind(address.0) {
-            let variable = format!("MILLSTREAM_{}", setting.to_uppercase().replace('.', "__"));
+            let variable = variable_of(setting);
             let why = match error.kind() {
                 std::io::ErrorKind::AddrInUse => "is taken".to_owned(),
                 _ => format!("can't be listened on ({error})"),
@@ -149,24 +207,20 @@ pub fn avoid_taken_ports(mut listen: ListenSettings) -> ListenSettings {
     listen
 }
 
-fn http_parts(opened: &Arc<Opened>, name: String, metrics: PrometheusHandle) -> HttpParts {
+fn http_parts(opened: &Arc<Opened>, about: HttpAbout) -> HttpParts {
     let tables = &opened.pipeline.tables;
     let references = tables.iter().filter(|(_, t)| matches!(t.binding, Binding::Reference(_))).map(|(name, _)| {
         let rows: Arc<dyn ReferenceRows> = Arc::new(EngineRows { opened: opened.clone(), table: name.clone() });
         (name.clone(), rows)
     });
     HttpParts {
-        pipeline: name,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        about,
         tables: tables.values().map(|t| t.spec.as_ref().clone()).collect(),
         event_store: opened.ports.event_store.clone(),
         critical_store: opened.ports.critical.clone(),
         critical_loader: opened.engine.clone(),
         report_store: opened.ports.reports.clone(),
         reference: references.collect(),
-        status: opened.status.clone(),
-        metrics,
-        clock: opened.ports.clock.clone(),
         invalidations: opened.invalidations.clone(),
     }
 }

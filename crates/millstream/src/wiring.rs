@@ -1,31 +1,40 @@
 //! The wiring: the one place where a configuration becomes adapters, and where each port gets who serves it.
 //!
-//! In steps: [`open_ports`] opens the built-in engines on a data directory, [`open`] opens a pipeline on them. Neither runs nor
-//! listens to anything; `service` does.
+//! In steps: [`open_ports`] opens the built-in engines on a data directory and connects to the real ones, [`open`] opens a pipeline on
+//! them. Neither runs nor listens to anything; `service` does. What a system that is away holds up waits for it ([`Engines`]).
 
-use std::collections::BTreeMap;
+mod boxes;
+mod health;
+mod references;
+mod watched;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use millstream_adapters::embedded::{DataDir, EmbeddedStore, StoreSettings};
+use millstream_adapters::embedded::{self, DataDir, EmbeddedStore, StoreSettings};
+use millstream_adapters::lake::{self, LakeTableStore};
+use millstream_adapters::{postgresql, redis};
 use millstream_broker::{BrokerSettings, Log};
-use millstream_core::ports::{Clock, ReferenceSource, SystemClock};
-use millstream_core::status::StatusSource;
-use millstream_core::{Error, Result, TableSpec};
+use millstream_core::ports::{Clock, SystemClock};
+use millstream_core::{Error, Result, TableKind, TableSpec};
 use millstream_engine::{Engine, Ports};
 use millstream_gateway::http::cache::{InvalidatingCriticalStore, InvalidatingEventStore, InvalidatingReportStore, Invalidations};
-use millstream_pipeline::graph::{Binding, Pipeline};
+use millstream_pipeline::graph::Pipeline;
 
 use crate::config::{Config, Durability};
 use crate::data_dir;
-use crate::disk::{Intake, StatusWithIntake};
 
-/// The built-in engines on a data directory that this process alone uses.
+pub use health::{BUILT_IN, Engines, Patience};
+pub use references::reference_source;
+
+/// The ports of a pipeline, on a data directory that this process alone uses.
 pub struct OpenPorts {
     /// What the engine gets.
     pub ports: Ports,
-    /// The log behind the Kafka endpoint.
-    pub log: Arc<Log>,
+    /// The log behind the built-in Kafka endpoint; none where topics are elsewhere.
+    pub endpoint: Option<Arc<Log>>,
+    /// The tables of files, to be kept in order.
+    pub lake: Arc<LakeTableStore>,
     /// The built-in store, for its upkeep.
     pub store: Arc<EmbeddedStore>,
     /// What writes make invalid in the API's cache.
@@ -43,49 +52,65 @@ pub struct Opened {
     pub engine: Arc<Engine>,
     /// What the engine got.
     pub ports: Ports,
-    /// The log behind the Kafka endpoint.
-    pub log: Arc<Log>,
+    /// The log behind the built-in Kafka endpoint; none where topics are elsewhere.
+    pub endpoint: Option<Arc<Log>>,
+    /// The tables of files, to be kept in order.
+    pub lake: Arc<LakeTableStore>,
     /// The built-in store, for its upkeep.
     pub store: Arc<EmbeddedStore>,
     /// What writes make invalid in the API's cache.
     pub invalidations: Arc<Invalidations>,
-    /// Whether intake is open.
-    pub intake: Arc<Intake>,
-    /// The engine's state, with that of intake.
-    pub status: Arc<dyn StatusSource>,
     _lock: DataDir,
 }
 
-/// Opens the built-in engines on the data directory that `lock` stands for, as `pipeline` needs them.
-pub async fn open_ports(config: &Config, pipeline: &Pipeline, lock: DataDir) -> Result<OpenPorts> {
+/// Opens the built-in engines on the data directory that `lock` stands for, and connects to the real ones, as `pipeline` needs them.
+pub async fn open_ports(config: &Config, pipeline: &Pipeline, lock: DataDir, engines: &Arc<Engines>) -> Result<OpenPorts> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let log = Log::open(data_dir::log(lock.path()), broker_settings(config), clock.clone()).await?;
     let store = open_store(data_dir::store(lock.path()).as_path(), store_settings(config), clock.clone()).await?;
     let specs: Vec<&TableSpec> = pipeline.tables.values().map(|t| t.spec.as_ref()).collect();
     let invalidations = Invalidations::new(specs);
+    let boxes = boxes::Boxes { config, pipeline, store: &store, dir: lock.path(), engines, clock: clock.clone() };
+    let boxes::Served { topics: (log, topics, endpoint), event_store, change_feed, reports, critical, lake, lake_port } =
+        boxes.serve().await?;
     let ports = Ports {
-        log: log.clone(),
-        event_store: Arc::new(InvalidatingEventStore::new(store.events(), invalidations.clone())),
-        change_feed: store.feed(),
-        critical: Arc::new(InvalidatingCriticalStore::new(store.critical(), invalidations.clone())),
-        reports: Arc::new(InvalidatingReportStore::new(store.reports(), invalidations.clone())),
-        lake: None,
-        topics: None,
+        log,
+        event_store: Arc::new(InvalidatingEventStore::new(event_store, invalidations.clone())),
+        change_feed,
+        critical: Arc::new(InvalidatingCriticalStore::new(critical, invalidations.clone())),
+        reports: Arc::new(InvalidatingReportStore::new(reports, invalidations.clone())),
+        lake: Some(lake_port),
+        topics,
         checkpoints: store.checkpoints(),
         system: store.system(),
-        references: references(pipeline)?,
+        references: references::all(config, pipeline, engines)?,
         clock,
     };
-    Ok(OpenPorts { ports, log, store, invalidations, lock })
+    Ok(OpenPorts { ports, endpoint, lake, store, invalidations, lock })
 }
 
-/// Opens `pipeline` on a data directory: creates what is absent, refuses what another pipeline left there.
-pub async fn open(config: Config, pipeline: Arc<Pipeline>, lock: DataDir) -> Result<Opened> {
-    let OpenPorts { ports, log, store, invalidations, lock } = open_ports(&config, &pipeline, lock).await?;
-    let engine = Engine::open(pipeline.clone(), ports.clone(), config.engine.clone()).await?;
-    let intake = Arc::new(Intake::default());
-    let status = Arc::new(StatusWithIntake::new(engine.clone(), intake.clone()));
-    Ok(Opened { config, pipeline, engine, ports, log, store, invalidations, intake, status, _lock: lock })
+/// Opens `pipeline` on its ports: creates what is absent, refuses what another pipeline left there.
+pub async fn open(config: Config, pipeline: Arc<Pipeline>, open: OpenPorts, engines: &Engines) -> Result<Opened> {
+    let OpenPorts { ports, endpoint, lake, store, invalidations, lock } = open;
+    let engine = engines.until_there(async || Engine::open(pipeline.clone(), ports.clone(), config.engine.clone()).await).await?;
+    Ok(Opened { config, pipeline, engine, ports, endpoint, lake, store, invalidations, _lock: lock })
+}
+
+/// Refuses tables that the system behind their box can't hold, by name: nothing is rounded. Connects to nothing.
+pub fn check_tables(config: &Config, pipeline: &Pipeline) -> Result<()> {
+    for (name, table) in &pipeline.tables {
+        let spec = table.spec.as_ref();
+        let checked = match (spec.kind, &config.postgresql) {
+            (TableKind::Report, Some(settings)) => postgresql::check_table(settings, spec),
+            (TableKind::Critical, _) if config.redis.is_some() => redis::check_table(spec),
+            // What Cassandra can't hold, it says when the table is made.
+            (TableKind::EventStore, _) if config.cassandra.is_some() => Ok(()),
+            (TableKind::Report | TableKind::Critical | TableKind::EventStore, _) => embedded::check_table(spec),
+            (TableKind::Lake, _) => lake::check_table(spec),
+            _ => Ok(()),
+        };
+        checked.map_err(|e| e.context(format!("table {name}")))?;
+    }
+    Ok(())
 }
 
 /// The store's recovery reads files: on a thread that may block.
@@ -93,17 +118,6 @@ async fn open_store(folder: &Path, settings: StoreSettings, clock: Arc<dyn Clock
     let folder = folder.to_owned();
     let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(folder, settings, clock)).await;
     opened.map_err(|e| Error::internal("opening the store ended early").caused_by(e))?
-}
-
-/// One source for each reference table.
-pub fn references(pipeline: &Pipeline) -> Result<BTreeMap<String, Arc<dyn ReferenceSource>>> {
-    let mut sources = BTreeMap::<String, Arc<dyn ReferenceSource>>::new();
-    for (name, table) in &pipeline.tables {
-        if let Binding::Reference(reference) = &table.binding {
-            sources.insert(name.clone(), crate::project::reference_source(reference, Some(table.spec.schema.clone()))?);
-        }
-    }
-    Ok(sources)
 }
 
 fn broker_settings(config: &Config) -> BrokerSettings {

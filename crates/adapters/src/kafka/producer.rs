@@ -5,17 +5,20 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use millstream_core::{Result, Timestamp};
-use rdkafka::ClientContext;
+use millstream_core::ports::SystemClock;
+use millstream_core::{Error, Result, Timestamp};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
 use rdkafka::util::IntoOpaque;
+use rdkafka::{ClientConfig, ClientContext};
 use tokio::sync::Notify;
 
+use super::client::Cluster;
 use super::error::ClientError;
 use super::producer_settings::ProducerSettings;
+use super::settings::{KafkaSettings, SaslMechanism};
 
 /// A record to be sent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -125,11 +128,31 @@ impl KafkaProducer {
     /// the connection is lost; an endpoint that stays away fails the first record after `delivery_timeout`.
     pub fn connect(settings: &ProducerSettings) -> Result<Self> {
         settings.validate()?;
+        Self::of_config(settings, &settings.client_config())
+    }
+
+    /// The same for the cluster of a section `[kafka]`, which says where it is, who we are and whom we trust.
+    /// [`Unsupported`](millstream_core::ErrorKind::Unsupported) for a cluster that wants a bearer token.
+    pub fn connect_to(cluster: &KafkaSettings, settings: &ProducerSettings) -> Result<Self> {
+        settings.validate()?;
+        if cluster.sasl_mechanism() == Some(SaslMechanism::OauthBearer) {
+            return Err(Error::unsupported(
+                "this producer can't say who it is with a bearer token: produce with a Kafka client of your own",
+            ));
+        }
+        let mut config = settings.client_config();
+        for (name, value) in Cluster::new(cluster, Arc::new(SystemClock))?.config()?.config_map() {
+            config.set(name, value);
+        }
+        Self::of_config(settings, &config)
+    }
+
+    fn of_config(settings: &ProducerSettings, config: &ClientConfig) -> Result<Self> {
         let in_flight_max = u64::try_from(settings.in_flight_records_max).unwrap_or(u64::MAX);
         let tally = Arc::new(Tally { low_water: in_flight_max / 2, ..Tally::default() });
-        let endpoint = settings.bootstrap_servers.clone();
+        let endpoint = config.get("bootstrap.servers").unwrap_or_default().to_owned();
         let context = Deliveries { tally: tally.clone() };
-        let producer = settings.client_config().create_with_context(context).map_err(|source| ClientError::Kafka {
+        let producer = config.create_with_context(context).map_err(|source| ClientError::Kafka {
             operation: "making a producer".to_owned(),
             endpoint: endpoint.clone(),
             source,

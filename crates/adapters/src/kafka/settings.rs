@@ -361,7 +361,9 @@ impl KafkaSettings {
         self.with_event_hubs(self.transactions, false, true)
     }
 
-    pub(super) fn manage_topics(&self) -> bool {
+    /// Whether absent topics are created, after the preset.
+    #[must_use]
+    pub fn manage_topics(&self) -> bool {
         self.with_event_hubs(self.manage_topics, false, true)
     }
 

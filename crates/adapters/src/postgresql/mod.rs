@@ -37,6 +37,13 @@ pub fn check_table(settings: &PostgresSettings, spec: &TableSpec) -> Result<()> 
     report::Report::new(&settings.schema, spec).map(drop)
 }
 
+/// A refused password, or one that can't be read, is somebody's to mend when a connection is first tried. Later it may be a rotation under
+/// way, which the calls wait for.
+fn at_first(error: Error) -> Error {
+    let text = error.to_string();
+    if text.contains("(SQLSTATE 28") || text.contains("can't be read") { Error::invalid(text) } else { error }
+}
+
 /// Connects and checks that Millstream may do what it needs. One line about what is there, or an error that says what to do.
 pub async fn probe(settings: &PostgresSettings) -> Result<String> {
     let pool = PostgresPool::new(settings.clone())?;
@@ -44,7 +51,7 @@ pub async fn probe(settings: &PostgresSettings) -> Result<String> {
          pg_is_in_recovery(), has_database_privilege(current_database(), 'TEMPORARY'), \
          has_database_privilege(current_database(), 'CREATE'), \
          (SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = $1), current_user::text";
-    let rows = pool.ask("trying the connection", text, &[(&settings.schema, Type::TEXT)]).await?;
+    let rows = pool.ask("trying the connection", text, &[(&settings.schema, Type::TEXT)]).await.map_err(at_first)?;
     let row = rows.first().ok_or_else(|| Error::internal("PostgreSQL did not answer what it is"))?;
     let (version, encoding, database): (String, String, String) = (params::value(row, 0)?, params::value(row, 1)?, params::value(row, 2)?);
     let wrong = |what: String| Err(Error::invalid(format!("PostgreSQL ({}): {what}", pool.place())));

@@ -1,33 +1,46 @@
 //! Whether the process lives, whether the pipeline is ready for traffic, and the whole status as JSON.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
+use millstream_core::status::EngineStatus;
 use serde_json::{Value, json};
 
-use super::read::Gateway;
+use super::HttpAbout;
 
 /// 200 as long as the process answers.
 pub(crate) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "alive" }))
 }
 
-/// 200 when every flow runs and intake is open; else 503 with one JSON line a reason.
-pub(crate) async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
-    let reasons = gateway.parts.status.status().unready();
+/// 200 when every flow runs, every system answers and intake is open; else 503 with the reasons. Either way with every system's state.
+pub(crate) async fn readyz(State(about): State<HttpAbout>) -> Response {
+    let status = about.status.status();
+    let reasons = status.unready();
+    let engines: Vec<Value> = status.engines.iter().map(engine).collect();
+    let word = if reasons.is_empty() { "ready" } else { "unready" };
+    let answer = Json(json!({ "status": word, "reasons": reasons, "engines": engines }));
     if reasons.is_empty() {
-        return Json(json!({ "status": "ready" })).into_response();
+        answer.into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], answer).into_response()
     }
-    let lines: String = reasons.iter().map(|reason| format!("{}\n", json!({ "status": "unready", "reason": reason }))).collect();
-    (StatusCode::SERVICE_UNAVAILABLE, [(CONTENT_TYPE, "application/x-ndjson"), (RETRY_AFTER, "1")], lines).into_response()
+}
+
+fn engine(engine: &EngineStatus) -> Value {
+    let EngineStatus { serves, system, place, away } = engine;
+    match away {
+        None => json!({ "box": serves, "system": system, "place": place, "state": "ok" }),
+        Some((since, why)) => {
+            json!({ "box": serves, "system": system, "place": place, "state": "away", "since": since.to_string(), "why": why })
+        }
+    }
 }
 
 /// The pipeline's status, as the status page shows it.
-pub(crate) async fn status(State(gateway): State<Arc<Gateway>>) -> Response {
-    let status = gateway.parts.status.status();
-    Json(json!({ "pipeline": gateway.parts.pipeline, "version": gateway.parts.version, "status": status })).into_response()
+pub(crate) async fn status(State(about): State<HttpAbout>) -> Response {
+    let status = about.status.status();
+    Json(json!({ "pipeline": about.pipeline, "version": about.version, "status": status })).into_response()
 }

@@ -2,28 +2,27 @@
 //! (Prometheus text exposition format 0.0.4).
 
 use std::fmt::Write;
-use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use millstream_core::status::{FlowPhase, FlowStatus, JobStatus, PipelineStatus};
+use millstream_core::status::{EngineStatus, FlowPhase, FlowStatus, JobStatus, PipelineStatus};
 
-use super::read::Gateway;
+use super::HttpAbout;
 
 const PHASES: [FlowPhase; 5] = [FlowPhase::Starting, FlowPhase::Running, FlowPhase::Waiting, FlowPhase::Failed, FlowPhase::Stopped];
 
 /// The handler.
-pub(crate) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
-    gateway.parts.metrics.run_upkeep();
-    let mut text = gateway.parts.metrics.render();
+pub(crate) async fn metrics(State(about): State<HttpAbout>) -> Response {
+    about.metrics.run_upkeep();
+    let mut text = about.metrics.render();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    let (pipeline, version) = (escape(&gateway.parts.pipeline), escape(&gateway.parts.version));
+    let (pipeline, version) = (escape(&about.pipeline), escape(&about.version));
     text.push_str("# HELP millstream_info The running pipeline and version.\n# TYPE millstream_info gauge\n");
     text.push_str(&format!("millstream_info{{pipeline=\"{pipeline}\",version=\"{version}\"}} 1\n"));
-    text.push_str(&render(&gateway.parts.status.status()));
+    text.push_str(&render(&about.status.status()));
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -32,6 +31,9 @@ pub(crate) fn render(status: &PipelineStatus) -> String {
     let mut out = String::new();
     flows(&mut out, &status.flows);
     jobs(&mut out, &status.jobs);
+    engines(&mut out, &status.engines);
+    family(&mut out, "millstream_opening", "gauge", "Whether the pipeline waits for something at its start.");
+    line(&mut out, "millstream_opening", "", u64::from(status.opening.is_some()));
     family(&mut out, "millstream_intake_paused", "gauge", "Whether intake is paused, because of a full disk.");
     line(&mut out, "millstream_intake_paused", "", u64::from(status.intake_paused.is_some()));
     out
@@ -94,6 +96,21 @@ fn jobs(out: &mut String, jobs: &[JobStatus]) {
     });
     each("millstream_job_last_duration_seconds", "How long the last successful run took.", &|j| j.last_duration.map(|d| d.as_secs_f64()));
     each("millstream_job_report_rows", "Rows of the published report.", &|j| j.rows.map(|r| r as f64));
+}
+
+fn engines(out: &mut String, engines: &[EngineStatus]) {
+    family(out, "millstream_engine_up", "gauge", "Whether the system behind a box answers.");
+    for engine in engines {
+        let labels = format!("box=\"{}\",system=\"{}\"", escape(&engine.serves), escape(&engine.system));
+        line(out, "millstream_engine_up", &labels, u64::from(engine.away.is_none()));
+    }
+    family(out, "millstream_engine_away_since_seconds", "gauge", "Since when a system doesn't answer, in seconds since 1970.");
+    for engine in engines {
+        if let Some((since, _)) = &engine.away {
+            let labels = format!("box=\"{}\",system=\"{}\"", escape(&engine.serves), escape(&engine.system));
+            line(out, "millstream_engine_away_since_seconds", &labels, since.0 as f64 / 1e6);
+        }
+    }
 }
 
 /// The phase in lower case.

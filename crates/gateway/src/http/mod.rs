@@ -1,7 +1,8 @@
 //! The HTTP API: any table by its key, cache first and the store on a miss; health, metrics, the API's own description and a
 //! status page.
 //!
-//! [`HttpServer`] binds and serves; [`HttpParts`] is what the wiring hands over; [`cache`] holds the cache-aside rules and the
+//! [`HttpServer`] binds and serves: at first what the process says of itself ([`HttpAbout`]), and once [`HttpDoor::open`] was called the
+//! tables too; [`HttpParts`] is what the wiring hands over; [`cache`] holds the cache-aside rules and the
 //! wrappers by which a write makes cached reads invalid. Nothing here knows DataFusion, a file or an adapter.
 
 pub mod cache;
@@ -29,7 +30,7 @@ use millstream_core::ports::{Clock, CriticalLoader, CriticalStore, EventStore, R
 use millstream_core::status::StatusSource;
 
 pub use router::router;
-pub use server::HttpServer;
+pub use server::{HttpDoor, HttpServer};
 pub use settings::HttpSettings;
 
 /// The rows of a reference table as they stand in memory, whole.
@@ -38,12 +39,25 @@ pub trait ReferenceRows: Send + Sync {
     fn rows(&self) -> Arc<[RecordBatch]>;
 }
 
-/// What the API reads from, as the wiring hands it over.
-pub struct HttpParts {
+/// What the process says of itself, from its first moment on.
+#[derive(Clone)]
+pub struct HttpAbout {
     /// The pipeline's name, for the status page.
     pub pipeline: String,
     /// Millstream's version.
     pub version: String,
+    /// How the pipeline is doing.
+    pub status: Arc<dyn StatusSource>,
+    /// The process's metrics.
+    pub metrics: PrometheusHandle,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What the API reads from once the pipeline is open, as the wiring hands it over.
+pub struct HttpParts {
+    /// What the process says of itself.
+    pub about: HttpAbout,
     /// Every table of the pipeline.
     pub tables: Vec<TableSpec>,
     /// Event-store tables.
@@ -56,12 +70,6 @@ pub struct HttpParts {
     pub report_store: Arc<dyn ReportStore>,
     /// Reference tables by name.
     pub reference: BTreeMap<String, Arc<dyn ReferenceRows>>,
-    /// How the pipeline is doing.
-    pub status: Arc<dyn StatusSource>,
-    /// The process's metrics.
-    pub metrics: PrometheusHandle,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
     /// What the [`cache::InvalidatingEventStore`] and its siblings around the engine's stores count up.
     pub invalidations: Arc<cache::Invalidations>,
 }

@@ -17,7 +17,12 @@ use super::request::{example, path};
 
 /// The handler of `/openapi.json`.
 pub(crate) async fn openapi(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
-    Json(document(&gateway.parts.pipeline, &gateway.parts.version, gateway.tables.values().map(AsRef::as_ref), &gateway.settings))
+    Json(document(
+        &gateway.parts.about.pipeline,
+        &gateway.parts.about.version,
+        gateway.tables.values().map(AsRef::as_ref),
+        &gateway.settings,
+    ))
 }
 
 /// The handler of `/v1/tables`: every table with its kind, key and an example of a URL that reads it.
@@ -69,7 +74,8 @@ fn document<'a>(pipeline: &str, version: &str, tables: impl Iterator<Item = &'a 
     ] {
         let mut responses = json!({ "200": { "description": "OK", "content": { kind: {} } } });
         if path == "/readyz" {
-            responses["503"] = json!({ "description": "One JSON line a reason", "content": { "application/x-ndjson": {} } });
+            responses["503"] =
+                json!({ "description": "The reasons, and the state of every system", "content": { "application/json": {} } });
         }
         paths.insert(path.into(), json!({ "get": { "summary": summary, "tags": ["operations"], "responses": responses } }));
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use millstream_core::status::{FlowStatus, JobStatus, PipelineStatus};
+use millstream_core::status::{EngineStatus, FlowStatus, JobStatus, PipelineStatus};
 use millstream_core::{TableKind, TableSpec, Timestamp};
 
+use super::HttpAbout;
 use super::metrics::phase_name;
 use super::openapi::by_key;
 use super::read::Gateway;
@@ -17,15 +18,18 @@ use super::request::example;
 
 const STYLE: &str = include_str!("page.css");
 
-/// The handler.
+/// The handler once the pipeline is open.
 pub(crate) async fn page(State(gateway): State<Arc<Gateway>>) -> Response {
-    let html = render(
-        &gateway.parts.pipeline,
-        &gateway.parts.version,
-        &gateway.parts.status.status(),
-        gateway.tables.values().map(AsRef::as_ref),
-        gateway.parts.clock.now(),
-    );
+    respond(&gateway.parts.about, gateway.tables.values().map(AsRef::as_ref))
+}
+
+/// The handler before that: no table is known yet.
+pub(crate) async fn opening_page(State(about): State<HttpAbout>) -> Response {
+    respond(&about, std::iter::empty())
+}
+
+fn respond<'a>(about: &HttpAbout, tables: impl Iterator<Item = &'a TableSpec>) -> Response {
+    let html = render(&about.pipeline, &about.version, &about.status.status(), tables, about.clock.now());
     ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "no-store")], html).into_response()
 }
 
@@ -49,6 +53,7 @@ pub(crate) fn render<'a>(
     header(&mut out, pipeline, version, status, now);
     flows(&mut out, &status.flows, now);
     jobs(&mut out, &status.jobs, now);
+    engines(&mut out, &status.engines, now);
     list_of_tables(&mut out, tables);
     out.push_str("</main></body></html>\n");
     out
@@ -159,6 +164,30 @@ fn jobs(out: &mut String, jobs: &[JobStatus], now: Timestamp) {
         );
         if let Some((at, error)) = &job.last_error {
             _ = write!(out, "<tr class=\"error\"><td colspan=\"7\"><b>Last error</b>, {}: {}</td></tr>", when(*at, now), escape(error));
+        }
+    }
+    out.push_str("</tbody></table></div></section>");
+}
+
+fn engines(out: &mut String, engines: &[EngineStatus], now: Timestamp) {
+    if engines.is_empty() {
+        return;
+    }
+    out.push_str(
+        "<section><h2>Engines</h2><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Box</th><th scope=\"col\">State</th>\
+         <th scope=\"col\">System</th><th scope=\"col\">Where</th></tr></thead><tbody>",
+    );
+    for engine in engines {
+        let (class, state) = if engine.away.is_some() { ("failed", "away") } else { ("running", "ok") };
+        _ = write!(
+            out,
+            "<tr><th scope=\"row\">{}</th><td><span class=\"badge {class}\">{state}</span></td><td>{}</td><td><code>{}</code></td></tr>",
+            escape(&engine.serves),
+            escape(&engine.system),
+            escape(&engine.place),
+        );
+        if let Some((since, why)) = &engine.away {
+            _ = write!(out, "<tr class=\"error\"><td colspan=\"4\"><b>Away</b>, {}: {}</td></tr>", when(*since, now), escape(why));
         }
     }
     out.push_str("</tbody></table></div></section>");

@@ -39,7 +39,7 @@ impl Gateway {
             negative_age_max: Duration::from_secs(settings.cache_negative_age_s_max),
             stale_max: Duration::from_secs(settings.cache_stale_s_max),
         };
-        let cache = ReadCache::new(settings.cache_bytes_max, policy, parts.invalidations.clone(), parts.clock.clone());
+        let cache = ReadCache::new(settings.cache_bytes_max, policy, parts.invalidations.clone(), parts.about.clock.clone());
         let tables = parts.tables.iter().map(|t| (t.name.clone(), Arc::new(t.clone()))).collect();
         Self { parts, settings, tables, cache }
     }
@@ -164,7 +164,7 @@ async fn critical_row(gateway: &Gateway, table: &Arc<TableSpec>, key: Vec<Value>
         Err(error) => return Err(Problem::from(&error)),
     };
     if let Some(row) = in_cache {
-        let now = gateway.parts.clock.now();
+        let now = gateway.parts.about.clock.now();
         let body = rows_body(table, std::slice::from_ref(&row.row), None).map_err(|e| Problem::from(&e))?;
         outcome(&table.name, "hit", "critical-store");
         let ttl = row.expires.map(|at| format!("; ttl={}", seconds_until(at, now))).unwrap_or_default();
@@ -267,7 +267,7 @@ fn rows_body(table: &TableSpec, batches: &[RecordBatch], next: Option<&str>) -> 
 }
 
 fn cached(gateway: &Gateway, table: &str, entry: &Arc<Entry>, how: How, origin: &'static str) -> Answer {
-    let now = gateway.parts.clock.now();
+    let now = gateway.parts.about.clock.now();
     let ttl = entry.lifetime.ttl_s(now);
     let stored = if entry.loaded.stored { "; stored" } else { "" };
     let (word, status) = match how {

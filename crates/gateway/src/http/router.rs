@@ -13,40 +13,59 @@ use tokio::sync::Semaphore;
 
 use super::problem::Problem;
 use super::read::{Gateway, read_table};
-use super::{HttpParts, HttpSettings, health, metrics, openapi, page};
+use super::{HttpAbout, HttpParts, HttpSettings, health, metrics, openapi, page};
 
 /// The whole API. Needs no socket: tests call it in memory.
 pub fn router(parts: HttpParts, settings: HttpSettings) -> Router {
-    let bounds = Arc::new(Bounds {
-        requests: Semaphore::new(settings.requests_max.min(Semaphore::MAX_PERMITS)),
-        clock: parts.clock.clone(),
-        settings: settings.clone(),
-    });
+    let about = parts.about.clone();
+    let bounds = Bounds::new(&about, &settings);
     let gateway = Arc::new(Gateway::new(parts, settings));
-    // Probes and metrics stay outside of the bound on requests, so that a busy process isn't taken for a dead one.
     let bounded = Router::new()
         .route("/", get(page::page))
-        .route("/v1/status", get(health::status))
         .route("/v1/tables", get(openapi::tables))
         .route("/v1/tables/{table}", get(read_table))
         .route("/openapi.json", get(openapi::openapi))
-        .layer(from_fn_with_state(bounds.clone(), bound));
+        .layer(from_fn_with_state(bounds.clone(), bound))
+        .with_state(gateway);
+    let nothing = "there is nothing at this path; see / for what there is, and /openapi.json for the API";
+    whole(bounded, (StatusCode::NOT_FOUND, nothing), about, bounds)
+}
+
+/// What is served before the pipeline is open: how it is doing. Everything else is 503.
+pub(super) fn opening(about: HttpAbout, settings: &HttpSettings) -> Router {
+    let bounds = Bounds::new(&about, settings);
+    let page = Router::new().route("/", get(page::opening_page)).with_state(about.clone());
+    let wait = "the pipeline is opening: /readyz says what it waits for; try again in a moment";
+    whole(page, (StatusCode::SERVICE_UNAVAILABLE, wait), about, bounds)
+}
+
+/// `pages`, the probes, what every other path gets, and what holds for every request. Probes and metrics stay outside of the bound on requests, so that a busy process
+/// isn't taken for a dead one.
+fn whole(pages: Router, other: (StatusCode, &'static str), about: HttpAbout, bounds: Arc<Bounds>) -> Router {
     let probes = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics::metrics));
-    bounded
+        .route("/metrics", get(metrics::metrics))
+        .route("/v1/status", get(health::status))
+        .with_state(about);
+    pages
         .merge(probes)
-        .fallback(async || Problem::not_found("there is nothing at this path; see / for what there is, and /openapi.json for the API"))
+        .fallback(async move || Problem::new(other.0, other.1))
         .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the API only reads: use GET or HEAD"))
         .layer(from_fn_with_state(bounds, guard))
-        .with_state(gateway)
 }
 
 struct Bounds {
     requests: Semaphore,
     clock: Arc<dyn millstream_core::ports::Clock>,
     settings: HttpSettings,
+}
+
+impl Bounds {
+    fn new(about: &HttpAbout, settings: &HttpSettings) -> Arc<Self> {
+        let requests = Semaphore::new(settings.requests_max.min(Semaphore::MAX_PERMITS));
+        Arc::new(Self { requests, clock: about.clock.clone(), settings: settings.clone() })
+    }
 }
 
 async fn bound(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {

@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use millstream_core::ports::Clock;
 use millstream_core::{Error, Result};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
-use super::{HttpParts, HttpSettings, router};
+use super::{HttpAbout, HttpParts, HttpSettings, router};
 
 /// After a failed accept (no file handles left, for one) the next is tried after this long.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -25,21 +26,41 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 pub struct HttpServer {
     listener: TcpListener,
     address: SocketAddr,
-    router: Router,
-    settings: HttpSettings,
+    door: HttpDoor,
     clock: Arc<dyn Clock>,
+}
+
+/// What an [`HttpServer`] serves: at first what the process says of itself, and the tables once it is opened.
+#[derive(Clone)]
+pub struct HttpDoor {
+    router: watch::Sender<Router>,
+    settings: HttpSettings,
+}
+
+impl HttpDoor {
+    /// From the next request on the whole API is served, also on connections that are open already.
+    pub fn open(&self, parts: HttpParts) {
+        drop(self.router.send_replace(router::router(parts, self.settings.clone())));
+    }
 }
 
 impl HttpServer {
     /// Binds `address` (port 0: a free one). Serves nothing before [`run`](Self::run). [`InvalidInput`](millstream_core::ErrorKind::InvalidInput)
     /// for an address in use and for settings that [`HttpSettings::validate`] refuses.
-    pub async fn bind(address: SocketAddr, settings: HttpSettings, parts: HttpParts) -> Result<Self> {
+    pub async fn bind(address: SocketAddr, settings: HttpSettings, about: HttpAbout) -> Result<Self> {
         settings.validate()?;
         let failed = |e| Error::from(e).context(format_args!("listening for HTTP on {address} (setting listen.http)"));
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let clock = parts.clock.clone();
-        Ok(Self { listener, address, router: router(parts, settings.clone()), settings, clock })
+        let clock = about.clock.clone();
+        let router = watch::Sender::new(router::opening(about, &settings));
+        Ok(Self { listener, address, door: HttpDoor { router, settings }, clock })
+    }
+
+    /// By which the API is opened, before or while it [`run`](Self::run)s.
+    #[must_use]
+    pub fn door(&self) -> HttpDoor {
+        self.door.clone()
     }
 
     /// The address it is bound to.
@@ -50,7 +71,7 @@ impl HttpServer {
 
     /// Serves until `shutdown`, then lets requests that have begun end, for [`HttpSettings::drain_s_max`] at the longest.
     pub async fn run(self, shutdown: CancellationToken) -> Result<()> {
-        let permits = Arc::new(Semaphore::new(self.settings.connections_max.min(Semaphore::MAX_PERMITS)));
+        let permits = Arc::new(Semaphore::new(self.door.settings.connections_max.min(Semaphore::MAX_PERMITS)));
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -60,7 +81,7 @@ impl HttpServer {
             };
             match accepted {
                 Ok((permit, socket)) => {
-                    let connection = serve(socket, self.router.clone(), self.settings.clone(), shutdown.clone());
+                    let connection = serve(socket, self.door.clone(), shutdown.clone());
                     connections.spawn(async move {
                         connection.await;
                         drop(permit);
@@ -76,7 +97,7 @@ impl HttpServer {
         let drained = async { while connections.join_next().await.is_some() {} };
         tokio::select! {
             () = drained => {}
-            () = self.clock.sleep(Duration::from_secs(self.settings.drain_s_max)) => tracing::warn!("HTTP requests were still running when the drain time ended"),
+            () = self.clock.sleep(Duration::from_secs(self.door.settings.drain_s_max)) => tracing::warn!("HTTP requests were still running when the drain time ended"),
         }
         Ok(())
     }
@@ -89,7 +110,13 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> std::io::Re
     Ok((permit, socket))
 }
 
-async fn serve(socket: TcpStream, router: Router, settings: HttpSettings, shutdown: CancellationToken) {
+async fn serve(socket: TcpStream, door: HttpDoor, shutdown: CancellationToken) {
+    let HttpDoor { router, settings } = door;
+    // Looked up for each request: a connection may be older than the pipeline's opening.
+    let service = service_fn(move |request| {
+        let router = router.borrow().clone();
+        router.oneshot(request)
+    });
     // Answers are written whole; waiting for more to send would only add delay.
     _ = socket.set_nodelay(true);
     let mut connection = pin!(
@@ -97,7 +124,7 @@ async fn serve(socket: TcpStream, router: Router, settings: HttpSettings, shutdo
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs(settings.header_timeout_s))
             .max_buf_size(settings.header_bytes_max)
-            .serve_connection(TokioIo::new(socket), TowerToHyperService::new(router))
+            .serve_connection(TokioIo::new(socket), service)
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -25,7 +25,7 @@ use millstream_testkit::ManualClock;
 use tokio::sync::Semaphore;
 
 use super::cache::{InvalidatingCriticalStore, InvalidatingEventStore, InvalidatingReportStore, Invalidations};
-use super::{HttpParts, HttpSettings, ReferenceRows, router};
+use super::{HttpAbout, HttpParts, HttpSettings, ReferenceRows, router};
 
 /// Counts reads, makes them wait, makes them fail.
 pub struct Switches {
@@ -315,17 +315,19 @@ impl World {
         let status = Arc::new(ToyStatus::default());
         let airlines: Arc<dyn ReferenceRows> = Arc::new(rows(&[("UA", 1.0), ("F9", 2.0), ("UA", 3.0)]));
         let parts = HttpParts {
-            pipeline: "toys".into(),
-            version: "0.0.0".into(),
+            about: HttpAbout {
+                pipeline: "toys".into(),
+                version: "0.0.0".into(),
+                status: status.clone(),
+                metrics: PrometheusBuilder::new().build_recorder().handle(),
+                clock: clock.clone(),
+            },
             tables,
             event_store: toy_events.clone(),
             critical_store: toy_critical.clone(),
             critical_loader: toy_loader.clone(),
             report_store: toy_report.clone(),
             reference: BTreeMap::from([("airlines".to_owned(), airlines)]),
-            status: status.clone(),
-            metrics: PrometheusBuilder::new().build_recorder().handle(),
-            clock: clock.clone(),
             invalidations: invalidations.clone(),
         };
         let world = Self {

@@ -9,10 +9,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunArgs;
-use crate::config::{Config, Layers};
-use crate::service::{Addresses, Service};
+use crate::config::{Effective, Layers};
+use crate::data_dir::LastRun;
+use crate::service::{Addresses, Front, Service};
 use crate::signals::Signals;
-use crate::{data_dir, project, runtime, service, wiring};
+use crate::{project, runtime, service, wiring};
 
 /// Runs the pipeline at the path that `args` names.
 pub fn run(args: RunArgs) -> Result<ExitCode> {
@@ -21,34 +22,38 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
         beside: Some(project::folder(Some(&args.path))),
         data_dir: args.config.data_dir.clone(),
     };
-    let config = layers.load()?.config;
+    let effective = layers.load()?;
     runtime::block_on(async move {
         let shutdown = CancellationToken::new();
         let mut signals = JoinSet::new();
         signals.spawn(Signals::receive()?.follow(shutdown.clone()));
-        // Opening recovers logs and loads data, which can take a while: Ctrl-C ends it.
+        // Opening recovers logs, loads data and waits for what is away, which can take a while: Ctrl-C ends it.
         let service = tokio::select! {
-            service = open(config, &args) => service?,
+            service = open(effective, &args, &shutdown) => service?,
             () = shutdown.cancelled() => return Ok(()),
         };
-        announce(&args, service.addresses());
+        announce(&args, &service);
         service.run(shutdown).await
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn open(config: Config, args: &RunArgs) -> Result<Service> {
-    let pipeline = Arc::new(project::load(&args.path).await?);
-    service::refuse_taken_ports(&config.listen)?;
+async fn open(effective: Effective, args: &RunArgs, shutdown: &CancellationToken) -> Result<Service> {
+    let Effective { config, file, .. } = effective;
+    service::refuse_taken_ports(&config)?;
+    let front = Front::open(&config, project::name(&args.path), shutdown).await?;
+    let engines = front.engines.clone();
+    let pipeline = Arc::new(engines.until_there(async || project::load(&args.path, &config, &engines).await).await?);
     let dir = config.data_dir.clone();
     let lock = DataDir::lock(&dir)?;
-    let metrics = runtime::record_metrics()?;
-    let opened = Arc::new(wiring::open(config, pipeline, lock).await?);
-    data_dir::remember_pipeline(&dir, &args.path)?;
-    Service::bind(opened, project::name(&args.path), metrics, &dir).await
+    let ports = wiring::open_ports(&config, &pipeline, lock, &engines).await?;
+    let opened = Arc::new(wiring::open(config, pipeline, ports, &engines).await?);
+    LastRun::new(&args.path, file.as_deref(), false)?.remember(&dir)?;
+    Service::bind(front, opened, &dir).await
 }
 
-fn announce(args: &RunArgs, addresses: Addresses) {
-    let Addresses { http, kafka, sql } = addresses;
+fn announce(args: &RunArgs, service: &Service) {
+    let Addresses { http, kafka, sql } = service.addresses();
+    let kafka = kafka.map_or_else(|| "elsewhere".to_owned(), |address| address.to_string());
     tracing::info!(pipeline = %args.path.display(), %kafka, %sql, http = %format!("http://{http}/"), "running");
 }

@@ -1,4 +1,17 @@
-//! Which settings there are: the one list behind "unknown setting", "did you mean" and the reference page.
+//! Which settings there are, and what each does: behind "unknown setting", "did you mean", the environment and the reference page.
+//!
+//! What there is, and what it holds, the settings' own types say ([`shape`](super::shape)); what it does stands here, and a test holds
+//! the two together.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::Config;
+use super::shape::{self, ANY_NAME};
+
+pub use super::shape::Kind;
+
+mod engines;
 
 /// A setting: its dotted name, and what it does.
 pub struct Key {
@@ -12,8 +25,8 @@ const fn key(name: &'static str, about: &'static str) -> Key {
     Key { name, about }
 }
 
-/// Every setting, in the order of the reference page.
-pub const KEYS: &[Key] = &[
+/// The settings of the program itself, in the order of the reference page.
+const BUILT_IN: &[Key] = &[
     key("data_dir", "The folder that holds everything. A relative path in a file counts from that file's folder."),
     key("durability", "What an acknowledged write survives: `process`, the death of the process (kill -9); `fsync`, power loss too."),
     key("listen.http", "Address and port of the HTTP API and the status page. Loopback only; port 0 takes a free one."),
@@ -85,24 +98,74 @@ pub const KEYS: &[Key] = &[
     key("sql.drain_s_max", "How long statements may go on after a shutdown began, in seconds."),
 ];
 
-/// Settings of test builds (the engine's feature `fault-injection`): passed on without being shown. Any other build's engine refuses them.
-pub const TEST_SETTINGS: &[&str] = &["engine.fault"];
+/// Every setting, in the order of the reference page. Those of one section stand together.
+pub static KEYS: LazyLock<Vec<&'static Key>> = LazyLock::new(|| BUILT_IN.iter().chain(engines::KEYS).collect());
 
-/// Sections that will choose real engines. They are refused by name, so that nobody believes that they count.
-pub const REAL_ENGINES: &[&str] =
-    &["kafka", "cassandra", "postgresql", "mysql", "redis", "lake", "spark", "checkpoints", "system", "tables"];
+/// What each setting holds, as its type says it.
+static KINDS: LazyLock<BTreeMap<String, Kind>> = LazyLock::new(shape::settings::<Config>);
+
+/// Settings of types that serve elsewhere too, which the program says in another place. `engine.fault` is one of test builds: passed on
+/// without being shown, and refused by any other build's engine.
+pub const NOT_SHOWN: &[&str] = &["broker.durability", "engine.fault"];
+
+/// Sections that come later. They are refused by name, so that nobody believes that they count.
+pub const LATER: &[&str] = &["spark", "checkpoints", "system"];
 
 /// Variables of the environment that begin like settings and are none: they steer tests.
 pub const NOT_SETTINGS: &[&str] = &["fault", "require", "services", "suite_log"];
 
+/// `name` in `section`; the empty section is the top.
+pub fn below(section: &str, name: &str) -> String {
+    if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
+}
+
+/// `tables.airports.using` as it is listed: `tables.NAME.using`.
+fn listed(name: &str) -> String {
+    let mut parts: Vec<&str> = name.split('.').collect();
+    if let ["tables", chosen, ..] = parts.as_mut_slice() {
+        *chosen = ANY_NAME;
+    }
+    parts.join(".")
+}
+
+/// What the setting `name` holds; `None`: there is no such setting. The parts of a secret's place are settings too.
+pub fn kind(name: &str) -> Option<Kind> {
+    let name = listed(name);
+    if let Some(kind) = KINDS.get(&name).filter(|_| name != "broker.durability") {
+        return Some(*kind);
+    }
+    // What lies below a setting: a part of a secret's place, or a name that the user chose, which may hold dots itself.
+    name.match_indices('.').find_map(|(dot, _)| match (KINDS.get(&name[..dot])?, &name[dot + 1..]) {
+        (Kind::Secret, "env") => Some(Kind::Text),
+        (Kind::Secret, "file") => Some(Kind::Path),
+        (Kind::Map, _) => Some(Kind::Map),
+        _ => None,
+    })
+}
+
+/// The secret whose place, or a part of it, `name` is.
+pub fn secret_of(name: &str) -> Option<&str> {
+    let is_secret = |name: &str| KINDS.get(&listed(name)) == Some(&Kind::Secret);
+    if is_secret(name) {
+        return Some(name);
+    }
+    name.rsplit_once('.').map(|(above, _)| above).filter(|above| is_secret(above))
+}
+
 /// Whether `name` is a section: some setting lies below it.
 pub fn is_section(name: &str) -> bool {
-    KEYS.iter().any(|k| k.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    let name = listed(name);
+    KINDS.keys().any(|k| k.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// Whether `name` is a setting.
 pub fn is_setting(name: &str) -> bool {
-    KEYS.iter().any(|k| k.name == name) || TEST_SETTINGS.contains(&name)
+    name == "engine.fault" || kind(name).is_some()
+}
+
+/// `postgresql.url` is of `[postgresql]`.
+pub fn section_title(name: &str) -> String {
+    name.rsplit_once('.').map_or_else(|| "the configuration".to_owned(), |(section, _)| format!("[{section}]"))
 }
 
 /// The setting or section that was likely meant by `name`, if one is near.

@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::providers::Serialized;
 use millstream_core::{Error, Result};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Config;
-use super::keys::{NOT_SETTINGS, REAL_ENGINES, is_section, is_setting, nearest};
-
-/// Every variable of the environment that begins like this is a setting; `__` stands for the dot.
-pub const ENV_PREFIX: &str = "MILLSTREAM_";
+use super::keys::{self, LATER, is_section, is_setting, nearest};
+use super::layers::{FileLayer, Variable};
+use super::print::origin;
+use super::{Config, conflicts};
 
 /// Where settings may come from.
 #[derive(Clone, Debug, Default)]
@@ -39,22 +38,26 @@ impl Layers {
     /// Reads all layers and checks the result. Every error names the setting, where it stands, and what to do.
     pub fn load(&self) -> Result<Effective> {
         let file = self.find_file()?;
+        let variables = Variable::all();
         let mut figment = Figment::from(Serialized::defaults(Config::default()));
         if let Some(path) = &file {
             let text = std::fs::read_to_string(path)
                 .map_err(|e| Error::from(e).context(format!("the configuration {} can't be read", path.display())))?;
             check_file(path, &text)?;
-            figment = figment.merge(Toml::file_exact(path));
+            figment = figment.merge(FileLayer::new(path, &variables));
         }
-        check_environment()?;
-        figment = figment.merge(Env::prefixed(ENV_PREFIX).ignore(NOT_SETTINGS).split("__"));
+        for variable in variables {
+            check_name(&variable.setting).map_err(|e| e.context(format!("the environment variable {}", variable.name())))?;
+            figment = figment.merge(variable);
+        }
         if let Some(dir) = &self.data_dir {
             figment = figment.merge(Serialized::default("data_dir", dir));
         }
-        let mut config: Config = figment.extract().map_err(|e| explain(&e))?;
-        config.data_dir = self.anchor(&config.data_dir, &figment);
-        config.validate()?;
-        Ok(Effective { config, figment, file })
+        let config: Config = figment.extract().map_err(|e| explain(&e))?;
+        let effective = Effective { config, figment, file };
+        effective.config.validate()?;
+        conflicts::check(&effective)?;
+        Ok(effective)
     }
 
     fn find_file(&self) -> Result<Option<PathBuf>> {
@@ -67,14 +70,12 @@ impl Layers {
         let beside = self.beside.as_deref().map(|dir| dir.join("millstream.toml"));
         Ok(beside.filter(|path| path.is_file()))
     }
+}
 
-    /// A relative `data_dir` that a file names counts from the file's folder; any other from the current one.
-    fn anchor(&self, data_dir: &Path, figment: &Figment) -> PathBuf {
-        let source = figment.find_metadata("data_dir").and_then(|m| m.source.as_ref());
-        match source.and_then(|s| s.file_path()).and_then(Path::parent) {
-            Some(folder) => folder.join(data_dir),
-            None => data_dir.to_owned(),
-        }
+impl Effective {
+    /// Where a setting's value comes from, in few words; `None`: it is the default.
+    pub fn origin(&self, setting: &str) -> Option<String> {
+        self.figment.find_metadata(setting).map(|m| origin(m, setting)).filter(|origin| origin != "default")
     }
 }
 
@@ -96,7 +97,7 @@ fn check_table(table: &DeTable<'_>, section: &str, at: &dyn Fn(usize) -> String)
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     for (key, value) in entries {
-        let name = if section.is_empty() { key.get_ref().to_string() } else { format!("{section}.{}", key.get_ref()) };
+        let name = keys::below(section, key.get_ref());
         check_name(&name).map_err(|e| e.context(at(key.span().start)))?;
         match Spanned::get_ref(value) {
             DeValue::Table(inner) => check_table(inner, &name, at)?,
@@ -109,21 +110,10 @@ fn check_table(table: &DeTable<'_>, section: &str, at: &dyn Fn(usize) -> String)
     Ok(())
 }
 
-/// Refuses variables of the environment that name no setting.
-fn check_environment() -> Result<()> {
-    for (name, _) in Env::prefixed(ENV_PREFIX).ignore(NOT_SETTINGS).split("__").iter() {
-        let variable = format!("{ENV_PREFIX}{}", name.as_str().to_uppercase().replace('.', "__"));
-        check_name(name.as_str()).map_err(|e| e.context(format!("the environment variable {variable}")))?;
-    }
-    Ok(())
-}
-
 fn check_name(name: &str) -> Result<()> {
     let top = name.split('.').next().unwrap_or(name);
-    if REAL_ENGINES.contains(&top) {
-        return Err(Error::unsupported(format!(
-            "[{top}] is not supported yet: real engines come later, and until then every engine is built in; remove the section"
-        )));
+    if LATER.contains(&top) {
+        return Err(Error::unsupported(format!("[{top}] is not supported yet: remove the section")));
     }
     if is_setting(name) || is_section(name) {
         return Ok(());
@@ -138,6 +128,13 @@ fn check_name(name: &str) -> Result<()> {
 /// A value that doesn't fit its setting, with its name and origin.
 fn explain(error: &figment::Error) -> Error {
     let setting = error.path.join(".");
-    let origin = error.metadata.as_ref().map(|m| format!(" (from {})", super::print::origin(m, &setting))).unwrap_or_default();
-    Error::invalid(format!("setting {setting}{origin}: {}", error.kind))
+    let from = error.metadata.as_ref().map(|m| format!(" (from {})", origin(m, &setting))).unwrap_or_default();
+    match &error.kind {
+        // Its path is the section's, and the section may not say so itself.
+        figment::error::Kind::MissingField(name) => {
+            let setting = keys::below(&setting, name);
+            Error::invalid(format!("{setting} is not set: {} needs it", keys::section_title(&setting)))
+        }
+        kind => Error::invalid(format!("setting {setting}{from}: {kind}")),
+    }
 }

@@ -22,26 +22,22 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn every_setting_is_listed_and_described() {
-    fn leaves(prefix: &str, value: &serde_json::Value, into: &mut BTreeSet<String>) {
-        match value.as_object() {
-            None => {
-                into.insert(prefix.to_owned());
-            }
-            Some(map) => map.iter().for_each(|(key, value)| {
-                let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                leaves(&name, value, into);
-            }),
-        }
-    }
-    let mut settings = BTreeSet::new();
-    leaves("", &serde_json::to_value(Config::default()).unwrap(), &mut settings);
-    // Durability is one setting, for the whole program.
-    settings.remove("broker.durability");
-    settings.retain(|name| !super::keys::TEST_SETTINGS.contains(&name.as_str()));
+fn every_setting_is_listed_and_described_and_every_listed_one_is_taken() {
+    let mut settings: BTreeSet<_> = super::shape::settings::<Config>().into_keys().collect();
+    settings.retain(|name| !super::keys::NOT_SHOWN.contains(&name.as_str()));
     let listed: BTreeSet<_> = KEYS.iter().map(|k| k.name.to_owned()).collect();
     assert_eq!(settings, listed);
+    assert_eq!(listed.len(), KEYS.len(), "a setting is listed twice");
     assert!(KEYS.iter().all(|k| k.about.ends_with('.')));
+    assert!(KEYS.iter().all(|k| super::keys::is_setting(k.name)));
+}
+
+#[test]
+fn the_settings_of_a_section_stand_together() {
+    let sections: Vec<_> = KEYS.iter().map(|k| k.name.rsplit_once('.').map_or("", |(section, _)| section)).collect();
+    let mut runs = sections.clone();
+    runs.dedup();
+    assert_eq!(runs.len(), sections.into_iter().collect::<BTreeSet<_>>().len(), "{runs:?}");
 }
 
 #[test]
@@ -78,12 +74,26 @@ fn an_unknown_setting_is_refused_with_its_place_and_the_nearest_name() {
 }
 
 #[test]
-fn sections_of_real_engines_are_refused_by_name() {
-    for section in ["kafka", "cassandra", "postgresql", "mysql", "redis", "lake", "tables.airports"] {
+fn sections_that_come_later_are_refused_by_name() {
+    for section in ["spark", "checkpoints", "system"] {
         let message = refusal(&format!("[{section}]\nx = 1\n"));
-        let top = section.split('.').next().unwrap();
-        assert!(message.contains(&format!("[{top}] is not supported yet: real engines come later")), "{message}");
+        assert!(message.contains(&format!("[{section}] is not supported yet")), "{message}");
     }
+}
+
+#[test]
+fn a_table_is_bound_elsewhere_by_its_name() {
+    let loaded = load("[tables.airports]\nusing = \"parquet\"\nlocation = \"reference/airports.parquet\"\n").unwrap();
+    let airports = &loaded.config.tables["airports"];
+    let folder = loaded.file.as_deref().and_then(Path::parent).unwrap();
+    assert_eq!(airports.location.as_deref(), Some(folder.join("reference/airports.parquet").as_path()));
+    assert!(print::effective(&loaded).contains("[tables.airports]\nusing = \"parquet\"  # "), "{}", print::effective(&loaded));
+    assert!(refusal("[tables.airports]\nusing = \"mysql\"\n").contains("[tables.airports] is using mysql: say which table with dbtable"));
+    assert!(
+        refusal("[tables.airports]\nbdtable = \"a\"\n")
+            .contains("unknown setting tables.airports.bdtable: did you mean tables.NAME.dbtable?")
+    );
+    assert!(refusal("[tables.airports]\nusing = \"oracle\"\n").contains("tables.airports.using"));
 }
 
 #[test]

@@ -27,8 +27,8 @@ fn an_unknown_variable_of_the_environment_is_refused() {
 #[test]
 fn a_wrong_configuration_keeps_a_pipeline_from_running() {
     let place = Place::with(TOPIC);
-    std::fs::write(place.dir().join("millstream.toml"), "[cassandra]\ncontact_points = [\"10.0.0.4:9042\"]\n").unwrap();
-    Outcome::of(place.command(&["run"]).arg(place.pipeline())).refused(&["millstream.toml:1:2", "[cassandra] is not supported yet"]);
+    std::fs::write(place.dir().join("millstream.toml"), "[spark]\nremote = \"sc://localhost\"\n").unwrap();
+    Outcome::of(place.command(&["run"]).arg(place.pipeline())).refused(&["millstream.toml:1:2", "[spark] is not supported yet"]);
     assert!(!place.data().exists());
 }
 

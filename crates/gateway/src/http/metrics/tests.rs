@@ -60,7 +60,7 @@ fn every_sample_belongs_to_the_family_announced_before_it() {
         rows: Some(5_432),
         last_error: None,
     };
-    let text = render(&PipelineStatus { flows: vec![flow()], jobs: vec![job], intake_paused: None });
+    let text = render(&PipelineStatus { flows: vec![flow()], jobs: vec![job], ..PipelineStatus::default() });
     let mut family = "";
     for line in text.lines() {
         match line.strip_prefix("# TYPE ") {
@@ -71,4 +71,14 @@ fn every_sample_belongs_to_the_family_announced_before_it() {
     }
     assert!(text.contains("millstream_job_report_rows{report=\"carrier_daily\"} 5432\n"));
     assert!(text.contains("millstream_job_last_duration_seconds{report=\"carrier_daily\"} 1.5\n"));
+}
+
+#[test]
+fn a_system_that_is_away_is_0_and_says_since_when() {
+    let engine = |system: &str, away| EngineStatus { serves: "reports".into(), system: system.into(), place: "db:5432".into(), away };
+    let engines = vec![engine("postgresql", Some((Timestamp(3_000_000), "refused".into()))), engine("built in", None)];
+    let text = render(&PipelineStatus { engines, ..PipelineStatus::default() });
+    assert!(text.contains("millstream_engine_up{box=\"reports\",system=\"postgresql\"} 0\n"), "{text}");
+    assert!(text.contains("millstream_engine_up{box=\"reports\",system=\"built in\"} 1\n"), "{text}");
+    assert!(text.contains("millstream_engine_away_since_seconds{box=\"reports\",system=\"postgresql\"} 3\n"), "{text}");
 }

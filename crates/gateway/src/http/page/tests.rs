@@ -61,7 +61,25 @@ fn status() -> PipelineStatus {
             },
         ],
         intake_paused: Some("the disk is full".into()),
+        opening: None,
+        engines: vec![
+            EngineStatus { serves: "topics".into(), system: "built in".into(), place: "127.0.0.1:9092".into(), away: None },
+            EngineStatus {
+                serves: "critical events".into(),
+                system: "redis".into(),
+                place: "cache:6379".into(),
+                away: Some((NOW.minus(Duration::from_secs(3)), "connection <refused>".into())),
+            },
+        ],
     }
+}
+
+#[test]
+fn each_engine_has_its_state_and_one_that_is_away_says_why() {
+    let html = page();
+    assert!(html.contains("<span class=\"badge running\">ok</span></td><td>built in</td><td><code>127.0.0.1:9092</code>"), "{html}");
+    assert!(html.contains("<span class=\"badge failed\">away</span></td><td>redis</td><td><code>cache:6379</code>"), "{html}");
+    assert!(html.contains("connection &lt;refused&gt;"), "{html}");
 }
 
 fn page() -> String {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request as HttpRequest};
 use futures::StreamExt;
+use millstream_core::Timestamp;
 use millstream_core::ports::{EpochSink, Publication, ReportStore};
-use millstream_core::status::PipelineStatus;
+use millstream_core::status::{EngineStatus, PipelineStatus};
 use millstream_testkit::ManualClock;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -274,12 +275,44 @@ async fn an_overlong_url_is_414() {
 }
 
 #[tokio::test]
+async fn readiness_names_each_system_and_since_when_one_is_away_and_why() {
+    let world = World::new();
+    let engine = |system: &str, away| EngineStatus { serves: "reports".into(), system: system.into(), place: "db:5432".into(), away };
+    let set = |engines| *world.status.0.lock().unwrap() = PipelineStatus { engines, ..PipelineStatus::default() };
+    set(vec![engine("postgresql", None)]);
+    let ready = get(&world, "/readyz").await;
+    assert_eq!(ready.status, 200);
+    assert_eq!(ready.json()["engines"], json!([{ "box": "reports", "system": "postgresql", "place": "db:5432", "state": "ok" }]));
+    set(vec![engine("postgresql", Some((Timestamp(0), "connection refused".into())))]);
+    let away = get(&world, "/readyz").await;
+    assert_eq!((away.status, away.header("retry-after")), (503, "1"));
+    assert_eq!(away.json()["engines"][0]["state"], "away");
+    assert_eq!(away.json()["engines"][0]["why"], "connection refused");
+    assert!(away.json()["engines"][0]["since"].as_str().unwrap().starts_with("1970-01-01T00:00:00"), "{}", away.body);
+    assert!(away.json()["reasons"][0].as_str().unwrap().starts_with("postgresql (reports at db:5432) is away since "), "{}", away.body);
+}
+
+#[tokio::test]
+async fn a_pipeline_that_is_opening_answers_probes_and_nothing_else() {
+    let (world, parts) = World::parts();
+    let opening = opening(parts.about, &HttpSettings::default());
+    *world.status.0.lock().unwrap() = PipelineStatus { opening: Some("kafka doesn't answer".into()), ..PipelineStatus::default() };
+    let ask = async |path| send(&opening, Method::GET, path, &[]).await;
+    assert_eq!(ask("/healthz").await.status, 200);
+    let ready = ask("/readyz").await;
+    assert_eq!((ready.status, &ready.json()["reasons"]), (503, &json!(["the pipeline is opening: kafka doesn't answer"])));
+    assert!(ask("/").await.body.contains("kafka doesn&#39;t answer"));
+    assert!(ask("/metrics").await.body.contains("millstream_opening 1\n"));
+    assert_eq!(ask("/v1/tables/events?k=a").await.status, 503);
+}
+
+#[tokio::test]
 async fn readiness_follows_the_pipeline() {
     let world = World::new();
     assert_eq!(get(&world, "/readyz").await.status, 200);
     *world.status.0.lock().unwrap() = PipelineStatus { intake_paused: Some("the disk is full".into()), ..PipelineStatus::default() };
     let unready = get(&world, "/readyz").await;
-    assert_eq!((unready.status, unready.header("content-type")), (503, "application/x-ndjson"));
-    assert_eq!(unready.json()["reason"], "intake is paused: the disk is full");
+    assert_eq!((unready.status, unready.header("content-type")), (503, "application/json"));
+    assert_eq!(unready.json()["reasons"], json!(["intake is paused: the disk is full"]));
     assert_eq!(get(&world, "/healthz").await.status, 200);
 }

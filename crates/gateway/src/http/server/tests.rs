@@ -13,7 +13,8 @@ struct Running {
 
 async fn start(settings: HttpSettings) -> Running {
     let (world, parts) = World::parts();
-    let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), settings, parts).await.unwrap();
+    let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), settings, parts.about.clone()).await.unwrap();
+    server.door().open(parts);
     let (address, shutdown, mut running) = (server.local_addr(), CancellationToken::new(), JoinSet::new());
     running.spawn(server.run(shutdown.clone()));
     Running { world, address, shutdown, server: running }
@@ -82,7 +83,26 @@ async fn a_shutdown_waits_no_longer_than_it_may() {
 async fn an_address_in_use_is_the_users_to_change() {
     let it = start(HttpSettings::default()).await;
     let (_, parts) = World::parts();
-    let error = HttpServer::bind(it.address, HttpSettings::default(), parts).await.err().unwrap();
+    let error = HttpServer::bind(it.address, HttpSettings::default(), parts.about).await.err().unwrap();
     assert_eq!(error.kind(), millstream_core::ErrorKind::InvalidInput);
     assert!(error.to_string().contains("setting listen.http"), "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_from_before_the_opening_gets_the_tables_after_it() {
+    let (_world, parts) = World::parts();
+    let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), HttpSettings::default(), parts.about.clone()).await.unwrap();
+    let (address, door, shutdown, mut running) = (server.local_addr(), server.door(), CancellationToken::new(), JoinSet::new());
+    running.spawn(server.run(shutdown.clone()));
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /v1/tables/events?k=a HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut answer = [0_u8; 12];
+    socket.write_all(request).await.unwrap();
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503");
+    door.open(parts);
+    socket.write_all(b"GET /v1/tables/events?k=a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut rest = String::new();
+    socket.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.contains("HTTP/1.1 200 OK"), "{rest}");
 }

@@ -62,7 +62,7 @@ async fn rows_per_table(opened: &Opened, session: &SessionContext) -> Result<Vec
     let mut rows = Vec::new();
     for (name, table) in &opened.pipeline.tables {
         let n = match &table.binding {
-            Binding::Topic(topic) => records(opened.log.as_ref(), &topic.name, topic.partitions).await?,
+            Binding::Topic(topic) => records(opened.ports.log.as_ref(), &topic.name, topic.partitions).await?,
             _ => count(session, &format!("select count(*) from \"{name}\"")).await?,
         };
         rows.push((table.spec.kind, format!("{name} ({})", table.spec.kind.as_str()), n));
@@ -141,14 +141,14 @@ fn figures(published: &Published, times: Times) -> String {
 }
 
 /// What to try next.
-pub fn next_steps(addresses: Addresses, dir: &Path) -> String {
-    let Addresses { http, kafka, sql } = addresses;
+pub fn next_steps(addresses: Addresses, topic: &str, bootstrap: &str, dir: &Path) -> String {
+    let Addresses { http, sql, .. } = addresses;
     format!(
         "\nserving until Ctrl-C\n  \
          status page  http://{http}/\n  \
          psql         psql -h {} -p {} -c 'select * from carrier_daily order by avg_delay desc nulls last limit 5'\n  \
          curl         curl -i 'http://{http}/v1/tables/hourly_delays?origin=EWR&limit=3'\n  \
-         kcat         kcat -C -b {kafka} -t flights -c 3 -e\n  \
+         kcat         kcat -C -b {bootstrap} -t {topic} -c 3 -e\n  \
          sql          millstream sql -e 'select count(*) from departures' --data-dir {}\n",
         sql.ip(),
         sql.port(),
