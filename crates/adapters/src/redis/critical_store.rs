@@ -105,7 +105,14 @@ impl RedisCriticalStore {
     }
 
     /// One call of the epoch's script, with the changes at `numbers`.
-    async fn epoch_call(&self, write: &EpochWrite, table: &Table, changes: &Changes<'_>, numbers: &[usize], commit: bool) -> Result<Answer> {
+    async fn epoch_call(
+        &self,
+        write: &EpochWrite,
+        table: &Table,
+        changes: &Changes<'_>,
+        numbers: &[usize],
+        commit: bool,
+    ) -> Result<Answer> {
         let epochs = table.keys.epochs();
         let keys: Vec<&[u8]> = std::iter::once(epochs.as_slice()).chain(changes.keys_of(numbers)).collect();
         let mut call = script::call(&self.scripts.epoch, keys.into_iter());
@@ -154,9 +161,11 @@ impl RedisCriticalStore {
         }
         let mut calls = changes.calls(self.settings.rows_a_call);
         let last = calls.pop().unwrap_or_default();
-        let puts = futures::stream::iter(calls).map(async |numbers: Vec<usize>| self.epoch_call(write, table, changes, &numbers, false).await);
+        let puts =
+            futures::stream::iter(calls).map(async |numbers: Vec<usize>| self.epoch_call(write, table, changes, &numbers, false).await);
         let each = puts.buffer_unordered(in_flight).map(|answer| admitted(write, answer?));
-        let changed: Option<u64> = each.try_fold(Some(0), async |sum: Option<u64>, n| Ok::<_, Error>(sum.zip(n).map(|(sum, n)| sum + n))).await?;
+        let changed: Option<u64> =
+            each.try_fold(Some(0), async |sum: Option<u64>, n| Ok::<_, Error>(sum.zip(n).map(|(sum, n)| sum + n))).await?;
         let Some(changed) = changed else { return Ok(0) };
         let sealed = admitted(write, self.epoch_call(write, table, changes, &last, true).await?)?;
         Ok(sealed.map_or(0, |last| changed + last))

@@ -40,9 +40,8 @@ struct Held {
 impl Front {
     /// At most `bytes` of rows, each for `age_max` at the longest.
     pub fn new(bytes: u64, age_max: Duration, clock: Arc<dyn Clock>) -> Self {
-        let weigh = |key: &Vec<u8>, held: &Held| {
-            u32::try_from(ROW_OVERHEAD + key.len() + held.row.row.get_array_memory_size()).unwrap_or(u32::MAX)
-        };
+        let weigh =
+            |key: &Vec<u8>, held: &Held| u32::try_from(ROW_OVERHEAD + key.len() + held.row.row.get_array_memory_size()).unwrap_or(u32::MAX);
         let rows = Cache::builder().max_capacity(bytes).weigher(weigh).build();
         let counts = (0..COUNTS).map(|_| AtomicU64::new(0)).collect();
         Self { rows, counts, told: AtomicBool::new(false), age_max, clock }

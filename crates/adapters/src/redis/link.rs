@@ -125,9 +125,7 @@ impl Link {
 
     async fn connect(&self) -> Result<Connection> {
         let limit = self.settings.connect_timeout();
-        let connecting = async {
-            if self.settings.cluster { self.connect_cluster().await } else { self.connect_single().await }
-        };
+        let connecting = async { if self.settings.cluster { self.connect_cluster().await } else { self.connect_single().await } };
         match tokio::time::timeout(limit, connecting).await {
             Ok(made) => made,
             Err(_) => {
@@ -154,8 +152,7 @@ impl Link {
             None => config,
         };
         let client = client.during("reading the settings of the connection", &self.servers)?;
-        let mut connection =
-            client.get_multiplexed_async_connection_with_config(&config).await.during("connecting", &self.servers)?;
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.during("connecting", &self.servers)?;
         if let Some(front) = &self.front {
             front.connected(self.ask_for_changes(&mut connection).await?);
         }

@@ -226,7 +226,11 @@ impl RowReader {
     pub fn finish(self) -> Result<RecordBatch> {
         let table = self.table;
         let damaged = |e: Error| {
-            if e.kind() == ErrorKind::Exhausted { e } else { Error::corrupt(format!("rows of table {table} in Redis can't be read")).caused_by(e) }
+            if e.kind() == ErrorKind::Exhausted {
+                e
+            } else {
+                Error::corrupt(format!("rows of table {table} in Redis can't be read")).caused_by(e)
+            }
         };
         let columns = self.columns.into_iter().map(Column::finish).collect::<Result<Vec<_>>>().map_err(&damaged)?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));

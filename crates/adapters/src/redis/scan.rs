@@ -39,8 +39,8 @@ pub(super) fn key_pages(link: Arc<Link>, pattern: Vec<u8>) -> impl Stream<Item =
             let mut call = redis::cmd("SCAN");
             call.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(KEYS_A_PAGE);
             let page = link.with("scanning keys", |connection| ask(connection, call, server)).await?;
-            let (cursor, keys): (String, Vec<Vec<u8>>) =
-                redis::from_redis_value(page).map_err(|e| Error::corrupt("redis answered SCAN with something else").caused_by(e.to_string()))?;
+            let (cursor, keys): (String, Vec<Vec<u8>>) = redis::from_redis_value(page)
+                .map_err(|e| Error::corrupt("redis answered SCAN with something else").caused_by(e.to_string()))?;
             if cursor == "0" {
                 servers.pop();
             }

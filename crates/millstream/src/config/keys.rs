@@ -106,6 +106,7 @@ static KINDS: LazyLock<BTreeMap<String, Kind>> = LazyLock::new(shape::settings::
 
 /// Settings of types that serve elsewhere too, which the program says in another place. `engine.fault` is one of test builds: passed on
 /// without being shown, and refused by any other build's engine.
+#[cfg(test)]
 pub const NOT_SHOWN: &[&str] = &["broker.durability", "engine.fault"];
 
 /// Sections that come later. They are refused by name, so that nobody believes that they count.

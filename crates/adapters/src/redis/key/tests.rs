@@ -27,7 +27,10 @@ fn the_names_of_format_1_stay() {
     assert_eq!(text(&names.spec()), "millstream:critical_delays:spec");
     assert_eq!(text(&names.pattern()), "millstream:critical_delays:{*");
     let odd = KeyNames::new("a*b:", &tables::critical("x:y{z}%", None)).unwrap();
-    assert_eq!(text(&odd.of_values(&[Value::Str("a,b{c}%\n".into()), Value::Int(1)]).unwrap()), "a*b:x%3Ay%7Bz%7D%25:{a%2Cb%7Bc%7D%25%0A,1}");
+    assert_eq!(
+        text(&odd.of_values(&[Value::Str("a,b{c}%\n".into()), Value::Int(1)]).unwrap()),
+        "a*b:x%3Ay%7Bz%7D%25:{a%2Cb%7Bc%7D%25%0A,1}"
+    );
     assert_eq!(text(&odd.pattern()), "a\\*b:x%3Ay%7Bz%7D%25:{*");
 }
 

@@ -107,10 +107,10 @@ fn nested_columns_come_back_exactly() {
     let ids: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![1, 2, 3]));
     let list: ArrayRef = Arc::new(list.finish());
     let parts = Fields::from(vec![Field::new("n", DataType::Int64, true), Field::new("tags", list.data_type().clone(), true)]);
-    let inner: ArrayRef = Arc::new(
-        StructArray::try_new(parts, vec![ids.clone(), list.clone()], Some(vec![true, true, false].into())).unwrap(),
-    );
-    let columns = vec![("id", ids), ("l", list), ("s", inner), ("m", Arc::new(by_name.finish()) as ArrayRef), ("n", Arc::new(by_number.finish()))];
+    let inner: ArrayRef =
+        Arc::new(StructArray::try_new(parts, vec![ids.clone(), list.clone()], Some(vec![true, true, false].into())).unwrap());
+    let columns =
+        vec![("id", ids), ("l", list), ("s", inner), ("m", Arc::new(by_name.finish()) as ArrayRef), ("n", Arc::new(by_number.finish()))];
     let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, n != "id"))).unwrap();
     let spec = TableSpec { schema: batch.schema(), ..spec(tables::all_types("t")) };
     for format in [RowFormat::Hash, RowFormat::Json] {

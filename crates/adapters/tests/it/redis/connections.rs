@@ -117,7 +117,8 @@ async fn the_rights_that_the_docs_list_are_enough_and_fewer_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("password");
     std::fs::write(&file, "sesame\n").unwrap();
-    let settings = RedisSettings { username: Some("millstream".to_owned()), password: Some(Secret::File(file)), ..RedisSettings::new(server.url()) };
+    let settings =
+        RedisSettings { username: Some("millstream".to_owned()), password: Some(Secret::File(file)), ..RedisSettings::new(server.url()) };
     probe(&settings).await.unwrap();
     let store = RedisCriticalStore::new(settings.clone(), Arc::new(ManualClock::default())).unwrap();
     let spec = tables::critical("t", None);

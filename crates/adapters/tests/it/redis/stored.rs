@@ -34,7 +34,8 @@ async fn rows_are_plain_hashes_that_redis_expires_at_version_plus_ttl() {
     let spec = tables::critical("delays", Some(Duration::from_secs(3_600)));
     store.ensure_table(&spec).await.unwrap();
     let mut w = Writer::begin(&*store, &spec, "f", 1).await.unwrap();
-    let changes = [insert(NOW + 5, row!["EWR", 1, 130]), insert(NOW, row!["EWR", 2, None::<i32>]), delete(NOW, row!["EWR", 3, None::<i32>])];
+    let changes =
+        [insert(NOW + 5, row!["EWR", 1, 130]), insert(NOW, row!["EWR", 2, None::<i32>]), delete(NOW, row!["EWR", 3, None::<i32>])];
     w.commit(&*store, &changes).await.unwrap();
     let mut client = keys.client();
     let name = |id: i64| format!("{}delays:{{EWR,{id}}}", keys.settings.key_prefix);
