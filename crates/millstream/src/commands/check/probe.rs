@@ -18,6 +18,9 @@ use crate::config::Config;
 /// A connection that takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A connection that is being tried: one line about what is there.
+type Try<'a> = Pin<Box<dyn Future<Output = Result<String>> + Send + 'a>>;
+
 /// A system that was tried.
 pub struct Tried {
     system: &'static str,
@@ -26,7 +29,7 @@ pub struct Tried {
 
 /// Tries every system that `config` names.
 pub async fn all(config: &Config) -> Vec<Tried> {
-    let mut tries: Vec<(&'static str, Pin<Box<dyn Future<Output = Result<String>> + Send + '_>>)> = Vec::new();
+    let mut tries: Vec<(&'static str, Try<'_>)> = Vec::new();
     if let Some(settings) = &config.kafka {
         tries.push(("kafka", Box::pin(kafka::probe(settings))));
     }
