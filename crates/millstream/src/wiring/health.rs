@@ -160,6 +160,8 @@ impl EngineHealth {
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
         let since = match away.take() {
             Some((since, _)) => since,
+            // Whoever asked just now is told by the call's own error.
+            None if self.patience == Patience::Fail => now,
             None => {
                 tracing::warn!(
                     system = self.system,
