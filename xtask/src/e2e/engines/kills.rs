@@ -57,7 +57,7 @@ fn undisturbed() -> Result<Content> {
     let mut millstream = place.start(&["run", "examples/flights/pipeline.sql"])?;
     watch::wait_until_ready(&mut millstream, Duration::from_secs(30))?;
     Publisher::start(&place.kafka, "flights")?.finish()?;
-    finish(&mut millstream)
+    finish(&mut millstream, 1)
 }
 
 /// Runs on `mix`, killed at points that `seed` chooses, and compares with `expected`.
@@ -82,7 +82,7 @@ fn run(site: &Site, mix: Mix, seed: u64, expected: &Content) -> Result<()> {
         millstream = start()?;
     }
     publisher.finish()?;
-    let content = finish(&mut millstream).with_context(|| millstream.log())?;
+    let content = finish(&mut millstream, departures(expected)).with_context(|| millstream.log())?;
     differences(expected, &content)
 }
 
@@ -128,9 +128,14 @@ impl Drop for Publisher {
     }
 }
 
-/// Waits for everything that was acknowledged, refreshes the report, and reads all tables.
-fn finish(millstream: &mut Millstream) -> Result<Content> {
-    settle(millstream)?;
+/// How many rows `departures` has to have.
+fn departures(expected: &Content) -> usize {
+    expected.get("departures").map_or(0, Vec::len)
+}
+
+/// Waits for everything that was acknowledged, `departures` rows of that table at the least, refreshes the report, and reads all tables.
+fn finish(millstream: &mut Millstream, departures: usize) -> Result<Content> {
+    settle(millstream, departures)?;
     millstream.command(&["refresh", "carrier_daily"])?;
     millstream.command(&["verify"]).context("verify does not reconcile")?;
     let mut content = Content::new();
@@ -142,24 +147,26 @@ fn finish(millstream: &mut Millstream) -> Result<Content> {
     Ok(content)
 }
 
-/// No lag, and nothing more comes of it: a feed's flow may only now learn of what the flow before it has written.
-fn settle(millstream: &mut Millstream) -> Result<()> {
+/// Enough rows, no lag, and nothing more comes of it: a flow that has only just begun knows of no lag yet, and a feed's flow may only now
+/// learn of what the flow before it has written.
+fn settle(millstream: &mut Millstream, departures: usize) -> Result<()> {
     let (http, sql) = (millstream.http.clone(), millstream.sql.clone());
     let counts = || {
         let count = |(table, query): (&str, &str)| format!("select '{table}' as name, count(*) as rows from ({query}) t");
         clients::psql(&sql, &TABLES.map(count).join(" union all "))
     };
-    let mut before = String::new();
-    until(LIMIT, "everything is processed", || {
+    let enough =
+        |rows: &str| rows.lines().filter_map(|line| line.strip_prefix("departures ")?.parse().ok()).any(|n: usize| n >= departures);
+    let mut after = String::new();
+    until(LIMIT, &format!("everything is processed, {departures} departures at the least"), || {
         millstream.must_run()?;
         if !watch::caught_up(&http).unwrap_or(false) {
             return Ok(false);
         }
-        let after = counts()?;
-        let same = after == before;
-        before = after;
-        Ok(same)
+        let before = std::mem::replace(&mut after, counts()?);
+        Ok(before == after && enough(&after))
     })
+    .with_context(|| format!("rows at the end:\n{after}"))
 }
 
 fn differences(expected: &Content, found: &Content) -> Result<()> {
