@@ -37,7 +37,7 @@ pub(crate) struct Problem {
     pub(crate) help: Option<String>,
     pub(crate) place: Place,
     /// The key of the configuration that is wrong; then `place` means nothing.
-    setting: Option<String>,
+    setting: Option<Box<str>>,
 }
 
 impl Problem {
@@ -49,7 +49,7 @@ impl Problem {
     pub(crate) fn in_setting(code: &'static str, key: impl Into<String>, message: impl Into<String>) -> Self {
         // Behind all files, so that these come last.
         let nowhere = Place::new(usize::MAX, Span::empty());
-        Self { setting: Some(key.into()), ..Self::new(code, nowhere, message) }
+        Self { setting: Some(key.into().into_boxed_str()), ..Self::new(code, nowhere, message) }
     }
 
     pub(crate) fn is_about_a_name(&self) -> bool {

@@ -12,8 +12,7 @@ use super::process::{Millstream, folder};
 use crate::workspace;
 
 /// Twice in one statement, so that a statement that saw two publications gives itself away.
-const READ: &str =
-    "select count(*), coalesce(sum(departures), 0), (select coalesce(sum(departures), 0) from carrier_daily) from carrier_daily";
+const READ: &str = "select count(*), coalesce(sum(departures), 0) as departures, (select coalesce(sum(departures), 0) from carrier_daily) as again from carrier_daily";
 
 /// Publishes the flights at a bounded rate, and looks at the report until all are in.
 pub fn run() -> Result<()> {

@@ -118,7 +118,7 @@ impl System for RedisCluster {
 
     fn answers(&self, site: &Site) -> bool {
         let up = |node: &&str| ask(&site.address(CLUSTER, node), "PING").is_ok_and(|answer| answer.starts_with("+PONG"));
-        if !NODES.iter().all(|node| up(node)) {
+        if !NODES.iter().all(up) {
             return false;
         }
         // A new cluster has no slots until `settle` gives them out.

@@ -231,7 +231,7 @@ where
     let rows = rows(operation, answer)?;
     let typed = rows.rows::<R>().map_err(|source| CassandraError::OtherRows { operation: operation.to_owned(), source })?;
     let row = |source| CassandraError::Row { operation: operation.to_owned(), source };
-    typed.map(|r| r.map_err(row)).collect::<Result<_, _>>().map_err(Error::from)
+    typed.map(|r| r.map_err(|source| Error::from(row(source)))).collect()
 }
 
 /// Calls `each` with the cells of each row, as bytes; `None` is null.

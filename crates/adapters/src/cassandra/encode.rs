@@ -78,7 +78,7 @@ impl Cells {
 
     /// The value at `row`, as bytes; `None` is null. A value of a fixed size is put into `scratch`.
     pub fn value<'a>(&'a self, row: usize, scratch: &'a mut Scratch) -> Option<&'a [u8]> {
-        fn fixed<'a, const N: usize>(scratch: &'a mut Scratch, bytes: [u8; N]) -> &'a [u8] {
+        fn fixed<const N: usize>(scratch: &mut Scratch, bytes: [u8; N]) -> &[u8] {
             scratch[..N].copy_from_slice(&bytes);
             &scratch[..N]
         }

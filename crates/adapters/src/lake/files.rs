@@ -68,11 +68,11 @@ pub(super) fn data_files(path: &Path) -> Result<Vec<(PathBuf, Metadata)>, LakeEr
 /// The same where `client` is: the object itself, or those in the folder, by name.
 pub(super) async fn data_objects(client: &LakeClient) -> Result<Vec<ObjectMeta>, LakeError> {
     let path = &client.location().path;
-    if !path.as_ref().is_empty() {
-        if let Some(file) = client.head(path).await? {
-            refuse_compressed(Path::new(path.as_ref()))?;
-            return Ok(vec![file]);
-        }
+    if !path.as_ref().is_empty()
+        && let Some(file) = client.head(path).await?
+    {
+        refuse_compressed(Path::new(path.as_ref()))?;
+        return Ok(vec![file]);
     }
     let (mut objects, folders) = client.list_folder(path).await?;
     let name = PathBuf::from(client.name(path));

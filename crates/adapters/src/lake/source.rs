@@ -1,6 +1,6 @@
 //! [`LakeReferenceSource`]: a file, or a folder of files, as one reference table, on this machine or in a lake.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
@@ -151,7 +151,7 @@ impl Shared {
         }
     }
 
-    fn load_local(&self, path: &PathBuf) -> Result<Vec<RecordBatch>, LakeError> {
+    fn load_local(&self, path: &Path) -> Result<Vec<RecordBatch>, LakeError> {
         let before = data_files(path)?;
         let columns = self.columns.get().cloned().map_or_else(|| self.infer_local(), Ok);
         let rows = columns.and_then(|columns| {
@@ -162,7 +162,7 @@ impl Shared {
         // Whatever the reader thought of it: if the files changed meanwhile, what it saw may be a mixture.
         match data_files(path) {
             Ok(after) if revision(&after) == revision(&before) => rows,
-            _ => Err(LakeError::Changed(path.clone())),
+            _ => Err(LakeError::Changed(path.to_owned())),
         }
     }
 

@@ -59,7 +59,8 @@ impl Tables {
 
     async fn drop_all(&self) {
         let mut owner = owner(&self.settings).await;
-        for name in std::mem::take(&mut *self.made.lock().unwrap()) {
+        let made = std::mem::take(&mut *self.made.lock().unwrap());
+        for name in made {
             owner.query_drop(format!("DROP TABLE IF EXISTS {name}")).await.unwrap();
         }
         owner.disconnect().await.unwrap();

@@ -81,7 +81,8 @@ impl Schemas {
     pub async fn drop_all(&self) {
         // Not through PgBouncer: its connections may still hold what a dropped future left.
         let client = client(&self.settings).await;
-        for name in std::mem::take(&mut *self.made.lock().unwrap()) {
+        let made = std::mem::take(&mut *self.made.lock().unwrap());
+        for name in made {
             client.batch_execute(&format!("DROP SCHEMA IF EXISTS \"{name}\" CASCADE")).await.unwrap();
         }
     }

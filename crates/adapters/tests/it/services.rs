@@ -1,5 +1,7 @@
 //! The real systems that tests talk to: the file that `cargo xtask services up` writes, named by `MILLSTREAM_SERVICES`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 use millstream_testkit::require;
 use serde::de::DeserializeOwned;
 

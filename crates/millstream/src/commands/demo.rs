@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_adapters::embedded::DataDir;
-use millstream_core::ports::{Clock, EventLog, SystemClock};
+use millstream_core::ports::{Clock, LogBounds, SystemClock};
+use millstream_core::retry::Backoff;
 use millstream_core::status::StatusSource;
 use millstream_core::{Error, Result, TopicPartition};
+use millstream_engine::Ports;
 use millstream_pipeline::graph::Binding;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -170,7 +172,7 @@ impl Story<'_> {
     /// Publishes what the topic does not hold yet; late events only when every flow has passed all others.
     async fn publish(&self) -> Result<Published> {
         let topic = self.topic()?;
-        let held = held(self.opened.ports.log.as_ref(), topic).await?;
+        let held = held(&self.opened.ports, topic).await?;
         let flights = Flights::open(flights::data(self.args.data.as_deref())?)?;
         let total = flights.total();
         let sequence = Sequence::new(flights, options(self.args)).after(&held);
@@ -201,10 +203,10 @@ impl Story<'_> {
 }
 
 /// How many records each partition of the topic holds.
-async fn held(log: &dyn EventLog, topic: &str) -> Result<Vec<u64>> {
+async fn held(ports: &Ports, topic: &str) -> Result<Vec<u64>> {
     let mut held = Vec::new();
     for partition in 0..flights::PARTITIONS {
-        let bounds = log.bounds(&TopicPartition::new(topic, partition)).await?;
+        let bounds = bounds_once_led(ports, &TopicPartition::new(topic, partition)).await?;
         if bounds.start.0 != 0 {
             return Err(Error::out_of_range(format!(
                 "partition {partition} of topic {topic} no longer holds its first events: begin anew with another --data-dir"
@@ -237,4 +239,19 @@ fn tell_addresses(addresses: Addresses, status: &dyn StatusSource, dir: &Path) {
 
 fn ended_early() -> Error {
     Error::unavailable("the demo was ended before its summary: the next `millstream demo` goes on where it was")
+}
+
+/// A cluster may take a moment to elect the leaders of a topic that was just made.
+async fn bounds_once_led(ports: &Ports, partition: &TopicPartition) -> Result<LogBounds> {
+    const TRIES: u32 = 8;
+    let mut failures = 0;
+    loop {
+        match ports.log.bounds(partition).await {
+            Err(error) if error.kind().is_transient() && failures < TRIES => {
+                failures += 1;
+                ports.clock.sleep(Backoff::DEFAULT.delay(failures)).await;
+            }
+            other => return other,
+        }
+    }
 }

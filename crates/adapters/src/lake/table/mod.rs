@@ -279,11 +279,11 @@ impl Table {
                 }
                 Admission::Write => {}
             }
-            if let Some(rows) = rows.take() {
-                if count > 0 {
-                    let bytes = parquet::encode(self.spec.schema.clone(), rows).await?;
-                    staged = Some(self.stage(write, count, bytes, clock).await?);
-                }
+            if let Some(rows) = rows.take()
+                && count > 0
+            {
+                let bytes = parquet::encode(self.spec.schema.clone(), rows).await?;
+                staged = Some(self.stage(write, count, bytes, clock).await?);
             }
             let next = latest.manifest.commit(write, staged.clone());
             if self.folder.append(&mut latest, next).await? {

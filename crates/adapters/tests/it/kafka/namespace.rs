@@ -1,5 +1,7 @@
 //! A corner of a cluster that other tests use too: topics under a prefix of their own, which are deleted in the end.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
