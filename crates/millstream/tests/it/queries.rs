@@ -107,7 +107,7 @@ fn a_report_is_refreshed_by_name_and_verified() {
 fn remove_behind_its_back(place: &Place, id: i64) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let _lock = DataDir::lock(&place.data()).unwrap();
+        let _lock = DataDir::lock(place.data()).unwrap();
         let store = EmbeddedStore::open(place.data().join("store"), StoreSettings::default(), Arc::new(SystemClock)).unwrap();
         let events = store.events();
         let scan = events.snapshot().await.unwrap().scan("by_place", &Scan::default()).await.unwrap();
