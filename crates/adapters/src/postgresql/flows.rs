@@ -171,7 +171,7 @@ fn fold(report: &Report, changes: &ChangeBatch) -> Result<(Vec<usize>, Vec<usize
 }
 
 /// `$1, $2, ...`
-fn placeholders(count: usize) -> String {
+fn bind_parameters(count: usize) -> String {
     (1..=count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }
 
@@ -191,7 +191,7 @@ fn upsert_text(report: &Report) -> String {
          WHERE t.{version} < excluded.{version} OR (t.{version} = excluded.{version} AND {t_not_excluded})), \
          forgotten AS (DELETE FROM {deletes} d USING n WHERE {d_is_n}) \
          SELECT c FROM differ",
-        places = placeholders(count),
+        places = bind_parameters(count),
         deletes = report.deletes,
         table = report.table,
         d_is_g = report.same_key("d", "g"),
@@ -215,7 +215,7 @@ fn delete_text(report: &Report) -> String {
          (SELECT 1 FROM {table} t WHERE {t_is_n} AND t.{version} > n.{version}) \
          ON CONFLICT ({keys}) DO UPDATE SET {version} = excluded.{version}, written = now() WHERE d.{version} < excluded.{version}) \
          SELECT count(*) FROM gone",
-        places = placeholders(report.key.len() + 1),
+        places = bind_parameters(report.key.len() + 1),
         table = report.table,
         deletes = report.deletes,
         t_is_n = report.same_key("t", "n"),
