@@ -319,7 +319,10 @@ impl Engine {
             Binding::Lake => ports.lake(name)?.drop_table(name).await?,
             Binding::Topic(topic) if topic.output.is_some() => ports.topics(name)?.drop_topic(name, &topic.name).await?,
             Binding::Topic(_) | Binding::ExistingTable | Binding::Reference(_) => {
-                return Err(Error::invalid(format!("{name} is {}: only what the pipeline writes can be rebuilt", table.spec.kind.as_str())));
+                return Err(Error::invalid(format!(
+                    "{name} is {}: only what the pipeline writes can be rebuilt",
+                    table.spec.kind.as_str()
+                )));
             }
         }
         for flow in pipeline.flows.iter().filter(|f| f.target == name) {

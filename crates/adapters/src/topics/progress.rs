@@ -1,6 +1,6 @@
 //! How far flows have come in the topics that they write: one property of the system store for each table.
 //!
-//! Format, version 1: JSON, `{"version":1,"flows":{"name":{"attempt":3,"epoch":17,"ends":[120,118]}}}`.
+//! Format, version 1: JSON, `{"version":1,"flows":{"name":{"attempt":3,"epoch":17,"place":"...","ends":[120,118]}}}`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub(crate) struct Progress {
     pub(crate) attempt: Attempt,
     /// The last committed epoch; 0 before the first.
     pub(crate) epoch: Epoch,
+    /// Which broker holds the topic; empty before the first epoch.
+    pub(crate) place: String,
     /// For each partition: what later epochs append stands there, or after it. Empty: not looked at yet.
     pub(crate) ends: Vec<Offset>,
 }
@@ -39,6 +41,29 @@ impl Progress {
         self.check_attempt(flow, attempt, table)?;
         self.attempt = attempt;
         Ok(())
+    }
+
+    /// Refuses to go on at another broker, whose topic has nothing of what was committed.
+    pub(crate) fn check_place(&self, flow: &FlowId, table: &str, place: &str) -> Result<()> {
+        if self.epoch == Epoch(0) || self.place == place {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "flow {flow} has come to epoch {} of table {table}, whose topic was at {}; now topics are at {place}: run `millstream reset \
+             {table}` to build it anew there, or put the configuration back",
+            self.epoch, self.place
+        )))
+    }
+
+    /// Refuses to go on in a topic that ends before what was committed.
+    pub(crate) fn check_ends(&self, flow: &FlowId, table: &str, ends: &[Offset]) -> Result<()> {
+        match (0..).zip(self.ends.iter().zip(ends)).find(|(_, (known, end))| known > end) {
+            None => Ok(()),
+            Some((partition, (known, end))) => Err(Error::invalid(format!(
+                "partition {partition} of the topic of table {table} ends at {end}, and flow {flow} had come to {known}: the topic has lost \
+                 records, or is another one; run `millstream reset {table}` to build it anew, or bring its data back"
+            ))),
+        }
     }
 
     /// Whether `write` may be committed.

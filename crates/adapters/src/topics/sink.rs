@@ -33,6 +33,7 @@ pub struct LogTopicSink {
 struct Shared {
     log: Arc<dyn EventLog>,
     ledger: Ledger,
+    place: String,
     append_bytes_max: usize,
     outputs: Outputs<State>,
 }
@@ -45,10 +46,10 @@ struct State {
 }
 
 impl LogTopicSink {
-    /// A sink into the topics of `log`, which keeps its progress in `system`. One append has at most `append_bytes_max` bytes, unless a single
-    /// record has more.
-    pub fn new(log: Arc<dyn EventLog>, system: Arc<dyn SystemStore>, append_bytes_max: usize) -> Self {
-        let shared = Shared { log, ledger: Ledger::new(system), append_bytes_max, outputs: Outputs::default() };
+    /// A sink into the topics of `log`, which is at `place` (the name of one broker and no other), with its progress in `system`. One append has
+    /// at most `append_bytes_max` bytes, unless a single record has more.
+    pub fn new(log: Arc<dyn EventLog>, place: impl Into<String>, system: Arc<dyn SystemStore>, append_bytes_max: usize) -> Self {
+        let shared = Shared { log, ledger: Ledger::new(system), place: place.into(), append_bytes_max, outputs: Outputs::default() };
         Self { shared: Arc::new(shared), underway: Underway::default() }
     }
 }
@@ -69,8 +70,11 @@ impl Shared {
         let before = self.ledger.get(table, flow).await?;
         let mut progress = before.clone();
         progress.begin(flow, attempt, table)?;
-        if progress.ends.is_empty() {
-            progress.ends = self.ends(&output).await?;
+        progress.check_place(flow, table, &self.place)?;
+        let ends = self.ends(&output).await?;
+        progress.check_ends(flow, table, &ends)?;
+        if progress.epoch == Epoch(0) && progress.ends.is_empty() {
+            progress.ends = ends;
         }
         let epoch = progress.epoch;
         if progress != before {
@@ -106,6 +110,7 @@ impl Shared {
         }
         progress.attempt = write.attempt;
         progress.epoch = write.epoch;
+        progress.place.clone_from(&self.place);
         self.ledger.put(&write.table, &write.flow, progress).await?;
         state.clean = true;
         Ok(appended)

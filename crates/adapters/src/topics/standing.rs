@@ -23,12 +23,6 @@ impl Standing {
         for (partition, from) in (0..).zip(from) {
             let at = TopicPartition::new(topic, partition);
             let bounds = log.bounds(&at).await?;
-            if *from > bounds.end {
-                tracing::warn!(
-                    %flow, partition = %at, known = %from, end = %bounds.end,
-                    "a topic holds less than its flow has written: records were lost with their log; the flow goes on behind what is left"
-                );
-            }
             let mut next = (*from).clamp(bounds.start, bounds.end);
             while next < bounds.end {
                 let read = log.read(&at, next, READ_BYTES).await.map_err(retry_where_retention_was_faster)?;

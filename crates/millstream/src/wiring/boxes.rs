@@ -83,7 +83,7 @@ impl Boxes<'_> {
         let Some(settings) = self.config.kafka.clone() else {
             let log = Log::open(data_dir::log(self.dir), broker_settings(self.config), self.clock.clone()).await?;
             self.engines.add_built_in(names::TOPICS, data_dir::log(self.dir).display().to_string());
-            let sink = LogTopicSink::new(log.clone(), self.store.system(), APPEND_BYTES_MAX);
+            let sink = LogTopicSink::new(log.clone(), log.cluster_id(), self.store.system(), APPEND_BYTES_MAX);
             return Ok((log.clone(), Arc::new(sink), Some(log)));
         };
         let log: Arc<dyn EventLog> = Arc::new(KafkaLog::connect(&settings, self.clock.clone())?);

@@ -30,7 +30,7 @@ pub fn topic_sink(
         return Ok(Arc::new(KafkaTopicSink::new(settings, system, clock)?));
     }
     let append_bytes_max = usize::try_from(settings.max_request_bytes()).unwrap_or(usize::MAX);
-    Ok(Arc::new(LogTopicSink::new(log, system, append_bytes_max)))
+    Ok(Arc::new(LogTopicSink::new(log, &settings.bootstrap_servers, system, append_bytes_max)))
 }
 
 /// Flows into the topics of a cluster with transactions.
@@ -49,6 +49,7 @@ struct Shared {
 /// A flow's producer, and the epoch that it has come to.
 struct Open {
     epoch: Epoch,
+    place: String,
     transactions: Transactions,
 }
 
@@ -70,16 +71,26 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 impl Shared {
     async fn open(&self, flow: &FlowId, table: &str, topic: &str, progress: &Progress) -> Result<Open> {
         let (cluster, names) = (self.cluster.clone(), Names::new(&self.cluster, flow, table, topic));
-        let (transactions, committed) = blocking(move || Transactions::open(&cluster, names)).await?;
-        let known = Committed { attempt: progress.attempt, epoch: progress.epoch };
-        let committed = committed.unwrap_or(known);
+        let (transactions, committed, place) = blocking(move || {
+            let (transactions, committed) = Transactions::open(&cluster, names)?;
+            let place = transactions.cluster_id();
+            Ok((transactions, committed, place))
+        })
+        .await?;
+        let committed = match committed {
+            Some(committed) => committed,
+            None => {
+                progress.check_place(flow, table, &place)?;
+                Committed { attempt: progress.attempt, epoch: progress.epoch }
+            }
+        };
         if committed.attempt > progress.attempt {
             return Err(Error::fenced(format!(
                 "attempt {} of flow {flow} writes to topic {topic}, where attempt {} has committed",
                 progress.attempt, committed.attempt
             )));
         }
-        Ok(Open { epoch: committed.epoch, transactions })
+        Ok(Open { epoch: committed.epoch, place, transactions })
     }
 
     async fn begin(&self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<Epoch> {
@@ -124,6 +135,7 @@ impl Shared {
         })
         .await?;
         open.epoch = write.epoch;
+        progress.place.clone_from(&open.place);
         *lane = Some(open);
         progress.attempt = write.attempt;
         progress.epoch = write.epoch;

@@ -102,6 +102,12 @@ impl Transactions {
         Ok((this, committed))
     }
 
+    /// The name that the cluster has given itself; else where it was found.
+    pub(super) fn cluster_id(&self) -> String {
+        let given = self.producer.client().fetch_cluster_id(self.cluster.settings.call_timeout());
+        given.unwrap_or_else(|| self.cluster.endpoint().to_owned())
+    }
+
     fn failed(&self, doing: &str, source: KafkaError) -> Error {
         let Names { flow, topic, .. } = &self.names;
         let error = self.cluster.failed(format!("{doing} flow {flow} into topic {topic}"), source);

@@ -43,28 +43,26 @@ pub async fn records_stand_in_the_order_of_their_changes(h: &dyn Harness<Port>) 
 
 /// Epoch and id of a value of flow `f`.
 fn place(value: &str) -> Option<(usize, usize)> {
-    (1..=4).flat_map(|epoch| (0..50).map(move |id| (epoch, id))).find(|(epoch, id)| json("f", *epoch, *id) == value).and_then(
-        |(epoch, id)| Some((usize::try_from(epoch).ok()?, usize::try_from(id).ok()?)),
-    )
+    (1..=4)
+        .flat_map(|epoch| (0..50).map(move |id| (epoch, id)))
+        .find(|(epoch, id)| json("f", *epoch, *id) == value)
+        .and_then(|(epoch, id)| Some((usize::try_from(epoch).ok()?, usize::try_from(id).ok()?)))
 }
 
 /// JSON, CSV, Avro: keys and values to the byte as core's encoder has them.
 pub async fn each_format_is_written_as_its_encoder_writes_it(h: &dyn Harness<Port>) -> CaseResult {
     let port = h.open().await?;
     let some = [one("f", 1, 0), row!["f", 1_i64, 1_i64, Cell::Null], row!["a \"b\",\n", 1_i64, -2_i64, "é"]];
-    for (name, format, key) in [
-        ("j", ValueFormat::Json, &["id", "flow"][..]),
-        ("c", ValueFormat::Csv, &["note"][..]),
-        ("a", ValueFormat::Avro, &[][..]),
-    ] {
+    for (name, format, key) in
+        [("j", ValueFormat::Json, &["id", "flow"][..]), ("c", ValueFormat::Csv, &["note"][..]), ("a", ValueFormat::Avro, &[][..])]
+    {
         let (spec, output) = (tables::topic(name), port.output(name, format, key));
         port.sink.ensure_topic(&spec, &output).await?;
         let mut w = Writer::begin(&*port.sink, &spec, "f", 1).await?;
         w.commit(&*port.sink, &changes(&some)).await?;
         let encoded = RowEncoder::try_new(&spec, &output)?.encode(&change_batch(&spec.schema, &changes(&some))?)?;
         let mut expected: Vec<_> = encoded.into_iter().map(|r| (r.value, r.key, r.timestamp)).collect();
-        let mut found: Vec<_> =
-            port.read(name, some.len()).await?.into_iter().flatten().map(|r| (r.value, r.key, r.timestamp)).collect();
+        let mut found: Vec<_> = port.read(name, some.len()).await?.into_iter().flatten().map(|r| (r.value, r.key, r.timestamp)).collect();
         expected.sort();
         found.sort();
         check_eq!(found, expected, "keys, values and times in {format:?}");
