@@ -82,11 +82,13 @@ impl Transactions {
     pub(super) fn open(cluster: &Arc<Cluster>, names: Names) -> Result<(Self, Option<Committed>)> {
         let s = &cluster.settings;
         let timeout_ms = s.transaction_timeout_ms;
+        // A request has to be over before its transaction is.
+        let request_ms = s.request_timeout_ms().min(timeout_ms - 100).min(300_000).to_string();
         let producer = cluster.producer(&[
             ("transactional.id", names.transactional_id.clone()),
             ("transaction.timeout.ms", timeout_ms.to_string()),
-            ("socket.timeout.ms", s.request_timeout_ms().min(timeout_ms).to_string()),
-            ("request.timeout.ms", s.request_timeout_ms().min(timeout_ms).to_string()),
+            ("socket.timeout.ms", request_ms.clone()),
+            ("request.timeout.ms", request_ms),
             ("linger.ms", s.linger_ms.min(timeout_ms / 2).to_string()),
             ("compression.type", s.compression().as_str().to_owned()),
             // The engine bounds what an epoch holds.

@@ -1,4 +1,5 @@
-//! Flows into the topics of a real cluster: with transactions, and as into one that has none.
+//! Flows into the topics of a cluster, with transactions and without: a real one where there is one, and always librdkafka's mock cluster, which
+//! keeps transactional ids, producer epochs and group offsets as a cluster does, but creates no topics and aborts nothing.
 
 use std::sync::Arc;
 
@@ -6,6 +7,7 @@ use millstream_adapters::kafka::{KafkaLog, KafkaSettings, topic_sink};
 use millstream_core::Result;
 use millstream_core::ports::{EventLog, SystemClock};
 use millstream_testkit::{ManualClock, OnData, suite, toy};
+use rdkafka::mocking::MockCluster;
 
 use super::cluster;
 use super::namespace::fresh_prefix;
@@ -50,4 +52,30 @@ async fn topics_that_flows_write_in_transactions_keep_the_contract() {
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_that_flows_write_without_transactions_keep_the_contract() {
     run("kafka, without transactions", false).await;
+}
+
+async fn run_on_a_mock(system: &str, transactions: bool) {
+    let mock = MockCluster::new(1).unwrap();
+    let settings = KafkaSettings { transactions: Some(transactions), ..KafkaSettings::new(mock.bootstrap_servers()) };
+    let harness = || {
+        let settings = settings.clone();
+        let corner = Corner { disk: Arc::default(), prefix: fresh_prefix() };
+        for name in ["t", "j", "c", "a"] {
+            mock.create_topic(&format!("{}{name}", corner.prefix), 3, 1).unwrap();
+        }
+        OnData::new(corner, move |corner, clock| open(settings.clone(), corner, clock))
+    };
+    let without = |case: &&&str| **case != "drop_topic_removes_records_and_epochs";
+    let cases: Vec<&str> = suite::topic_sink::CASES.iter().filter(without).copied().collect();
+    suite::topic_sink::run_only(system, harness, &cases).await.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_keep_the_contract_on_a_mock_cluster() {
+    run_on_a_mock("kafka (mock)", true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn appends_keep_the_contract_on_a_mock_cluster() {
+    run_on_a_mock("kafka (mock), without transactions", false).await;
 }
