@@ -1,7 +1,9 @@
 //! `cargo xtask bench`: measures what the program promises, in release mode, several times, and sets it beside the promise.
 //!
-//! Only whole runs of the program are measured; it knows no crate's inside.
+//! Whole runs of the program are measured here. What compares a part with the bare thing below it is an example of that part's crate, which
+//! measures both in one run and prints a JSON object a line; here it is only built and started.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -29,17 +31,47 @@ const RUNS: usize = 5;
 const BENCHES: [Bench; 1] =
     [Bench { name: "demo", arguments: &["demo", "--exit"], promised: Sample { took: Duration::from_secs(10), memory_bytes: 600_000_000 } }];
 
-/// Runs all benchmarks, or the one called `name`.
+/// A benchmark that is an example of a crate.
+struct Comparison {
+    name: &'static str,
+    package: &'static str,
+    example: &'static str,
+}
+
+/// All of them go by this name, too.
+const ENGINES: &str = "engines";
+
+const COMPARISONS: [Comparison; 1] = [Comparison { name: "cache-aside", package: "millstream-gateway", example: "cache_aside" }];
+
+impl Comparison {
+    fn run(&self) -> Result<()> {
+        run::shown(workspace::cargo().args(["build", "--release", "--locked", "--package", self.package, "--example", self.example]))?;
+        run::shown(&mut Command::new(workspace::target_dir()?.join("release").join("examples").join(self.example)))
+    }
+}
+
+/// Runs all benchmarks, or those called `name`.
 pub fn run(name: Option<&str>) -> Result<()> {
     prerequisites::check()?;
-    let chosen: Vec<_> = BENCHES.iter().filter(|bench| name.is_none_or(|name| name == bench.name)).collect();
-    if chosen.is_empty() {
-        bail!("there is no such benchmark; there are: {}", BENCHES.map(|bench| bench.name).join(", "));
+    let is_meant = |bench: &str| name.is_none_or(|name| name == bench);
+    let benches: Vec<_> = BENCHES.iter().filter(|bench| is_meant(bench.name)).collect();
+    let comparisons: Vec<_> = COMPARISONS.iter().filter(|comparison| is_meant(comparison.name) || is_meant(ENGINES)).collect();
+    if benches.is_empty() && comparisons.is_empty() {
+        let names = BENCHES.iter().map(|bench| bench.name).chain([ENGINES]).chain(COMPARISONS.iter().map(|comparison| comparison.name));
+        bail!("there is no such benchmark; there are: {}", names.collect::<Vec<_>>().join(", "));
     }
+    if !benches.is_empty() {
+        measure(&benches)?;
+    }
+    comparisons.into_iter().try_for_each(Comparison::run)
+}
+
+/// Runs the program several times for each of `benches`, and prints what they took beside what is promised.
+fn measure(benches: &[&Bench]) -> Result<()> {
     run::shown(workspace::cargo().args(["build", "--release", "--locked", "--package", "millstream"]))?;
     let program = workspace::target_dir()?.join("release").join("millstream");
     let mut table = vec![["benchmark", "figure", "least", "median", "most", "promised", "median/promised"].map(str::to_owned).to_vec()];
-    for bench in chosen {
+    for bench in benches {
         let mut seconds = Vec::new();
         let mut megabytes = Vec::new();
         for _ in 0..RUNS {

@@ -70,7 +70,7 @@ enum Task {
     Suites,
     /// Run the benchmarks, in release mode
     Bench {
-        /// Only this one
+        /// Only this one; engines: each engine and endpoint beside the bare driver or handler below it
         name: Option<String>,
     },
 }
