@@ -1,11 +1,13 @@
 //! `GET /v1/tables/{table}`: one read of a table by its key, through the cache, as a JSON answer that says where it came from.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
+use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -25,6 +27,9 @@ use super::request::{self, ReadRequest};
 use super::settings::HttpSettings;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// Room for the headers of an answer, with those that hold for every answer.
+const HEADERS: usize = 12;
 
 /// What every handler works with.
 pub(crate) struct Gateway {
@@ -53,6 +58,9 @@ impl Gateway {
     }
 }
 
+/// Query parameters, in the order of the URL.
+type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
 /// The handler.
 pub(crate) async fn read_table(
     State(gateway): State<Arc<Gateway>>,
@@ -64,7 +72,7 @@ pub(crate) async fn read_table(
         let names: Vec<&str> = gateway.tables.keys().map(String::as_str).collect();
         return Err(Problem::not_found(format!("there is no table {name}; the tables are {}", names.join(", "))));
     };
-    let parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes()).into_owned().collect();
+    let parameters: Parameters = form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes()).collect();
     let request = request::parse(table, &parameters, &gateway.settings)?;
     let answer = match request {
         ReadRequest::Partition(query) => partition(&gateway, table, query).await?,
@@ -87,30 +95,30 @@ struct Answer {
 
 impl Answer {
     fn respond(self, table: &str, request: &HeaderMap, next: Option<String>) -> Result<Response, Problem> {
-        let cache_status = HeaderValue::from_str(&self.cache_status).map_err(|_| internal("a header"))?;
-        let dress = |mut response: Response| {
-            let headers = response.headers_mut();
-            headers.insert(CACHE_STATUS, cache_status.clone());
-            headers.insert(AGE, HeaderValue::from(self.age_s));
-            // A cache between us and the website can't be told of a write, so it has to ask (and mostly hears 304).
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            response
-        };
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(CACHE_STATUS, HeaderValue::try_from(self.cache_status).map_err(|_| internal("a header"))?);
+        headers.insert(AGE, HeaderValue::from(self.age_s));
+        // A cache between us and the website can't be told of a write, so it has to ask (and mostly hears 304).
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         let Some(body) = self.body else {
-            return Ok(dress(Problem::not_found(format!("table {table} has no row with this key")).into_response()));
+            let mut response = Problem::not_found(format!("table {table} has no row with this key")).into_response();
+            response.headers_mut().extend(headers);
+            return Ok(response);
         };
-        let etag = HeaderValue::from_str(&self.etag).map_err(|_| internal("an entity tag"))?;
         let unchanged = matches(request, &self.etag);
-        let mut response = if unchanged {
-            StatusCode::NOT_MODIFIED.into_response()
-        } else {
-            ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
-        };
-        response.headers_mut().insert(ETAG, etag);
-        if let Some(link) = next.and_then(|n| HeaderValue::from_str(&n).ok()) {
-            response.headers_mut().insert(LINK, link);
+        headers.insert(ETAG, HeaderValue::try_from(self.etag).map_err(|_| internal("an entity tag"))?);
+        if let Some(link) = next.and_then(|link| HeaderValue::try_from(link).ok()) {
+            headers.insert(LINK, link);
         }
-        Ok(dress(response))
+        let mut response = Response::new(Body::empty());
+        if unchanged {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        } else {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *response.body_mut() = Body::from(body);
+        }
+        *response.headers_mut() = headers;
+        Ok(response)
     }
 }
 
@@ -124,15 +132,15 @@ fn matches(request: &HeaderMap, etag: &str) -> bool {
     tags.flat_map(|v| v.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
-fn next_link(table: &str, parameters: &[(String, String)], token: &str) -> String {
-    let kept = parameters.iter().filter(|(name, _)| name != "page").map(|(name, value)| (name.as_str(), value.as_str()));
+fn next_link(table: &str, parameters: &Parameters<'_>, token: &str) -> String {
+    let kept = parameters.iter().filter(|(name, _)| name != "page").map(|(name, value)| (name.as_ref(), value.as_ref()));
     let all: Vec<String> = kept.chain([("page", token)]).map(|(n, v)| format!("{}={}", request::encode(n), request::encode(v))).collect();
     format!("<{}?{}>; rel=\"next\"", request::path(table), all.join("&"))
 }
 
 async fn partition(gateway: &Gateway, table: &Arc<TableSpec>, query: PartitionQuery) -> Result<Answer, Problem> {
     let slot = Slot::of(&table.name, &query.partition);
-    let request = format!("{} {query:?}", table.name);
+    let request = request::partition_cache_key(&table.name, &query);
     let load = async {
         let page = gateway.parts.event_store.read_partition(&table.name, &query).await?;
         let next = page.next.map(|token| token.0);
@@ -140,20 +148,20 @@ async fn partition(gateway: &Gateway, table: &Arc<TableSpec>, query: PartitionQu
         let expires = table.ttl.and_then(|ttl| earliest_version(&page.rows).map(|v| Timestamp(v.plus(ttl).micros())));
         Ok(Loaded { body: Some(body), next, negative: page.rows.num_rows() == 0, expires, keep: true, stored: true })
     };
-    let (entry, how) = gateway.cache.get(slot, &request, load).await.map_err(|e| Problem::from(e.as_ref()))?;
+    let (entry, how) = gateway.cache.get(slot, request, load).await.map_err(|e| Problem::from(e.as_ref()))?;
     Ok(cached(gateway, &table.name, &entry, how, Origin::EventStore))
 }
 
 async fn report_row(gateway: &Gateway, table: &Arc<TableSpec>, key: Vec<Value>) -> Result<Answer, Problem> {
     // A publication replaces the whole report, so all its rows have one counter.
     let slot = Slot::of(&table.name, &[]);
-    let request = format!("{} {key:?}", table.name);
+    let request = request::row_cache_key(&table.name, &key);
     let load = async {
         let row = gateway.parts.report_store.get(&table.name, &key).await?;
         let body = if row.num_rows() == 0 { None } else { Some(rows_body(table, &[row], None)?) };
         Ok(Loaded { negative: body.is_none(), body, next: None, expires: None, keep: true, stored: true })
     };
-    let (entry, how) = gateway.cache.get(slot, &request, load).await.map_err(|e| Problem::from(e.as_ref()))?;
+    let (entry, how) = gateway.cache.get(slot, request, load).await.map_err(|e| Problem::from(e.as_ref()))?;
     Ok(cached(gateway, &table.name, &entry, how, Origin::ReportStore))
 }
 
@@ -167,7 +175,7 @@ async fn critical_row(gateway: &Gateway, table: &Arc<TableSpec>, key: Vec<Value>
         Looked::Nothing => None,
         Looked::Away(retry_after) => Some(retry_after),
     };
-    let request = format!("{} {key:?}", table.name);
+    let request = request::row_cache_key(&table.name, &key);
     let load = async {
         let Some(row) = load_critical(gateway, &table.name, &key, away.is_some()).await? else {
             return Ok(Loaded { body: None, next: None, negative: true, expires: None, keep: true, stored: true });
@@ -176,7 +184,7 @@ async fn critical_row(gateway: &Gateway, table: &Arc<TableSpec>, key: Vec<Value>
         let body = rows_body(table, std::slice::from_ref(&row.row), None)?;
         Ok(Loaded { body: Some(body), next: None, negative: false, expires: row.expires, keep: false, stored })
     };
-    let found = gateway.cache.get_under(generation, &request, load).await;
+    let found = gateway.cache.get_under(generation, request, load).await;
     let (entry, how) = found.map_err(|error| Problem::from(error.as_ref()).retry_after(away.unwrap_or_default()))?;
     let origin = if away.is_some() { Origin::EventStoreInstead } else { Origin::EventStore };
     Ok(cached(gateway, &table.name, &entry, how, origin))

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use super::cache::critical::CriticalReads;
 use super::problem::Problem;
 use super::read::{Gateway, read_table};
+use super::time_limit::within;
 use super::{HttpAbout, HttpParts, HttpSettings, health, metrics, openapi, page};
 
 /// The whole API. Needs no socket: tests call it in memory.
@@ -82,14 +83,11 @@ async fn bound(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) 
     let Ok(_permit) = bounds.requests.try_acquire() else {
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests at one time; try again in a moment").into_response();
     };
-    tokio::select! {
-        response = next.run(request) => response,
-        () = bounds.clock.sleep(bounds.settings.request_timeout()) => Problem::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            format!("no answer within {} s; a store is slow or does not answer", bounds.settings.request_timeout_s),
-        )
-        .into_response(),
-    }
+    let answered = within(bounds.settings.request_timeout(), bounds.clock.as_ref(), next.run(request)).await;
+    answered.unwrap_or_else(|| {
+        let detail = format!("no answer within {} s; a store is slow or does not answer", bounds.settings.request_timeout_s);
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, detail).into_response()
+    })
 }
 
 async fn guard(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {

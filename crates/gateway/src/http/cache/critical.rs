@@ -12,6 +12,7 @@ use millstream_core::ports::{Clock, CriticalRow, CriticalStore};
 use millstream_core::{Error, ErrorKind, Result, TableSpec, Timestamp, Value};
 use tokio::task::JoinSet;
 
+use super::super::time_limit::within;
 use super::breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Change, Permit};
 
 /// A probe is given up after so long: an adapter's own time-out comes before that.
@@ -191,15 +192,6 @@ impl Drop for Call<'_> {
         if let Some(permit) = self.permit.take() {
             self.shared.settle(permit, Some("a client went away before the store answered".to_owned()));
         }
-    }
-}
-
-/// What `call` gives within `limit`. The time is asked for only when the call has to wait: most are answered from memory.
-async fn within<T>(limit: Duration, clock: &dyn Clock, call: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        done = call => Some(done),
-        () = async { clock.sleep(limit).await } => None,
     }
 }
 
