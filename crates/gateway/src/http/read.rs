@@ -58,8 +58,8 @@ impl Gateway {
     }
 }
 
-/// Query parameters, in the order of the URL.
-type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+/// A query parameter's name and value.
+type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// The handler.
 pub(crate) async fn read_table(
@@ -72,7 +72,7 @@ pub(crate) async fn read_table(
         let names: Vec<&str> = gateway.tables.keys().map(String::as_str).collect();
         return Err(Problem::not_found(format!("there is no table {name}; the tables are {}", names.join(", "))));
     };
-    let parameters: Parameters = form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes()).collect();
+    let parameters: Vec<Parameter<'_>> = form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes()).collect();
     let request = request::parse(table, &parameters, &gateway.settings)?;
     let answer = match request {
         ReadRequest::Partition(query) => partition(&gateway, table, query).await?,
@@ -132,7 +132,7 @@ fn matches(request: &HeaderMap, etag: &str) -> bool {
     tags.flat_map(|v| v.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
-fn next_link(table: &str, parameters: &Parameters<'_>, token: &str) -> String {
+fn next_link(table: &str, parameters: &[Parameter<'_>], token: &str) -> String {
     let kept = parameters.iter().filter(|(name, _)| name != "page").map(|(name, value)| (name.as_ref(), value.as_ref()));
     let all: Vec<String> = kept.chain([("page", token)]).map(|(n, v)| format!("{}={}", request::encode(n), request::encode(v))).collect();
     format!("<{}?{}>; rel=\"next\"", request::path(table), all.join("&"))

@@ -111,8 +111,12 @@ impl CriticalReads {
             let began = shared.clock.now();
             let found = within(PROBE_MAX, shared.clock.as_ref(), shared.store.get(&table.name, &key)).await;
             let is_late = shared.clock.now() > began.plus(shared.timeout);
-            let outcome = found.filter(|_| !is_late).unwrap_or_else(|| Err(shared.too_slow()));
-            call.ended(outcome.err().as_ref());
+            let failure = match found {
+                Some(Err(error)) => Some(error),
+                Some(Ok(_)) if !is_late => None,
+                Some(Ok(_)) | None => Some(shared.too_slow()),
+            };
+            call.ended(failure.as_ref());
         });
     }
 }
