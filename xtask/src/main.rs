@@ -70,7 +70,7 @@ enum Task {
     Suites,
     /// Run the benchmarks, and write their figures to docs/benchmarks.md
     Bench {
-        /// Only this one
+        /// Only this one: demo, or engines (real engines and endpoints beside the bare client or handler below them, and beside Spark)
         name: Option<String>,
         /// Measure the build of the demo and the tests, in place of a release build
         #[arg(long)]
