@@ -37,12 +37,15 @@ pub(super) enum Use {
     Read,
     /// A write with a version of its own, that may be sent any number of times.
     Write,
+    /// A read that sees every [`QuorumWrite`](Self::QuorumWrite), and every conditional write whose writer was told so.
+    QuorumRead,
+    /// A write that every [`QuorumRead`](Self::QuorumRead) sees, whatever rows are read and written with.
+    QuorumWrite,
     /// A conditional write, which is sent once; whether it was applied is for the caller to find out.
     Conditional,
-    /// A read that sees every conditional write that was applied, also one whose writer is still at work.
+    /// A read that sees every conditional write that was applied, also one whose writer was never told. It costs rounds of Paxos: only
+    /// where a flow begins, and after a conditional write that was not applied.
     SerialRead,
-    /// A read that sees every conditional write whose writer was told so.
-    HeadRead,
 }
 
 /// A session with the cluster, and what goes through it.
@@ -121,7 +124,7 @@ impl Client {
         match used {
             Use::Read => statement.set_consistency(session::read_consistency(level)),
             Use::Write => {}
-            Use::Conditional | Use::HeadRead => statement.set_consistency(session::metadata_consistency(level)),
+            Use::Conditional | Use::QuorumRead | Use::QuorumWrite => statement.set_consistency(session::metadata_consistency(level)),
             Use::SerialRead => statement.set_consistency(session::serial_read(level)),
         }
         statement.set_is_idempotent(used != Use::Conditional);

@@ -151,8 +151,9 @@ impl Rows {
         batches
     }
 
-    /// The write of `row` as of now; `None` for a row that has expired already. Where the row has one, its TTL is what is left of it.
-    pub fn write<'a>(&'a self, table: &'a Table, row: usize, now: Timestamp) -> Option<RowWrite<'a>> {
+    /// The write of `row` as of now, of which no earlier version can be there if it `is_new`; `None` for a row that has expired already.
+    /// Where the row has one, its TTL is what is left of it.
+    pub fn write<'a>(&'a self, table: &'a Table, row: usize, is_new: bool, now: Timestamp) -> Option<RowWrite<'a>> {
         let version = self.changes.version(row);
         let how = if self.changes.kind(row) == ChangeKind::Delete {
             How::Delete
@@ -161,7 +162,7 @@ impl Rows {
                 None => None,
                 Some(_) => Some(table.ttl_left(version, now)?),
             };
-            How::Insert { ttl, unset_nulls: table.is_insert_only }
+            How::Insert { ttl, unset_nulls: is_new }
         };
         Some(RowWrite { cells: &self.cells, key: &table.key, row, version, how })
     }

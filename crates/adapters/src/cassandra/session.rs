@@ -68,11 +68,13 @@ pub(super) fn read_consistency(level: ConsistencyLevel) -> Consistency {
     }
 }
 
-/// The consistency of what epochs and fences rest on: at least a majority, whatever rows are written with.
+/// The consistency of what epochs, fences and change logs rest on: a majority that each other such read and write meets, whatever rows are
+/// written with.
 pub(super) fn metadata_consistency(level: ConsistencyLevel) -> Consistency {
     match level {
         ConsistencyLevel::One | ConsistencyLevel::LocalOne => Consistency::LocalQuorum,
-        other => read_consistency(other),
+        ConsistencyLevel::EachQuorum => Consistency::Quorum,
+        other => consistency(other),
     }
 }
 

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use arrow::datatypes::Schema;
 use millstream_core::{Error, Result, SortOrder, TableSpec, Timestamp, Value, Version};
 
+use super::client::Use;
 use super::column::Column;
 use super::encode::key_value;
 use super::names::{constant, quoted};
@@ -72,6 +73,11 @@ impl Table {
 
     pub fn clustering_columns(&self) -> impl Iterator<Item = &Column> {
         self.key_columns().skip(self.partition_len())
+    }
+
+    /// How its rows are written. What a change does to a row of a table with a feed is decided by what is read of it first.
+    pub fn writes(&self) -> Use {
+        if self.feed.is_some() { Use::QuorumWrite } else { Use::Write }
     }
 
     /// The insert of a row: its columns in order, the version, and where the table has one the TTL.

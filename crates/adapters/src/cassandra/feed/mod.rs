@@ -5,10 +5,12 @@
 //!
 //! **A commit** of such a table is decided, applied, published:
 //!
-//! 1. What each row was is read, and with it what each change does to it. The changes go into the log under a commit number that is
-//!    greater than all before it (the time, in microseconds), with writer, attempt and epoch. Nobody sees them.
+//! 1. How far the flow and the log have come is read, as of one moment; what each row was is read, and with it what each change does to
+//!    it. The changes go into the log under a commit number that is greater than all before it (the time, in microseconds), with writer,
+//!    attempt and epoch. Nobody sees them. Deletes of rows that aren't there go with them: they change nothing that anybody sees, but
+//!    they hide older writes that come later, and so they have to take effect with the commit too.
 //! 2. One conditional write *decides* the commit: it holds only while the writer's attempt is the last that began, its epoch is the next,
-//!    and no other commit was decided in between.
+//!    what was decided before is published, and no other commit was decided in between.
 //! 3. The rows are written to the table, and a marker into each shard of the log.
 //! 4. A second conditional write *publishes* the commit and the flow's epoch together. Only now does the feed show it.
 //!
@@ -16,6 +18,9 @@
 //! attempt sees each row as it was before the epoch. After a crash between 2 and 4 whoever comes next (the flow when it begins, or another
 //! flow when it commits) reads the decided changes from the log, writes them again with the same versions, and publishes: the commit is
 //! neither lost nor done twice.
+//!
+//! Several flows may write one table, each with epochs of its own; their commits stand in the log one after the other, in the order in which
+//! they were decided. Everything here is read and written with a majority of the replicas at least.
 //!
 //! A position is `1.<log's id>.<shard>.<commit>.<attempt>.<sequence>.<writer>`. Sequences are dense within a shard: so what waits behind a
 //! position is a subtraction, and a change that expired before it was read is noticed, never passed over.
@@ -39,6 +44,7 @@ use millstream_core::{Error, Result};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 
 use super::client::Client;
+use super::compare::OwnColumn;
 use super::event_store::CassandraStore;
 use super::names::{self, constant, quoted};
 use super::schema;
@@ -111,6 +117,7 @@ pub(super) async fn ensure(client: &Client, table: &Table, wanted: bool) -> Resu
     let (shards, bucket_s) = parse_comment(&present.comment).ok_or_else(|| {
         Error::already_exists(format!("table {name} exists and is no change log of Millstream's: {:?}; rename it", present.comment))
     })?;
+    schema::check_own(client, &name, &present, &log_columns())?;
     Ok(Some(FeedTable {
         id: present.id,
         log,
@@ -124,6 +131,20 @@ pub(super) async fn ensure(client: &Client, table: &Table, wanted: bool) -> Resu
 fn parse_comment(comment: &str) -> Option<(u32, u64)> {
     let (shards, bucket) = comment.strip_prefix(COMMENT)?.strip_prefix("shards ")?.split_once(", bucket ")?;
     Some((shards.parse().ok().filter(|s| *s > 0)?, bucket.strip_suffix(" s")?.parse().ok().filter(|b| *b > 0)?))
+}
+
+fn log_columns() -> Vec<OwnColumn> {
+    let columns = [
+        ("bucket", "bigint", "partition_key"),
+        ("shard", "int", "partition_key"),
+        ("commit", "bigint", "clustering"),
+        ("writer", "text", "clustering"),
+        ("attempt", "bigint", "clustering"),
+        ("sequence", "bigint", "clustering"),
+        ("epoch", "bigint", "regular"),
+        ("changes", "blob", "regular"),
+    ];
+    columns.into_iter().map(|(name, cql, kind)| (name.to_owned(), cql.to_owned(), kind)).collect()
 }
 
 fn create_log(name: &str, comment: &str, bucket_s: u64) -> String {
