@@ -44,6 +44,12 @@ impl CassandraStore {
         self.client.session().await.map(drop)
     }
 
+    /// How many requests Cosmos DB has refused for their rate since the store was made; each was sent again as long as its time allowed.
+    #[must_use]
+    pub fn refused_requests(&self) -> u64 {
+        self.client.refused()
+    }
+
     /// Another store over the same session, that knows no table yet: what a restarted process is, without its connections.
     #[must_use]
     pub fn restarted(&self) -> Arc<Self> {

@@ -12,7 +12,8 @@ use scylla::response::query_result::QueryResult;
 
 use super::client::{self, Client, Use};
 use super::compare::OwnColumn;
-use super::table::{Table, qualified};
+use super::settings::CassandraSettings;
+use super::table::{self, Table, qualified};
 
 /// The table that holds the epochs of all tables of the keyspace.
 pub(super) const EPOCHS: &str = "millstream_epochs";
@@ -77,8 +78,8 @@ fn number(bigint: i64) -> u64 {
     u64::try_from(bigint).unwrap_or(0)
 }
 
-/// The columns of the table of epochs.
-fn own_columns() -> Vec<OwnColumn> {
+/// The columns of the table of epochs. On Cosmos DB, which keeps change feeds itself, there are no heads of change logs.
+fn own_columns(is_cosmos_db: bool) -> Vec<OwnColumn> {
     let list = "frozen<list<bigint>>";
     let statics = [
         ("first", "bigint"),
@@ -98,24 +99,43 @@ fn own_columns() -> Vec<OwnColumn> {
         ("attempt", "bigint", "regular"),
         ("epoch", "bigint", "regular"),
     ];
-    let statics = statics.into_iter().map(|(name, cql)| (name, cql, "static"));
+    let statics = statics.into_iter().filter(|_| !is_cosmos_db).map(|(name, cql)| (name, cql, "static"));
     others.into_iter().chain(statics).map(|(name, cql, kind)| (name.to_owned(), cql.to_owned(), kind)).collect()
 }
 
 /// Makes the table of epochs where it is absent.
 pub(super) async fn ensure(client: &Client) -> Result<()> {
     if let Some(present) = super::schema::look(client, EPOCHS).await? {
-        return super::schema::check_own(client, EPOCHS, &present, &own_columns());
+        return super::schema::check_own(client, EPOCHS, &present, &own_columns(client.settings.is_cosmos_db()));
     }
-    let cql = format!(
-        "CREATE TABLE IF NOT EXISTS {} (table_name text, table_id text, flow text, attempt bigint, epoch bigint, \
-         first bigint static, decided bigint static, decided_flow text static, decided_attempt bigint static, \
-         decided_epoch bigint static, decided_totals frozen<list<bigint>> static, published bigint static, \
-         totals frozen<list<bigint>> static, has_deletes boolean static, PRIMARY KEY ((table_name, table_id), flow)) \
-         WITH comment = 'millstream epochs 1: how far each flow has come in each table'",
-        qualified(&client.settings, EPOCHS)
-    );
-    client.change_schema(&cql).await
+    client.change_schema(&create(&client.settings)).await
+}
+
+fn create(settings: &CassandraSettings) -> String {
+    let is_cosmos_db = settings.is_cosmos_db();
+    let columns = own_columns(is_cosmos_db).into_iter().map(|(name, cql, kind)| {
+        let suffix = if kind == "static" { " static" } else { "" };
+        format!("{name} {cql}{suffix}")
+    });
+    let comment = "comment = 'millstream epochs 1: how far each flow has come in each table'".to_owned();
+    let options = if is_cosmos_db { table::cosmos_options(settings) } else { Vec::new() };
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} ({}, PRIMARY KEY ((table_name, table_id), flow)) WITH {}",
+        qualified(settings, EPOCHS),
+        columns.collect::<Vec<_>>().join(", "),
+        std::iter::once(comment).chain(options).collect::<Vec<_>>().join(" AND ")
+    )
+}
+
+/// Forgets how far the flows of a table have come that is gone: where nobody promises that the next one of its name has another id.
+pub(super) async fn forget(client: &Client, table: &str, id: &str) -> Result<()> {
+    if super::schema::look(client, EPOCHS).await?.is_none() {
+        return Ok(());
+    }
+    let operation = format!("forgetting the epochs of table {table}");
+    let statement =
+        client.prepare(Use::QuorumWrite, &format!("DELETE FROM {} WHERE table_name = ? AND table_id = ?", name(client))).await?;
+    client.write(&operation, &statement, (table, id)).await
 }
 
 /// The name of the table of epochs, as it stands in statements.
@@ -126,10 +146,15 @@ pub(super) fn name(client: &Client) -> String {
 /// The progress of `flow`, read as `used` says; `None` before it began.
 pub(super) async fn read(client: &Client, table: &Table, flow: &FlowId, used: Use) -> Result<Option<Progress>> {
     let operation = format!("reading how far flow {flow} has come in table {}", table.spec.name);
-    let cql = format!("SELECT attempt, epoch, decided, published FROM {} WHERE table_name = ? AND table_id = ? AND flow = ?", name(client));
+    let head = if client.settings.is_cosmos_db() { "" } else { ", decided, published" };
+    let cql = format!("SELECT attempt, epoch{head} FROM {} WHERE table_name = ? AND table_id = ? AND flow = ?", name(client));
     let statement = client.prepare(used, &cql).await?;
     let values = (table.spec.name.as_str(), table.id.as_str(), flow.as_str());
     let answer = client.execute(&operation, &statement, values).await?;
+    if client.settings.is_cosmos_db() {
+        let rows = client::typed::<(i64, i64)>(&operation, answer)?;
+        return Ok(rows.first().map(|(attempt, epoch)| Progress::new(*attempt, *epoch, None, None)));
+    }
     let rows = client::typed::<(i64, i64, Option<i64>, Option<i64>)>(&operation, answer)?;
     Ok(rows.first().map(|(attempt, epoch, decided, published)| Progress::new(*attempt, *epoch, *decided, *published)))
 }
@@ -156,15 +181,21 @@ pub(super) async fn begin(client: &Client, table: &Table, flow: &FlowId, attempt
             Some(before) if before.decided != before.published => return Ok(None),
             Some(before) if attempt == before.attempt => return Ok(Some(before.epoch)),
             Some(before) => {
+                let condition = if client.settings.is_cosmos_db() { "" } else { " AND decided = ?" };
                 let cql = format!(
-                    "UPDATE {} SET attempt = ? WHERE table_name = ? AND table_id = ? AND flow = ? \
-                     IF attempt = ? AND epoch = ? AND decided = ?",
+                    "UPDATE {} SET attempt = ? WHERE table_name = ? AND table_id = ? AND flow = ? IF attempt = ? AND epoch = ?{condition}",
                     name(client)
                 );
                 let statement = client.prepare(Use::Conditional, &cql).await?;
                 let (old, epoch) = (bigint(before.attempt.0), bigint(before.epoch.0));
-                let values = (bigint(attempt.0), key.0, key.1, key.2, old, epoch, before.decided);
-                is_applied(&operation, client.execute(&operation, &statement, values).await?)?.then_some(before.epoch)
+                let answer = if condition.is_empty() {
+                    let values = (bigint(attempt.0), key.0, key.1, key.2, old, epoch);
+                    client.execute(&operation, &statement, values).await?
+                } else {
+                    let values = (bigint(attempt.0), key.0, key.1, key.2, old, epoch, before.decided);
+                    client.execute(&operation, &statement, values).await?
+                };
+                is_applied(&operation, answer)?.then_some(before.epoch)
             }
             None => {
                 let cql = format!(

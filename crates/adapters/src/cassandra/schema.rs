@@ -6,13 +6,16 @@ use super::client::{self, Client, Use};
 use super::column::Column;
 use super::compare::{Access, Diff, OwnColumn, Present, PresentColumn, compare};
 use super::names::{self, constant, quoted};
+use super::progress;
 use super::settings::{CassandraSettings, Preset};
 use super::table::{self, CassandraTables, HIDDEN, Table, VersionSource, columns_of, qualified};
 
 /// Where the versions of a table's rows are.
 fn version_source(present: &Present) -> VersionSource {
-    if present.column(HIDDEN).is_some_and(|c| c.kind == "regular") {
-        return VersionSource::Hidden;
+    match present.column(HIDDEN).filter(|c| c.kind == "regular").map(|c| c.cql.as_str()) {
+        Some("bigint") => return VersionSource::Stored,
+        Some(_) => return VersionSource::Hidden,
+        None => {}
     }
     // Collections that aren't frozen have a write time for each element, and counters none.
     let has_one = |c: &&PresentColumn| {
@@ -170,12 +173,18 @@ fn known(settings: &CassandraSettings, spec: &TableSpec, present: Present, colum
 pub(super) async fn drop_all(client: &Client, name: &str) -> Result<()> {
     for table in [name.to_owned(), super::feed::log_name(name), super::feed::deletes_name(name)] {
         let Some(present) = look(client, &table).await? else { continue };
-        if !present.comment.starts_with("millstream ") {
+        // Cosmos DB keeps no comments: there a table of Millstream's is known by its column.
+        let is_ours = present.comment.starts_with("millstream ")
+            || (client.settings.is_cosmos_db() && version_source(&present) == VersionSource::Stored);
+        if !is_ours {
             return Err(Error::unsupported(format!(
                 "table {table} was not made by Millstream, which does not drop it: drop it in Cassandra"
             )));
         }
         client.change_schema(&format!("DROP TABLE IF EXISTS {}", qualified(&client.settings, &table))).await?;
+        if client.settings.is_cosmos_db() {
+            progress::forget(client, &table, &present.id).await?;
+        }
     }
     client.forget_statements();
     Ok(())

@@ -1,4 +1,5 @@
-//! [`CassandraFeed`]: the change feed of box 4 on ordinary Cassandra, which has none of its own: a log of changes beside the table.
+//! [`CassandraFeed`]: the change feed of box 4. Cosmos DB keeps one, which [`native`] reads. Ordinary Cassandra has none: there it is a log
+//! of changes beside the table.
 //!
 //! Two tables belong to a table with a feed. `<table>_changes` is the log: blocks of changes by time and shard, with a TTL.
 //! `<table>_deletes` remembers the versions of deletes, for Cassandra doesn't tell them and a write that comes later may be older than one.
@@ -30,6 +31,7 @@ mod commit;
 mod head;
 mod kinds;
 mod log;
+mod native;
 mod position;
 mod prior;
 
@@ -95,9 +97,12 @@ impl FeedTable {
     }
 }
 
-/// The log of `table`: made where it is `wanted` and absent. A log that exists is written as long as it does: were it left out for a
+/// The log of `table`; `None` where the service keeps a feed itself. Made where it is `wanted` and absent. A log that exists is written as long as it does: were it left out for a
 /// while, its readers would miss changes and not know it.
 pub(super) async fn ensure(client: &Client, table: &Table, wanted: bool) -> Result<Option<FeedTable>> {
+    if client.settings.is_cosmos_db() {
+        return Ok(None);
+    }
     let (name, settings) = (log_name(&table.spec.name), &client.settings);
     let mut present = schema::look(client, &name).await?;
     if present.is_none() && !wanted {
@@ -210,6 +215,13 @@ impl Feeds {
     }
 }
 
+/// Where the changes of a table are read from.
+enum Source {
+    Log(FeedTable),
+    /// The feed that Cosmos DB keeps.
+    Native,
+}
+
 /// The change feed of a [`CassandraStore`]'s tables.
 pub struct CassandraFeed {
     store: Arc<CassandraStore>,
@@ -222,10 +234,11 @@ impl CassandraFeed {
         Arc::new(Self { store })
     }
 
-    fn table(&self, name: &str) -> Result<(Arc<Table>, FeedTable)> {
+    fn table(&self, name: &str) -> Result<(Arc<Table>, Source)> {
         let table = self.store.table(name)?;
         match table.feed.clone() {
-            Some(feed) => Ok((table, feed)),
+            _ if self.store.client.settings.is_cosmos_db() => Ok((table, Source::Native)),
+            Some(feed) => Ok((table, Source::Log(feed))),
             None => Err(Error::unsupported(format!(
                 "table {name} has no change log in Cassandra: only tables that the pipeline reads as a STREAM have one, and tables of \
                  other services never do"
@@ -237,25 +250,34 @@ impl CassandraFeed {
 #[async_trait]
 impl ChangeFeed for CassandraFeed {
     async fn ranges(&self, table: &str) -> Result<i32> {
-        let (_, feed) = self.table(table)?;
-        Ok(i32::try_from(feed.shards).unwrap_or(i32::MAX))
+        match self.table(table)? {
+            (_, Source::Log(feed)) => Ok(i32::try_from(feed.shards).unwrap_or(i32::MAX)),
+            (_, Source::Native) => Ok(1),
+        }
     }
 
     async fn read(&self, table: &str, range: i32, after: &FeedPosition, limit: usize) -> Result<FeedPage> {
-        let (table, feed) = self.table(table)?;
-        log::read(&self.store.client, &table, &feed, range, after, limit).await
+        let client = &self.store.client;
+        match self.table(table)? {
+            (table, Source::Log(feed)) => log::read(client, &table, &feed, range, after, limit).await,
+            (table, Source::Native) => native::read(client, &table, range, after, limit).await,
+        }
     }
 
     async fn wait(&self, name: &str, seen: &[FeedPosition]) -> Result<()> {
-        let (table, feed) = self.table(name)?;
-        let clock = &self.store.client.clock;
+        let (table, source) = self.table(name)?;
+        let client = &self.store.client;
         for looks in 1.. {
             self.store.table(name)?;
             let mut published = self.store.feeds.of(name).published.subscribe();
-            if log::has_more(&self.store.client, &table, &feed, seen).await? {
+            let (has_more, polling) = match &source {
+                Source::Log(feed) => (log::has_more(client, &table, feed, seen).await?, POLLING),
+                Source::Native => (native::has_more(client, &table, seen).await?, native::POLLING),
+            };
+            if has_more {
                 break;
             }
-            futures::future::select(Box::pin(published.changed()), clock.sleep(POLLING.delay(looks))).await;
+            futures::future::select(Box::pin(published.changed()), client.clock.sleep(polling.delay(looks))).await;
         }
         Ok(())
     }
