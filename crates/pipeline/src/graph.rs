@@ -1,6 +1,6 @@
 //! The checked graph: what the engine runs, what `explain` prints. Everything in it is resolved, typed and supported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,15 @@ pub struct Pipeline {
     pub jobs: Vec<Job>,
     /// What is allowed but doubtful, ready to print.
     pub warnings: Vec<String>,
+}
+
+impl Pipeline {
+    /// The event-store tables whose rows are inserted once and never change: each is made of one record, by a flow that makes the same of it
+    /// whenever it is made again, and its key holds the record's `_partition` and `_offset`.
+    #[must_use]
+    pub fn inserted_once(&self) -> BTreeSet<String> {
+        crate::check::inserted::once(self)
+    }
 }
 
 /// A table and who serves it.

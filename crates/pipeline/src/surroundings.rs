@@ -44,4 +44,7 @@ pub struct Abilities {
     pub existing_tables: bool,
     /// Whether such tables have a change feed. Cosmos DB keeps one; on Apache Cassandra only what Millstream itself writes has one.
     pub existing_table_feeds: bool,
+    /// Whether the feed of an event-store table has the latest version of each row that was written, again where it was written again, and no
+    /// deletes. Cosmos DB's has; elsewhere it has each change once, with its kind.
+    pub latest_version_feeds: bool,
 }

@@ -5,9 +5,11 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use futures::future::Either;
 use millstream_core::ports::Clock;
 use millstream_core::{Error, Result};
 use scylla::client::session::Session;
@@ -20,9 +22,10 @@ use scylla::serialize::row::SerializeRow;
 use scylla::statement::batch::Batch;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::unprepared::Statement;
-use tokio::sync::{Mutex as AsyncMutex, RwLock, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex as AsyncMutex, RwLock};
 
 use super::error::CassandraError;
+use super::gate::Gate;
 use super::retry::Retries;
 use super::session;
 use super::settings::CassandraSettings;
@@ -37,12 +40,15 @@ pub(super) enum Use {
     Read,
     /// A write with a version of its own, that may be sent any number of times.
     Write,
+    /// A read that sees every [`QuorumWrite`](Self::QuorumWrite), and every conditional write whose writer was told so.
+    QuorumRead,
+    /// A write that every [`QuorumRead`](Self::QuorumRead) sees, whatever rows are read and written with.
+    QuorumWrite,
     /// A conditional write, which is sent once; whether it was applied is for the caller to find out.
     Conditional,
-    /// A read that sees every conditional write that was applied, also one whose writer is still at work.
+    /// A read that sees every conditional write that was applied, also one whose writer was never told. It costs rounds of Paxos: only
+    /// where a flow begins, and after a conditional write that was not applied.
     SerialRead,
-    /// A read that sees every conditional write whose writer was told so.
-    HeadRead,
 }
 
 /// A session with the cluster, and what goes through it.
@@ -52,8 +58,10 @@ pub(super) struct Client {
     session: RwLock<Option<Opened>>,
     opening: AsyncMutex<()>,
     statements: Mutex<HashMap<(Use, String), PreparedStatement>>,
-    writes: Semaphore,
-    reads: Semaphore,
+    writes: Gate,
+    reads: Gate,
+    /// Requests that the service refused for their rate.
+    refused: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -71,8 +79,9 @@ const FILES_EVERY_MICROS: i64 = 30_000_000;
 impl Client {
     pub fn new(settings: CassandraSettings, clock: Arc<dyn Clock>) -> Self {
         Self {
-            writes: Semaphore::new(settings.writes_in_flight),
-            reads: Semaphore::new(settings.reads_in_flight),
+            writes: Gate::new(settings.writes_in_flight),
+            reads: Gate::new(settings.reads_in_flight),
+            refused: AtomicU64::new(0),
             settings,
             clock,
             session: RwLock::default(),
@@ -85,7 +94,7 @@ impl Client {
     pub async fn session(&self) -> Result<Arc<Session>> {
         let now = self.clock.now().micros();
         if let Some(opened) = &*self.session.read().await
-            && (self.settings.tls.is_none() || now - opened.checked < FILES_EVERY_MICROS)
+            && (self.settings.tls().is_none() || now - opened.checked < FILES_EVERY_MICROS)
         {
             return Ok(opened.session.clone());
         }
@@ -116,12 +125,15 @@ impl Client {
             return Ok(statement);
         }
         let session = self.session().await?;
-        let mut statement = session.prepare(cql).await.map_err(|source| CassandraError::Prepare { operation: brief(cql), source })?;
+        let prepare = || async { session.prepare(cql).await.map_err(ExecutionError::from) };
+        let mut statement = self.tried(&brief(cql), None, self.settings.request_timeout(), prepare).await?;
         let level = self.settings.consistency;
         match used {
             Use::Read => statement.set_consistency(session::read_consistency(level)),
             Use::Write => {}
-            Use::Conditional | Use::HeadRead => statement.set_consistency(session::metadata_consistency(level)),
+            Use::Conditional | Use::QuorumRead | Use::QuorumWrite => statement.set_consistency(session::metadata_consistency(level)),
+            // Cosmos DB has no serial consistency: its conditional writes are decided by one replica set, which its reads ask too.
+            Use::SerialRead if self.settings.is_cosmos_db() => statement.set_consistency(session::metadata_consistency(level)),
             Use::SerialRead => statement.set_consistency(session::serial_read(level)),
         }
         statement.set_is_idempotent(used != Use::Conditional);
@@ -138,17 +150,31 @@ impl Client {
         self.statements.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// How many requests the service has refused for their rate.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
     /// Executes `statement` with `values`; all rows of its answer in one page.
     pub async fn execute(&self, operation: &str, statement: &PreparedStatement, values: impl SerializeRow) -> Result<QueryResult> {
+        self.execute_within(None, operation, statement, values).await
+    }
+
+    async fn execute_within(
+        &self,
+        gate: Option<&Gate>,
+        operation: &str,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<QueryResult> {
         let session = self.session().await?;
         let (session, values) = (&session, &values);
-        self.tried(operation, || session.execute_unpaged(statement, values)).await
+        self.tried(operation, gate, self.settings.request_timeout(), || session.execute_unpaged(statement, values)).await
     }
 
     /// All rows of a small read; waits while too many reads are in flight.
     pub async fn read(&self, operation: &str, statement: &PreparedStatement, values: impl SerializeRow) -> Result<QueryResult> {
-        let _permit = permit(&self.reads).await?;
-        self.execute(operation, statement, values).await
+        self.execute_within(Some(&self.reads), operation, statement, values).await
     }
 
     /// One page of a read. The statement says how many rows it has.
@@ -159,24 +185,42 @@ impl Client {
         values: impl SerializeRow,
         state: PagingState,
     ) -> Result<(QueryResult, PagingStateResponse)> {
-        let _permit = permit(&self.reads).await?;
         let session = self.session().await?;
         let (session, values, state) = (&session, &values, &state);
-        self.tried(operation, || session.execute_single_page(statement, values, state.clone())).await
+        self.tried(operation, Some(&self.reads), self.settings.request_timeout(), || {
+            session.execute_single_page(statement, values, state.clone())
+        })
+        .await
+    }
+
+    /// One page of at most `rows` rows of a statement without values that isn't prepared: one that the service reads as it stands.
+    pub async fn unprepared_page(
+        &self,
+        operation: &str,
+        cql: &str,
+        rows: i32,
+        state: PagingState,
+    ) -> Result<(QueryResult, PagingStateResponse)> {
+        let session = self.session().await?;
+        let mut statement = Statement::new(cql);
+        statement.set_page_size(rows);
+        statement.set_is_idempotent(true);
+        statement.set_consistency(session::metadata_consistency(self.settings.consistency));
+        let (session, statement, state) = (&session, &statement, &state);
+        let request = || session.query_single_page(statement.clone(), (), state.clone());
+        self.tried(operation, Some(&self.reads), self.settings.request_timeout(), request).await
     }
 
     /// Executes one write; waits while too many are in flight.
     pub async fn write(&self, operation: &str, statement: &PreparedStatement, values: impl SerializeRow) -> Result<()> {
-        let _permit = permit(&self.writes).await?;
-        self.execute(operation, statement, values).await.map(drop)
+        self.execute_within(Some(&self.writes), operation, statement, values).await.map(drop)
     }
 
     /// Executes a batch of writes to one partition; waits while too many are in flight.
     pub async fn batch(&self, operation: &str, batch: &Batch, values: impl BatchValues) -> Result<()> {
-        let _permit = permit(&self.writes).await?;
         let session = self.session().await?;
         let (session, values) = (&session, &values);
-        self.tried(operation, || session.batch(batch, values)).await.map(drop)
+        self.tried(operation, Some(&self.writes), self.settings.request_timeout(), || session.batch(batch, values)).await.map(drop)
     }
 
     /// Changes the schema, and waits until the nodes agree about it. Nodes do one change at a time, and flush tables that are dropped:
@@ -187,26 +231,69 @@ impl Client {
         statement.set_request_timeout(Some(self.settings.schema_timeout()));
         statement.set_is_idempotent(true);
         let (session, statement) = (&session, &statement);
-        self.tried(&brief(cql), || session.query_unpaged(statement.clone(), ())).await.map(drop)
+        self.tried(&brief(cql), None, self.settings.schema_timeout(), || session.query_unpaged(statement.clone(), ())).await.map(drop)
     }
 
-    /// Every request goes through here: with what the service's retry rule says, and the error that is left in the end.
-    async fn tried<T, F: Future<Output = Result<T, ExecutionError>>>(&self, operation: &str, request: impl Fn() -> F) -> Result<T> {
-        let mut retries = Retries::new(self.settings.preset);
+    /// Every request goes through here: with the bound on those in flight, what the service's retry rule says, and the error that is left in
+    /// the end. One that waits to be sent again keeps its place: the service wants fewer, not others.
+    async fn tried<T, F: Future<Output = Result<T, ExecutionError>>>(
+        &self,
+        operation: &str,
+        gate: Option<&Gate>,
+        timeout: Duration,
+        request: impl Fn() -> F,
+    ) -> Result<T> {
+        let _pass = match gate {
+            Some(gate) => Some(gate.enter().await),
+            None => None,
+        };
+        let mut retries = Retries::new(self.settings.preset, self.clock.now(), timeout);
         loop {
-            match request().await {
-                Ok(answer) => return Ok(answer),
-                Err(source) => match retries.pause_after(&source) {
-                    Some(pause) => self.clock.sleep(pause).await,
-                    None => return Err(CassandraError::Request { operation: operation.to_owned(), source }.into()),
-                },
-            }
+            let answer = if retries.refused() == 0 {
+                request().await
+            } else {
+                // The driver gives each try the whole time; here they share it.
+                let left = self.clock.sleep(retries.left(self.clock.now()));
+                match futures::future::select(Box::pin(request()), left).await {
+                    Either::Left((answer, _)) => answer,
+                    Either::Right(_) => {
+                        return Err(CassandraError::TimedOut { operation: operation.to_owned(), refused: retries.refused() }.into());
+                    }
+                }
+            };
+            let source = match answer {
+                Ok(answer) => {
+                    gate.inspect(|gate| gate.answered());
+                    return Ok(answer);
+                }
+                Err(source) => source,
+            };
+            let now = self.clock.now();
+            // The time and how many were refused: what comes at the same moment differs in the second.
+            let chance = now.micros().cast_unsigned() ^ self.refused().rotate_left(32);
+            let Some(pause) = retries.pause_after(&source, now, chance) else {
+                return Err(CassandraError::Request { operation: operation.to_owned(), source }.into());
+            };
+            self.note_refusal(operation, gate.and_then(|gate| gate.refused(now, pause)), pause);
+            self.clock.sleep(pause).await;
         }
     }
-}
 
-async fn permit(of: &Semaphore) -> Result<SemaphorePermit<'_>> {
-    of.acquire().await.map_err(|e| Error::internal("the bound on requests to Cassandra is gone").caused_by(e))
+    /// Counts a request that was refused for its rate. Said once for each time that the bound on requests in flight is halved.
+    fn note_refusal(&self, operation: &str, in_flight: Option<usize>, pause: Duration) {
+        let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        match in_flight {
+            Some(in_flight) => tracing::warn!(
+                operation,
+                pause_ms,
+                in_flight,
+                refused,
+                "Cosmos DB refuses requests for their rate: fewer are sent at a time; if it lasts, raise the table's throughput"
+            ),
+            None => tracing::debug!(operation, pause_ms, refused, "Cosmos DB refused a request for its rate"),
+        }
+    }
 }
 
 /// The beginning of a statement: what a message says was tried.

@@ -14,9 +14,11 @@ pub(super) enum CassandraError {
     #[error("the TLS context for Cassandra could not be made")]
     Tls { source: openssl::error::ErrorStack },
     #[error("{operation} in Cassandra failed")]
-    Prepare { operation: String, source: PrepareError },
-    #[error("{operation} in Cassandra failed")]
     Request { operation: String, source: ExecutionError },
+    #[error(
+        "{operation} in Cosmos DB took too long: it was refused for its rate {refused} times, and the last try was not answered in time"
+    )]
+    TimedOut { operation: String, refused: u32 },
     #[error("{operation}: Cassandra's answer has no rows")]
     NoRows { operation: String, source: IntoRowsResultError },
     #[error("{operation}: the rows that Cassandra answered are not those that were asked for")]
@@ -83,7 +85,7 @@ impl From<CassandraError> for Error {
         let kind = match &error {
             E::Session { source, .. } => kind_of_session(source),
             E::Tls { .. } => ErrorKind::InvalidInput,
-            E::Prepare { source, .. } => kind_of_prepare(source),
+            E::TimedOut { .. } => ErrorKind::Unavailable,
             E::Request { source, .. } => kind_of_request(source),
             E::NoRows { .. } | E::OtherRows { .. } => ErrorKind::Internal,
             E::Row { .. } => ErrorKind::Corrupt,
@@ -91,9 +93,9 @@ impl From<CassandraError> for Error {
         let message = error.to_string();
         // As text: the driver's errors name their own causes, and the chain would name them again.
         let source = match error {
+            E::TimedOut { .. } => return Self::new(kind, message),
             E::Session { source, .. } => source.to_string(),
             E::Tls { source } => source.to_string(),
-            E::Prepare { source, .. } => source.to_string(),
             E::Request { source, .. } => source.to_string(),
             E::NoRows { source, .. } => source.to_string(),
             E::OtherRows { source, .. } => source.to_string(),

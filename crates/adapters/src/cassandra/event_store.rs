@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use millstream_core::ports::{Clock, EpochSink, EpochWrite, EventStore, Isolation, Page, PartitionQuery, StoreSnapshot};
 use millstream_core::{Attempt, Epoch, Error, FlowId, Result, TableSpec};
 
-use super::client::Client;
+use super::client::{Client, Use};
 use super::feed::Feeds;
 use super::progress::{self, Admission};
 use super::rows::Rows;
@@ -42,6 +42,12 @@ impl CassandraStore {
     /// Opens the session now. [`Unavailable`](millstream_core::ErrorKind::Unavailable) while no node answers.
     pub async fn connect(&self) -> Result<()> {
         self.client.session().await.map(drop)
+    }
+
+    /// How many requests Cosmos DB has refused for their rate since the store was made; each was sent again as long as its time allowed.
+    #[must_use]
+    pub fn refused_requests(&self) -> u64 {
+        self.client.refused()
     }
 
     /// Another store over the same session, that knows no table yet: what a restarted process is, without its connections.
@@ -91,11 +97,13 @@ impl EpochSink for CassandraStore {
         if table.feed.is_some() {
             return super::feed::commit(&self.client, &self.feeds, &table, &write, &rows).await;
         }
-        if progress::read(&self.client, &table, &write.flow).await?.unwrap_or_default().admit(&write)? == Admission::Done {
+        // Not serial: what it may miss, the conditional write below finds, and rows that are written again are the same.
+        let progress = progress::read(&self.client, &table, &write.flow, Use::QuorumRead).await?.unwrap_or_default();
+        if progress.admit(&write)? == Admission::Done {
             return Ok(0);
         }
         let winners = rows.winners();
-        write::send(&self.client, &table, &rows, &winners, self.client.clock.now()).await?;
+        write::send(&self.client, &table, &rows, &winners, &|_| table.is_insert_only, self.client.clock.now()).await?;
         progress::commit(&self.client, &table, &write).await?;
         // How each row stood before is not known: that would cost a read of each.
         Ok(rows.changes.len() as u64)

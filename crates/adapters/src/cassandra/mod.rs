@@ -3,9 +3,9 @@
 //! | module | holds |
 //! |---|---|
 //! | `settings`, `names` | the section `[cassandra]`; names in CQL |
-//! | `session`, `client`, `retry`, `error` | the one place where a session is built; the one where a statement is executed, with its retries |
+//! | `session`, `client`, `retry`, `gate`, `error` | the one place where a session is built; the one where a statement is executed, with its retries and its bound on those in flight |
 //! | `column`, `encode`, `decode`, `nested` | CQL types and values, pure |
-//! | `table`, `schema` | a table and its statements; tables created or checked |
+//! | `table`, `compare`, `schema` | a table and its statements; how an existing one differs, pure; tables created or checked |
 //! | `rows`, `write` | the rows of an epoch, pure; sent in batches of one partition |
 //! | `progress` | the epochs of flows, by conditional writes |
 //! | `read`, `scan` | a partition page by page; a table by ranges of tokens |
@@ -17,11 +17,13 @@
 
 mod client;
 mod column;
+mod compare;
 mod decode;
 mod encode;
 mod error;
 mod event_store;
 mod feed;
+mod gate;
 mod names;
 mod nested;
 mod probe;

@@ -25,8 +25,9 @@ pub async fn probe(settings: &CassandraSettings) -> Result<String> {
         schema::check_creatable(settings)?;
         format!("keyspace {} will be created", settings.keyspace)
     };
+    let system = if settings.is_cosmos_db() { "Cosmos DB, Cassandra" } else { "Cassandra" };
     Ok(format!(
-        "Cassandra {} in datacenter {}, nodes {nodes}, {keyspace}",
+        "{system} {} in datacenter {}, nodes {nodes}, {keyspace}",
         version.as_deref().unwrap_or("of unknown version"),
         datacenter.as_deref().unwrap_or("of unknown name")
     ))

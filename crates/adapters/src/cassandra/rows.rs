@@ -10,7 +10,7 @@ use scylla::serialize::row::{RowSerializationContext, SerializeRow};
 use scylla::serialize::writers::RowWriter;
 
 use super::encode::{Cells, Scratch};
-use super::table::{KEY_BYTES_MAX, Table};
+use super::table::{KEY_BYTES_MAX, Table, VersionSource};
 
 /// A batch has at most so many rows.
 pub(super) const BATCH_ROWS: usize = 50;
@@ -151,8 +151,9 @@ impl Rows {
         batches
     }
 
-    /// The write of `row` as of now; `None` for a row that has expired already. Where the row has one, its TTL is what is left of it.
-    pub fn write<'a>(&'a self, table: &'a Table, row: usize, now: Timestamp) -> Option<RowWrite<'a>> {
+    /// The write of `row` as of now, of which no earlier version can be there if it `is_new`; `None` for a row that has expired already.
+    /// Where the row has one, its TTL is what is left of it.
+    pub fn write<'a>(&'a self, table: &'a Table, row: usize, is_new: bool, now: Timestamp) -> Option<RowWrite<'a>> {
         let version = self.changes.version(row);
         let how = if self.changes.kind(row) == ChangeKind::Delete {
             How::Delete
@@ -161,7 +162,7 @@ impl Rows {
                 None => None,
                 Some(_) => Some(table.ttl_left(version, now)?),
             };
-            How::Insert { ttl, unset_nulls: table.is_insert_only }
+            How::Insert { ttl, unset_nulls: is_new, stores_version: table.version == VersionSource::Stored }
         };
         Some(RowWrite { cells: &self.cells, key: &table.key, row, version, how })
     }
@@ -171,7 +172,7 @@ impl Rows {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum How {
     /// It is written whole: a null deletes what an older version left there, unless no older one can exist.
-    Insert { ttl: Option<i32>, unset_nulls: bool },
+    Insert { ttl: Option<i32>, unset_nulls: bool, stores_version: bool },
     /// It is deleted.
     Delete,
 }
@@ -190,13 +191,16 @@ impl SerializeRow for RowWrite<'_> {
     fn serialize(&self, _: &RowSerializationContext<'_>, writer: &mut RowWriter<'_>) -> Result<(), SerializationError> {
         let mut scratch = Scratch::default();
         match self.how {
-            How::Insert { ttl, unset_nulls } => {
+            How::Insert { ttl, unset_nulls, stores_version } => {
                 for cells in self.cells {
                     match cells.value(self.row, &mut scratch) {
                         Some(value) => put(writer, value)?,
                         None if unset_nulls => drop(writer.make_cell_writer().set_unset()),
                         None => drop(writer.make_cell_writer().set_null()),
                     }
+                }
+                if stores_version {
+                    put(writer, &self.version.0.to_be_bytes())?;
                 }
                 put(writer, &self.version.0.to_be_bytes())?;
                 if let Some(ttl) = ttl {

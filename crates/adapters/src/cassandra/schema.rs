@@ -1,92 +1,21 @@
 //! Tables made known: created where they are absent, compared where they exist. Nothing is ever altered.
 
-use millstream_core::{Error, Result, SortOrder, TableSpec};
+use millstream_core::{Error, Result, TableSpec};
 
 use super::client::{self, Client, Use};
 use super::column::Column;
+use super::compare::{Access, Diff, OwnColumn, Present, PresentColumn, compare};
 use super::names::{self, constant, quoted};
+use super::progress;
 use super::settings::{CassandraSettings, Preset};
-use super::table::{self, COMMENT, CassandraTables, HIDDEN, Table, VersionSource, columns_of, qualified};
-
-/// A table of `system_schema`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Present {
-    /// Its id, as hexadecimal digits.
-    pub id: String,
-    pub comment: String,
-    pub columns: Vec<PresentColumn>,
-}
-
-/// A row of `system_schema.columns`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct PresentColumn {
-    pub name: String,
-    /// The CQL type, as CQL spells it.
-    pub cql: String,
-    /// `partition_key`, `clustering`, `regular` or `static`.
-    pub kind: String,
-    /// The place within the partition key or the clustering key.
-    pub position: i32,
-    /// `asc`, `desc` or `none`.
-    pub order: String,
-}
-
-impl Present {
-    fn key_of(&self, kind: &str) -> Vec<&PresentColumn> {
-        let mut columns: Vec<_> = self.columns.iter().filter(|c| c.kind == kind).collect();
-        columns.sort_by_key(|c| c.position);
-        columns
-    }
-
-    fn column(&self, name: &str) -> Option<&PresentColumn> {
-        self.columns.iter().find(|c| c.name == name)
-    }
-
-    /// The table in words, for messages.
-    fn shape(&self) -> String {
-        let mut columns: Vec<_> = self.columns.iter().filter(|c| c.name != HIDDEN).map(|c| format!("{} {}", c.name, c.cql)).collect();
-        columns.sort();
-        let partition: Vec<_> = self.key_of("partition_key").iter().map(|c| c.name.as_str()).collect();
-        let clustering: Vec<_> = self.key_of("clustering").iter().map(|c| format!("{} {}", c.name, c.order.to_uppercase())).collect();
-        format!("({}); partition key ({}); clustering ({})", columns.join(", "), partition.join(", "), clustering.join(", "))
-    }
-
-    /// The spec that it was made from, where Millstream made it.
-    pub fn fingerprint(&self) -> Option<&str> {
-        self.comment.strip_prefix(COMMENT)
-    }
-}
-
-/// How `present` differs from what `spec` asks for; its columns where it doesn't.
-pub(super) fn compare(spec: &TableSpec, present: &Present) -> std::result::Result<Vec<Column>, Vec<String>> {
-    let mut differences = Vec::new();
-    let mut columns = Vec::new();
-    for field in spec.schema.fields() {
-        match present.column(field.name()) {
-            None => differences.push(format!("it has no column {}", field.name())),
-            Some(found) => match Column::existing(field.name(), field.data_type(), &found.cql) {
-                Some(column) => columns.push(column),
-                None => differences.push(format!("column {} is {}, which is no {}", field.name(), found.cql, field.data_type())),
-            },
-        }
-    }
-    let partition: Vec<_> = present.key_of("partition_key").iter().map(|c| c.name.clone()).collect();
-    if partition != spec.key.partition {
-        differences.push(format!("its partition key is ({}), not ({})", partition.join(", "), spec.key.partition.join(", ")));
-    }
-    let word = |order| if order == SortOrder::Desc { "desc" } else { "asc" };
-    let wanted: Vec<_> = spec.key.clustering.iter().map(|c| format!("{} {}", c.name, word(c.order))).collect();
-    let clustering: Vec<_> = present.key_of("clustering").iter().map(|c| format!("{} {}", c.name, c.order)).collect();
-    if clustering != wanted {
-        differences.push(format!("its clustering key is ({}), not ({})", clustering.join(", "), wanted.join(", ")));
-    }
-    if differences.is_empty() { Ok(columns) } else { Err(differences) }
-}
+use super::table::{self, CassandraTables, HIDDEN, Table, VersionSource, columns_of, qualified};
 
 /// Where the versions of a table's rows are.
 fn version_source(present: &Present) -> VersionSource {
-    if present.column(HIDDEN).is_some_and(|c| c.kind == "regular") {
-        return VersionSource::Hidden;
+    match present.column(HIDDEN).filter(|c| c.kind == "regular").map(|c| c.cql.as_str()) {
+        Some("bigint") => return VersionSource::Stored,
+        Some(_) => return VersionSource::Hidden,
+        None => {}
     }
     // Collections that aren't frozen have a write time for each element, and counters none.
     let has_one = |c: &&PresentColumn| {
@@ -96,14 +25,14 @@ fn version_source(present: &Present) -> VersionSource {
     VersionSource::Columns(present.columns.iter().filter(has_one).map(|c| c.name.clone()).collect())
 }
 
-fn other_shape(settings: &CassandraSettings, spec: &TableSpec, present: &Present, differences: &[String]) -> Error {
+fn other_shape(settings: &CassandraSettings, spec: &TableSpec, present: &Present, difference: &Diff) -> Error {
     let shape = present.fingerprint().map_or_else(|| present.shape(), str::to_owned);
     Error::already_exists(format!(
-        "table {} exists in keyspace {} as {shape}, not as {}: {}; drop it, or give the pipeline's table another name",
+        "table {} exists in keyspace {} as {shape}, not as {}:\n{difference}\nMillstream alters no table: drop it, change it in Cassandra, or \
+         give the pipeline's table another name",
         spec.name,
         settings.keyspace,
         spec.fingerprint(),
-        differences.join("; ")
     ))
 }
 
@@ -131,6 +60,19 @@ pub(super) async fn look(client: &Client, name: &str) -> Result<Option<Present>>
         .map(|(name, cql, kind, position, order)| PresentColumn { name, cql, kind, position, order })
         .collect();
     Ok(Some(present))
+}
+
+/// Checks that a table which Millstream keeps beside those of the pipeline has the columns `own`.
+pub(super) fn check_own(client: &Client, name: &str, present: &Present, own: &[OwnColumn]) -> Result<()> {
+    let difference = Diff::of_own(present, own);
+    if difference.is_empty() {
+        return Ok(());
+    }
+    Err(Error::already_exists(format!(
+        "table {name} in keyspace {} is not the one that Millstream keeps:\n{difference}\nanother version of Millstream, or somebody else, made \
+         it; take another keyspace, or drop it",
+        client.settings.keyspace
+    )))
 }
 
 /// Whether the keyspace is there.
@@ -187,13 +129,9 @@ pub(super) async fn ensure(client: &Client, tables: &CassandraTables, spec: &Tab
             look(client, &spec.name).await?.ok_or_else(|| Error::unavailable(format!("table {} was created and is gone", spec.name)))?
         }
     };
-    let columns = compare(spec, &present).map_err(|differences| other_shape(settings, spec, &present, &differences))?;
-    if present.fingerprint().is_some_and(|f| f != spec.fingerprint()) {
-        return Err(other_shape(settings, spec, &present, &["nullability, precision or TTL differ".to_owned()]));
-    }
-    if let Some(column) = columns.iter().find(|c| !c.is_writable()) {
-        let difference = format!("column {} is {}, which holds not every {}", column.name, column.cql.name(), column.data_type);
-        return Err(other_shape(settings, spec, &present, &[difference]));
+    let columns = compare(spec, &present, &created, Access::Written).map_err(|diff| other_shape(settings, spec, &present, &diff))?;
+    if let Some(fingerprint) = present.fingerprint().filter(|f| *f != spec.fingerprint()) {
+        return Err(other_shape(settings, spec, &present, &Diff::of_fingerprints(fingerprint, &spec.fingerprint())));
     }
     let mut table = known(settings, spec, present, columns, false)?;
     table.is_insert_only = tables.insert_only.contains(&spec.name);
@@ -212,7 +150,8 @@ pub(super) async fn bind(client: &Client, spec: &TableSpec) -> Result<Table> {
             spec.name, settings.keyspace
         ))
     })?;
-    let columns = compare(spec, &present).map_err(|differences| other_shape(settings, spec, &present, &differences))?;
+    let wanted = columns_of(settings, &spec.schema)?;
+    let columns = compare(spec, &present, &wanted, Access::Read).map_err(|diff| other_shape(settings, spec, &present, &diff))?;
     known(settings, spec, present, columns, true)
 }
 
@@ -234,28 +173,21 @@ fn known(settings: &CassandraSettings, spec: &TableSpec, present: Present, colum
 pub(super) async fn drop_all(client: &Client, name: &str) -> Result<()> {
     for table in [name.to_owned(), super::feed::log_name(name), super::feed::deletes_name(name)] {
         let Some(present) = look(client, &table).await? else { continue };
-        if !present.comment.starts_with("millstream ") {
+        // Cosmos DB keeps no comments: there a table of Millstream's is known by its column.
+        let is_ours = present.comment.starts_with("millstream ")
+            || (client.settings.is_cosmos_db() && version_source(&present) == VersionSource::Stored);
+        if !is_ours {
             return Err(Error::unsupported(format!(
                 "table {table} was not made by Millstream, which does not drop it: drop it in Cassandra"
             )));
         }
         client.change_schema(&format!("DROP TABLE IF EXISTS {}", qualified(&client.settings, &table))).await?;
+        if client.settings.is_cosmos_db() {
+            progress::forget(client, &table, &present.id).await?;
+        }
     }
     client.forget_statements();
     Ok(())
-}
-
-/// Columns by name, for tests and messages.
-#[cfg(test)]
-pub(super) fn present(columns: &[(&str, &str, &str, i32, &str)]) -> Present {
-    let column = |(name, cql, kind, position, order): &(&str, &str, &str, i32, &str)| PresentColumn {
-        name: (*name).to_owned(),
-        cql: (*cql).to_owned(),
-        kind: (*kind).to_owned(),
-        position: *position,
-        order: (*order).to_owned(),
-    };
-    Present { id: "id".into(), comment: String::new(), columns: columns.iter().map(column).collect() }
 }
 
 #[cfg(test)]

@@ -10,10 +10,12 @@ use scylla::authentication::{AuthError, AuthenticatorProvider, AuthenticatorSess
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
+use scylla::policies::load_balancing::DefaultPolicy;
+use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 
 use super::error::CassandraError;
-use super::settings::{CassandraSettings, ConsistencyLevel};
+use super::settings::{CassandraSettings, ConsistencyLevel, Preset};
 use crate::connection::{Secret, TlsSettings};
 
 /// X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL: the driver knows nodes by address, where the certificates of services carry names.
@@ -21,20 +23,27 @@ const IP_ADDRESS_MISMATCH: i32 = 64;
 
 /// Opens a session: secrets and certificates are those of now.
 pub(super) async fn open(settings: &CassandraSettings) -> Result<Session> {
-    let profile = ExecutionProfile::builder()
-        .consistency(consistency(settings.consistency))
-        .serial_consistency(Some(serial(settings.consistency)))
-        .request_timeout(Some(settings.request_timeout()))
-        .build();
+    let profile =
+        ExecutionProfile::builder().consistency(consistency(settings.consistency)).request_timeout(Some(settings.request_timeout()));
+    let profile = match settings.preset {
+        None => profile.serial_consistency(Some(serial(settings.consistency))),
+        // A request that was refused for its rate is sent again by `client`, when the service says so: the driver would do it at once. And
+        // where a row is, only the service knows: its tokens are made otherwise.
+        Some(Preset::CosmosDb) => profile
+            .serial_consistency(None)
+            .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
+            .load_balancing_policy(DefaultPolicy::builder().token_aware(false).build()),
+    };
     let mut builder = SessionBuilder::new()
         .known_nodes(settings.addresses())
-        .default_execution_profile_handle(profile.into_handle())
+        .default_execution_profile_handle(profile.build().into_handle())
         .connection_timeout(settings.connect_timeout())
         // A node that hangs is noticed by its silence, not only by the requests that wait for it.
         .keepalive_interval(std::time::Duration::from_secs(5))
         .keepalive_timeout(settings.request_timeout())
         // Where the rows of a token are: only the keyspace that is written to matters.
         .keyspaces_to_fetch([settings.keyspace.as_str()])
+        .fetch_schema_metadata(!settings.is_cosmos_db())
         .schema_agreement_timeout(settings.schema_timeout());
     if let Some(datacenter) = &settings.local_datacenter {
         builder = builder.prefer_datacenter(datacenter.clone());
@@ -43,8 +52,8 @@ pub(super) async fn open(settings: &CassandraSettings) -> Result<Session> {
         password.read("cassandra.password")?;
         builder = builder.authenticator_provider(Arc::new(Login { username: username.clone(), password: password.clone() }));
     }
-    if let Some(tls) = &settings.tls {
-        builder = builder.tls_context(Some(tls_context(tls, settings.certificate_name.clone())?));
+    if let Some(tls) = settings.tls() {
+        builder = builder.tls_context(Some(tls_context(&tls, settings.certificate_name())?));
     }
     builder.build().await.map_err(|source| CassandraError::Session { contact_points: settings.addresses().join(", "), source }.into())
 }
@@ -68,11 +77,13 @@ pub(super) fn read_consistency(level: ConsistencyLevel) -> Consistency {
     }
 }
 
-/// The consistency of what epochs and fences rest on: at least a majority, whatever rows are written with.
+/// The consistency of what epochs, fences and change logs rest on: a majority that each other such read and write meets, whatever rows are
+/// written with.
 pub(super) fn metadata_consistency(level: ConsistencyLevel) -> Consistency {
     match level {
         ConsistencyLevel::One | ConsistencyLevel::LocalOne => Consistency::LocalQuorum,
-        other => read_consistency(other),
+        ConsistencyLevel::EachQuorum => Consistency::Quorum,
+        other => consistency(other),
     }
 }
 

@@ -43,7 +43,8 @@ pub enum TimestampColumns {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
-    /// Azure Cosmos DB for Apache Cassandra.
+    /// Azure Cosmos DB for Apache Cassandra: port 10350, TLS, a user (the account) and a password (its key), requests that may wait 90 s,
+    /// no routing by token, requests that are rate-limited sent again when the service says so, and the service's own change feed.
     CosmosDb,
 }
 
@@ -70,10 +71,14 @@ pub struct CassandraSettings {
     /// The user's password, read again at each connection.
     #[serde(default)]
     pub password: Option<Secret>,
-    /// TLS, with what is trusted. Not set: plain text.
+    /// TLS, with what is trusted. Not set: plain text; under `cosmos-db` TLS that trusts the system's authorities.
     #[serde(default)]
     pub tls: Option<TlsSettings>,
-    /// The DNS name that the nodes' certificates carry, where they don't carry the nodes' IP addresses.
+    /// Whether connections are TLS. On where `tls` is set, and under `cosmos-db`, where it is off for a stand-in on this machine alone.
+    #[serde(default)]
+    pub encrypted: Option<bool>,
+    /// The DNS name that the nodes' certificates carry, where they don't carry the nodes' IP addresses. Under `cosmos-db` the first contact
+    /// point's.
     #[serde(default)]
     pub certificate_name: Option<String>,
     /// A service that differs from Apache Cassandra.
@@ -100,9 +105,10 @@ pub struct CassandraSettings {
     /// How long a connection may take to open, in ms. 5,000.
     #[serde(default = "defaults::connect_timeout_ms")]
     pub connect_timeout_ms: u64,
-    /// How long a request may take, with its retries, in ms; a change of the schema six times as long. 10,000.
-    #[serde(default = "defaults::request_timeout_ms")]
-    pub request_timeout_ms: u64,
+    /// How long a request may take, with its retries, in ms; a change of the schema six times as long. 10,000; under `cosmos-db` 90,000, for
+    /// it retries what is rate-limited by itself.
+    #[serde(default)]
+    pub request_timeout_ms: Option<u64>,
     /// How many ranges the change log of a new table has. 4.
     #[serde(default = "defaults::feed_shards")]
     pub feed_shards: u32,
@@ -127,9 +133,6 @@ mod defaults {
     pub(super) const fn connect_timeout_ms() -> u64 {
         5_000
     }
-    pub(super) const fn request_timeout_ms() -> u64 {
-        10_000
-    }
     pub(super) const fn feed_shards() -> u32 {
         4
     }
@@ -141,8 +144,17 @@ mod defaults {
     }
 }
 
+/// The least request units per second that Cosmos DB gives a table, fixed and as the most that it scales to.
+const COSMOS_THROUGHPUT_MIN: u32 = 400;
+const COSMOS_AUTOSCALE_MIN: u32 = 1_000;
+
 /// The longest TTL that Cassandra takes, in seconds: 20 years.
 pub(super) const TTL_MAX_S: u64 = 20 * 365 * 24 * 3_600;
+
+/// A contact point without its port.
+fn host_of(point: &str) -> &str {
+    point.rsplit_once(':').map_or(point, |(host, _)| host)
+}
 
 impl CassandraSettings {
     /// The defaults, for the keyspace `keyspace` of the cluster at `contact_points`.
@@ -156,6 +168,7 @@ impl CassandraSettings {
             username: None,
             password: None,
             tls: None,
+            encrypted: None,
             certificate_name: None,
             preset: None,
             provisioned_throughput: None,
@@ -165,7 +178,7 @@ impl CassandraSettings {
             reads_in_flight: defaults::reads_in_flight(),
             page_rows: defaults::page_rows(),
             connect_timeout_ms: defaults::connect_timeout_ms(),
-            request_timeout_ms: defaults::request_timeout_ms(),
+            request_timeout_ms: None,
             feed_shards: defaults::feed_shards(),
             feed_bucket_s: defaults::feed_bucket_s(),
             feed_ttl_s: defaults::feed_ttl_s(),
@@ -192,7 +205,10 @@ impl CassandraSettings {
         if self.username.is_some() != self.password.is_some() {
             return Err(Error::invalid("cassandra.username and cassandra.password go together: set both or neither"));
         }
-        match (&self.tls, &self.certificate_name) {
+        if self.tls.is_some() && self.encrypted == Some(false) {
+            return Err(Error::invalid("cassandra.encrypted is false and cassandra.tls is set: take one of them out"));
+        }
+        match (self.tls(), &self.certificate_name) {
             (Some(tls), _) => tls.validate("cassandra")?,
             (None, Some(_)) => {
                 return Err(Error::invalid("cassandra.certificate_name needs cassandra.tls (tls = {} trusts the system's authorities)"));
@@ -210,7 +226,7 @@ impl CassandraSettings {
         at_least("reads_in_flight", self.reads_in_flight as u64, 1, 10_000)?;
         at_least("page_rows", self.page_rows as u64, 1, 65_536)?;
         at_least("connect_timeout_ms", self.connect_timeout_ms, 100, 60_000)?;
-        at_least("request_timeout_ms", self.request_timeout_ms, 100, 120_000)?;
+        at_least("request_timeout_ms", self.request_timeout_ms(), 100, 120_000)?;
         at_least("feed_shards", self.feed_shards.into(), 1, 1_024)?;
         at_least("feed_bucket_s", self.feed_bucket_s, 1, 30 * 24 * 3_600)?;
         at_least("feed_ttl_s", self.feed_ttl_s, 60, TTL_MAX_S)
@@ -230,13 +246,60 @@ impl CassandraSettings {
             Some(Preset::CosmosDb) if self.username.is_none() => Err(Error::invalid(
                 "cassandra.preset \"cosmos-db\" needs cassandra.username (the account's name) and cassandra.password (its key)",
             )),
-            _ => Ok(()),
+            Some(Preset::CosmosDb) => self.validate_cosmos_db(),
+            None => Ok(()),
         }
+    }
+
+    /// What Cosmos DB would refuse, or not do.
+    fn validate_cosmos_db(&self) -> Result<()> {
+        let is_local = |point: &String| matches!(host_of(point), "localhost" | "::1" | "[::1]") || host_of(point).starts_with("127.");
+        if self.tls().is_none() && !self.contact_points.iter().all(is_local) {
+            return Err(Error::invalid(
+                "cassandra.encrypted is false under preset \"cosmos-db\", which takes nothing but TLS: take it out (it is for a stand-in on this \
+                 machine alone)",
+            ));
+        }
+        if !self.replication.is_empty() {
+            return Err(Error::invalid(
+                "cassandra.replication under preset \"cosmos-db\" has no effect: the account says where data is copied to; take it out",
+            ));
+        }
+        let least = [
+            ("provisioned_throughput", self.provisioned_throughput, COSMOS_THROUGHPUT_MIN),
+            ("autoscale_max_throughput", self.autoscale_max_throughput, COSMOS_AUTOSCALE_MIN),
+        ];
+        match least.into_iter().find(|(_, units, least)| units.is_some_and(|u| u < *least)) {
+            Some((setting, _, least)) => {
+                Err(Error::invalid(format!("cassandra.{setting} must be at least {least}: Cosmos DB has no smaller throughput")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn is_cosmos_db(&self) -> bool {
+        self.preset == Some(Preset::CosmosDb)
+    }
+
+    /// How TLS is spoken; `None`: not at all.
+    pub(super) fn tls(&self) -> Option<TlsSettings> {
+        match (&self.tls, self.encrypted) {
+            (_, Some(false)) => None,
+            (Some(tls), _) => Some(tls.clone()),
+            (None, Some(true)) => Some(TlsSettings::default()),
+            (None, None) => self.is_cosmos_db().then(TlsSettings::default),
+        }
+    }
+
+    /// The name that certificates are checked against, beside the nodes' addresses.
+    pub(super) fn certificate_name(&self) -> Option<String> {
+        let of_account = || self.is_cosmos_db().then(|| self.contact_points.first().map(|point| host_of(point).to_owned())).flatten();
+        self.certificate_name.clone().or_else(of_account)
     }
 
     /// The contact points, each with its port.
     pub(super) fn addresses(&self) -> Vec<String> {
-        let port = if self.preset == Some(Preset::CosmosDb) { 10_350 } else { 9_042 };
+        let port = if self.is_cosmos_db() { 10_350 } else { 9_042 };
         let with_port = |point: &String| if point.contains(':') { point.clone() } else { format!("{point}:{port}") };
         self.contact_points.iter().map(with_port).collect()
     }
@@ -250,8 +313,12 @@ impl CassandraSettings {
         self.request_timeout() * 6
     }
 
+    fn request_timeout_ms(&self) -> u64 {
+        self.request_timeout_ms.unwrap_or(if self.is_cosmos_db() { 90_000 } else { 10_000 })
+    }
+
     pub(super) fn request_timeout(&self) -> Duration {
-        Duration::from_millis(self.request_timeout_ms)
+        Duration::from_millis(self.request_timeout_ms())
     }
 }
 

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use arrow::datatypes::Schema;
 use millstream_core::{Error, Result, SortOrder, TableSpec, Timestamp, Value, Version};
 
+use super::client::Use;
 use super::column::Column;
 use super::encode::key_value;
 use super::names::{constant, quoted};
@@ -35,6 +36,8 @@ pub struct CassandraTables {
 pub(super) enum VersionSource {
     /// The write time of `_v`.
     Hidden,
+    /// The value of `_v`: on Cosmos DB, whose change feed has no write times.
+    Stored,
     /// The latest write time of these columns: a table that was not made by Millstream.
     Columns(Vec<String>),
 }
@@ -74,13 +77,23 @@ impl Table {
         self.key_columns().skip(self.partition_len())
     }
 
-    /// The insert of a row: its columns in order, the version, and where the table has one the TTL.
+    /// How its rows are written. What a change does to a row of a table with a feed is decided by what is read of it first.
+    pub fn writes(&self) -> Use {
+        if self.feed.is_some() { Use::QuorumWrite } else { Use::Write }
+    }
+
+    /// The insert of a row: its columns in order, the version (twice where it is stored), and where the table has one the TTL.
     pub fn insert(&self) -> String {
         let mut names: Vec<String> = self.columns.iter().map(|c| quoted(&c.name)).collect();
         let mut values = vec!["?"; names.len()];
-        if self.version == VersionSource::Hidden {
+        let hidden = match self.version {
+            VersionSource::Hidden => Some("0"),
+            VersionSource::Stored => Some("?"),
+            VersionSource::Columns(_) => None,
+        };
+        if let Some(value) = hidden {
             names.push(quoted(HIDDEN));
-            values.push("0");
+            values.push(value);
         }
         let ttl = if self.spec.ttl.is_some() { " AND TTL ?" } else { "" };
         format!("INSERT INTO {} ({}) VALUES ({}) USING TIMESTAMP ?{ttl}", self.name, names.join(", "), values.join(", "))
@@ -97,6 +110,7 @@ impl Table {
         if with_version {
             match &self.version {
                 VersionSource::Hidden => list.push(format!("WRITETIME({})", quoted(HIDDEN))),
+                VersionSource::Stored => list.push(quoted(HIDDEN)),
                 VersionSource::Columns(names) => list.extend(names.iter().map(|n| format!("WRITETIME({})", quoted(n)))),
             }
         }
@@ -156,7 +170,7 @@ pub(super) fn create(settings: &CassandraSettings, spec: &TableSpec, columns: &[
         )));
     }
     let mut parts: Vec<String> = columns.iter().map(|c| format!("{} {}", quoted(&c.name), c.cql.name())).collect();
-    parts.push(format!("{} tinyint", quoted(HIDDEN)));
+    parts.push(format!("{} {}", quoted(HIDDEN), if settings.is_cosmos_db() { "bigint" } else { "tinyint" }));
     let names = |names: &mut dyn Iterator<Item = &str>| names.map(quoted).collect::<Vec<_>>().join(", ");
     let partition = names(&mut spec.key.partition.iter().map(String::as_str));
     let clustering: String = spec.key.clustering.iter().fold(String::new(), |mut text, c| {
@@ -170,14 +184,20 @@ pub(super) fn create(settings: &CassandraSettings, spec: &TableSpec, columns: &[
         let columns: Vec<_> = spec.key.clustering.iter().map(|c| format!("{} {}", quoted(&c.name), order(c.order))).collect();
         options.insert(0, format!("CLUSTERING ORDER BY ({})", columns.join(", ")));
     }
-    if let Some(units) = settings.provisioned_throughput {
-        options.push(format!("cosmosdb_provisioned_throughput = {units}"));
-    }
-    if let Some(units) = settings.autoscale_max_throughput {
-        options.push(format!("cosmosdb_autoscale_max_throughput = {units}"));
+    if settings.is_cosmos_db() {
+        options.extend(cosmos_options(settings));
     }
     let name = qualified(settings, &spec.name);
     Ok(format!("CREATE TABLE IF NOT EXISTS {name} ({}) WITH {}", parts.join(", "), options.join(" AND ")))
+}
+
+/// What a table of Millstream's has in Cosmos DB: write times and TTLs that are kept as they are given, and its throughput.
+pub(super) fn cosmos_options(settings: &CassandraSettings) -> Vec<String> {
+    let kept = ["cosmosdb_cell_level_timestamp", "cosmosdb_cell_level_timestamp_tombstones", "cosmosdb_cell_level_timetolive"];
+    let kept = kept.into_iter().map(|option| format!("{option} = true"));
+    let fixed = settings.provisioned_throughput.map(|units| format!("cosmosdb_provisioned_throughput = {units}"));
+    let scaled = settings.autoscale_max_throughput.map(|units| format!("cosmosdb_autoscale_max_throughput = {units}"));
+    kept.chain(fixed).chain(scaled).collect()
 }
 
 /// Keyspace and table name, quoted.

@@ -5,23 +5,31 @@ use millstream_core::{Result, Timestamp};
 use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 
-use super::client::{Client, Use};
+use super::client::Client;
 use super::rows::{How, RowWrite, Rows};
 use super::table::Table;
 
-/// Writes the rows `which` of `rows` as of `now`. Order among them doesn't matter: each key is in it once, and versions decide.
-pub(super) async fn send(client: &Client, table: &Table, rows: &Rows, which: &[usize], now: Timestamp) -> Result<()> {
+/// Writes the rows `which` of `rows` as of `now`; `is_new` says of which no earlier version can be there. Order among them doesn't
+/// matter: each key is in it once, and versions decide.
+pub(super) async fn send(
+    client: &Client,
+    table: &Table,
+    rows: &Rows,
+    which: &[usize],
+    is_new: &(dyn Fn(usize) -> bool + Sync),
+    now: Timestamp,
+) -> Result<()> {
     if which.is_empty() {
         return Ok(());
     }
-    let insert = client.prepare(Use::Write, &table.insert()).await?;
-    let delete = client.prepare(Use::Write, &table.delete()).await?;
+    let insert = client.prepare(table.writes(), &table.insert()).await?;
+    let delete = client.prepare(table.writes(), &table.delete()).await?;
     let operation = format!("writing to table {}", table.spec.name);
     let batches = rows.batches(which);
     let statements = Statements { insert: &insert, delete: &delete };
     let mut sent = Vec::with_capacity(batches.len());
     for batch in batches {
-        let writes: Vec<RowWrite<'_>> = batch.into_iter().filter_map(|row| rows.write(table, row, now)).collect();
+        let writes: Vec<RowWrite<'_>> = batch.into_iter().filter_map(|row| rows.write(table, row, is_new(row), now)).collect();
         sent.push(send_one(client, &operation, statements, writes));
     }
     futures::stream::iter(sent).buffer_unordered(client.settings.writes_in_flight).try_collect::<()>().await

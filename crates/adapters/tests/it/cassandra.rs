@@ -1,9 +1,12 @@
-//! The event store and its change feed on a real Cassandra: their contract suites, and what the contracts don't say.
+//! The event store and its change feed on a real Cassandra: their contract suites, and what the contracts don't say. And on Cosmos DB, as
+//! far as a peer that answers as it does can show.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod cosmos;
 mod crash;
 mod outage;
+mod peer;
 mod renamed;
 mod tables;
 mod world;

@@ -91,7 +91,8 @@ impl Config {
     pub fn surroundings(&self) -> Surroundings {
         let bound = self.tables.iter().map(|(name, table)| (name.clone(), table.to_rebinding()));
         let is_cosmos = self.cassandra.as_ref().is_some_and(|c| c.preset == Some(cassandra::Preset::CosmosDb));
-        let abilities = Abilities { existing_tables: self.cassandra.is_some(), existing_table_feeds: is_cosmos };
+        let abilities =
+            Abilities { existing_tables: self.cassandra.is_some(), existing_table_feeds: is_cosmos, latest_version_feeds: is_cosmos };
         Surroundings { rebindings: bound.filter(|(_, bound)| *bound != Rebinding::default()).collect(), abilities }
     }
 

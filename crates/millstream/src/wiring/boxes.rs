@@ -100,8 +100,7 @@ impl Boxes<'_> {
         };
         let is_fed = |name: &&String| self.pipeline.tables.get(*name).is_some_and(|table| table.spec.kind == TableKind::EventStore);
         let feeds: BTreeSet<String> = self.pipeline.flows.iter().map(|flow| &flow.source).filter(is_fed).cloned().collect();
-        // A key that comes again is a row that changes, and whether one can, the pipeline doesn't say.
-        let plan = CassandraTables { feeds, insert_only: BTreeSet::new() };
+        let plan = CassandraTables { feeds, insert_only: self.pipeline.inserted_once() };
         let store = CassandraStore::new(settings.clone(), plan, self.clock.clone())?;
         let feed: Arc<dyn ChangeFeed> = CassandraFeed::new(store.clone());
         let place = format!("{}, keyspace {}", settings.contact_points.join(","), settings.keyspace);

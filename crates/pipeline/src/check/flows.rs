@@ -88,6 +88,9 @@ impl<'a> Checker<'a> {
         if updated {
             self.updated.insert(head.name.value.clone());
         }
+        if flows.iter().any(|(_, f)| self.deletes(&f.source)) {
+            self.deleted.insert(head.name.value.clone());
+        }
         self.flows.extend(flows);
         let binding = match (target.kind, &target.topic) {
             (TableKind::Critical, _) => Binding::Critical(Critical { base }),
@@ -98,6 +101,15 @@ impl<'a> Checker<'a> {
         };
         self.add_table(Table { spec, binding });
         Ok(())
+    }
+
+    /// Whether what comes from `source` may delete rows of the table that it is written to.
+    fn deletes(&self, source: &str) -> bool {
+        let is_topic_with_tombstones = self.tables.get(source).is_some_and(|table| match &table.binding {
+            Binding::Topic(topic) => topic.output.is_none() && !topic.key_columns.is_empty(),
+            _ => false,
+        });
+        is_topic_with_tombstones || self.deleted.contains(source)
     }
 
     /// Checks the query of a flow by itself.

@@ -5,6 +5,7 @@
 
 mod columns;
 mod flows;
+pub(crate) mod inserted;
 mod keys;
 mod lineage;
 mod order;
@@ -94,6 +95,8 @@ pub(super) struct Checker<'a> {
     jobs: Vec<Job>,
     /// Tables whose rows change after they were written.
     updated: BTreeSet<String>,
+    /// Tables whose rows tombstones delete.
+    deleted: BTreeSet<String>,
     warnings: Vec<String>,
     problems: Vec<Problem>,
 }
@@ -109,6 +112,7 @@ pub(crate) fn check(parsed: &Parsed, reference_schemas: &BTreeMap<String, Result
         flows: Vec::new(),
         jobs: Vec::new(),
         updated: BTreeSet::new(),
+        deleted: BTreeSet::new(),
         warnings: Vec::new(),
         problems: Vec::new(),
     };
@@ -216,6 +220,7 @@ impl<'a> Checker<'a> {
             // Of a topic that flows write, those flows decide.
             Binding::Topic(topic) => topic.output.is_none() && !topic.key_columns.is_empty(),
             Binding::ExistingTable => true,
+            Binding::EventStore => self.parsed.surroundings.abilities.latest_version_feeds,
             _ => false,
         };
         if changes {
@@ -408,6 +413,11 @@ impl<'a> Checker<'a> {
                 let help = format!(
                     "write [cassandra] preset = \"cosmos-db\" in millstream.toml if it is one; or read it in a batch job, FROM {name} without STREAM"
                 );
+                Err(Problem::new("millstream::not_able", place, message).help(help))
+            }
+            Binding::EventStore if self.deleted.contains(name) && self.parsed.surroundings.abilities.latest_version_feeds => {
+                let message = format!("rows of `{name}` are deleted by tombstones, and the change feed of Cosmos DB shows no deletes");
+                let help = format!("read the topic that feeds `{name}`; or read it in a batch job, FROM {name} without STREAM");
                 Err(Problem::new("millstream::not_able", place, message).help(help))
             }
             _ => Ok(()),

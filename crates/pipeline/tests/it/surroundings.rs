@@ -116,6 +116,8 @@ CREATE MATERIALIZED VIEW totals USING postgresql TBLPROPERTIES ('primary_key' = 
 AS SELECT customer, sum(total) AS total FROM orders GROUP BY customer;
 ";
 
+const COSMOS: Abilities = Abilities { existing_tables: true, existing_table_feeds: true, latest_version_feeds: true };
+
 fn able(abilities: Abilities, more: &str) -> Result<Pipeline, Diagnostics> {
     let surroundings = Surroundings { abilities, ..Surroundings::default() };
     parsed(&format!("{EXISTING}{more}")).within(surroundings).check(&BTreeMap::new())
@@ -123,8 +125,8 @@ fn able(abilities: Abilities, more: &str) -> Result<Pipeline, Diagnostics> {
 
 #[test]
 fn tables_of_other_services_are_read_by_jobs_and_as_a_stream_only_where_they_have_a_feed() {
-    let cassandra = Abilities { existing_tables: true, existing_table_feeds: false };
-    let cosmos = Abilities { existing_tables: true, existing_table_feeds: true };
+    let cassandra = Abilities { existing_tables: true, ..Abilities::default() };
+    let cosmos = COSMOS;
     let flow =
         "CREATE STREAMING TABLE large USING redis TBLPROPERTIES ('key' = 'customer, id') AS SELECT * FROM STREAM orders WHERE total > 100;";
     let pipeline = able(cassandra, "").unwrap();
@@ -143,4 +145,52 @@ fn tables_of_other_services_are_read_by_jobs_and_as_a_stream_only_where_they_hav
     let surroundings = Surroundings { abilities: cosmos, ..Surroundings::default() };
     let errors = parsed(&text).within(surroundings).check(&BTreeMap::new()).unwrap_err();
     assert_eq!(errors.iter().map(|e| e.code()).collect::<Vec<_>>(), ["millstream::updated_feed"], "others may change these rows");
+}
+
+const FED: &str = "
+CREATE TABLE readings (id BIGINT NOT NULL, device STRING NOT NULL, at TIMESTAMP NOT NULL) USING kafka OPTIONS (subscribe 'r', value.format 'json' KEYS);
+CREATE STREAMING TABLE kept USING cassandra PARTITIONED BY (device) TBLPROPERTIES ('clustering_key' = 'id')
+AS SELECT device, id, at FROM STREAM readings;
+";
+const COUNTED: &str = "CREATE STREAMING TABLE hours USING cassandra PARTITIONED BY (device) TBLPROPERTIES ('clustering_key' = 'hour')
+AS SELECT device, window.start AS hour, count(*) AS n FROM STREAM kept WATERMARK at DELAY OF INTERVAL 1 HOUR GROUP BY device, window(at, '1 hour');";
+const COPIED: &str = "CREATE STREAMING TABLE copied USING redis TBLPROPERTIES ('key' = 'device, id') AS SELECT * FROM STREAM kept;";
+
+#[test]
+fn what_a_latest_version_feed_cannot_show_is_refused() {
+    let codes = |abilities: Abilities, keys: &str, flow: &str| -> Vec<String> {
+        let text = format!("{}{flow}", FED.replace(" KEYS", keys));
+        let surroundings = Surroundings { abilities, ..Surroundings::default() };
+        match parsed(&text).within(surroundings).check(&BTreeMap::new()) {
+            Ok(_) => Vec::new(),
+            Err(errors) => errors.iter().map(|e| e.code().to_owned()).collect(),
+        }
+    };
+    let (cassandra, keys) = (Abilities { existing_tables: true, ..Abilities::default() }, ", key.columns 'device, id'");
+    assert!(codes(cassandra, "", COUNTED).is_empty());
+    assert_eq!(codes(COSMOS, "", COUNTED), ["millstream::updated_feed"], "a row that is written again would be counted twice");
+    assert!(codes(COSMOS, "", COPIED).is_empty(), "by its key it is the same row");
+    assert!(codes(cassandra, keys, COPIED).is_empty());
+    assert_eq!(codes(COSMOS, keys, COPIED), ["millstream::not_able"], "deletes would be missed");
+}
+
+#[test]
+fn rows_are_inserted_once_where_their_key_is_the_records_place() {
+    let once = |table: &str, more: &str| {
+        let text = format!("{TEXT}{table}{more}");
+        parsed(&text).check(&BTreeMap::new()).unwrap().inserted_once().into_iter().collect::<Vec<_>>()
+    };
+    let raw = "CREATE STREAMING TABLE raw USING cassandra PARTITIONED BY (_partition) TBLPROPERTIES ('clustering_key' = '_offset')
+        AS SELECT _partition, _offset, origin FROM STREAM flights;";
+    assert_eq!(once(raw, ""), ["raw"], "`named` has a key of its own, which may come again");
+    let fed = "CREATE STREAMING TABLE fed USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = '_partition, _offset')
+        AS SELECT origin, _partition, _offset FROM STREAM raw;";
+    assert_eq!(once(raw, fed), ["fed", "raw"]);
+    let joined = "CREATE STREAMING TABLE joined USING cassandra PARTITIONED BY (_partition) TBLPROPERTIES ('clustering_key' = '_offset')
+        AS SELECT _partition, _offset, name FROM STREAM flights LEFT JOIN airports ON origin = faa;";
+    assert_eq!(once(raw, joined), ["raw"], "reference data may differ when a row is made again");
+    let part = "CREATE STREAMING TABLE part USING cassandra PARTITIONED BY (_partition) AS SELECT _partition, origin FROM STREAM flights;";
+    assert!(once(part, "").is_empty());
+    let two = "CREATE FLOW more AS INSERT INTO raw BY NAME SELECT _partition, _offset, origin FROM STREAM flights;";
+    assert!(once(raw, two).is_empty(), "two flows may write one key");
 }

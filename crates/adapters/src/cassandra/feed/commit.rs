@@ -1,12 +1,14 @@
 //! The commit of an epoch into a table with a feed: decided, applied, published; and finishing what somebody else decided.
 
+use std::collections::HashSet;
+
 use futures::{StreamExt, TryStreamExt};
 use millstream_core::ports::EpochWrite;
 use millstream_core::{ChangeKind, Error, Result, Timestamp, Version};
 
 use super::super::client::{Client, Use};
 use super::super::encode::Scratch;
-use super::super::progress::{self, Admission, bigint};
+use super::super::progress::{Admission, bigint};
 use super::super::rows::{RawRow, Rows};
 use super::super::table::Table;
 use super::super::write;
@@ -29,7 +31,7 @@ struct Net {
 /// A block on its way into the log.
 struct Block {
     shard: usize,
-    /// The sequence of its last change.
+    /// The sequence of its last change; of a block that readers don't see a number below the marker's.
     last: i64,
     bytes: Vec<u8>,
 }
@@ -42,41 +44,37 @@ fn feed_of(table: &Table) -> Result<&FeedTable> {
 pub(in super::super) async fn commit(client: &Client, feeds: &Feeds, table: &Table, write: &EpochWrite, rows: &Rows) -> Result<u64> {
     let feed = feed_of(table)?;
     let mut turn = feeds.turn(table).await;
+    let mut used = Use::QuorumRead;
     for _ in 0..TRIES {
-        let progress = progress::read(client, table, &write.flow).await?.unwrap_or_default();
-        if progress.decided != progress.published {
+        let (progress, head) = head::read_for(client, table, &write.flow, used).await?;
+        // What comes again does so because something came between, whose writer may not know it yet.
+        used = Use::SerialRead;
+        if head.unfinished().is_some() {
             finish(client, table, &turn).await?;
             continue;
         }
         if progress.admit(write)? == Admission::Done {
             return Ok(0);
         }
-        let head = head::read(client, table, Use::SerialRead).await?;
         let now = client.clock.now();
         let winners = rows.winners();
         let priors = prior::read(client, table, feed, rows, &winners, head.has_deletes, now).await?;
         let (net, remembered) = outcomes(table, rows, &winners, &priors, now);
-        if !head.has_deletes
-            && (!remembered.is_empty() || net.iter().any(|n| n.kind == ChangeKind::Delete))
-            && !head::use_deletes(client, table, write).await?
-        {
+        if net.is_empty() && remembered.is_empty() {
+            if head::pass(client, table, write, &head).await? {
+                return Ok(0);
+            }
             continue;
-        }
-        if !remembered.is_empty() {
-            // They change nothing that anybody sees: it is no matter that the epoch isn't decided yet.
-            apply(client, table, feed, rows, &remembered, now).await?;
-        }
-        if net.is_empty() {
-            progress::commit(client, table, write).await?;
-            return Ok(0);
         }
         let decided = decide_as(&mut turn, &head, feed, write, rows, &net, now);
-        write_blocks(client, table, feed, &decided, blocks(table, feed, rows, &net, &head)).await?;
-        if !head::decide(client, table, write, &head, &decided).await? {
+        let mut blocks = blocks(table, feed, rows, &net, &head);
+        blocks.extend(hidden_blocks(table, feed, rows, &remembered));
+        write_blocks(client, table, feed, &decided, blocks).await?;
+        let has_deletes = !remembered.is_empty() || net.iter().any(|n| n.kind == ChangeKind::Delete);
+        if !head::decide(client, table, write, &head, &decided, has_deletes).await? {
             continue;
         }
-        let changed: Vec<usize> = net.iter().map(|n| n.row).collect();
-        apply(client, table, feed, rows, &changed, now).await?;
+        apply(client, table, feed, rows, &net, &remembered, now).await?;
         publish(client, table, feed, head.published, &decided, &turn).await?;
         return Ok(net.len() as u64);
     }
@@ -161,9 +159,32 @@ fn blocks(table: &Table, feed: &FeedTable, rows: &Rows, net: &[Net], head: &Head
     blocks
 }
 
+/// Deletes of rows that weren't there, as blocks that readers don't see. They are decided with the commit like every change: a write of a
+/// lower version that another flow decided at the same moment would else be shown by the feed, and be hidden in the table.
+fn hidden_blocks(table: &Table, feed: &FeedTable, rows: &Rows, remembered: &[usize]) -> Vec<Block> {
+    let mut open: Vec<Vec<BlockWriter>> = (0..feed.shards).map(|_| Vec::new()).collect();
+    let mut scratch = Scratch::default();
+    for row in remembered {
+        let of_shard = &mut open[feed.shard(rows.partition(*row))];
+        if of_shard.last().is_none_or(BlockWriter::is_full) {
+            of_shard.push(BlockWriter::new());
+        }
+        let Some(block) = of_shard.last_mut() else { continue };
+        block.begin(ChangeKind::Delete, rows.changes.version(*row).0);
+        for (i, cells) in rows.cells.iter().enumerate() {
+            block.value(if table.key.contains(&i) { cells.value(*row, &mut scratch) } else { None });
+        }
+    }
+    let of_shard = |(shard, blocks): (usize, Vec<BlockWriter>)| {
+        let below = (1..).map(|i: i64| log::MARKER - i);
+        blocks.into_iter().zip(below).map(move |(block, last)| Block { shard, last, bytes: block.finish() })
+    };
+    open.into_iter().enumerate().flat_map(of_shard).collect()
+}
+
 async fn write_blocks(client: &Client, table: &Table, feed: &FeedTable, decided: &Decided, blocks: Vec<Block>) -> Result<()> {
     let operation = format!("writing to the change log of table {}", table.spec.name);
-    let statement = client.prepare(Use::Write, &log::insert(feed)).await?;
+    let statement = client.prepare(Use::QuorumWrite, &log::insert(feed)).await?;
     let (operation, statement) = (&operation, &statement);
     let write = |block: Block| async move {
         let shard = i32::try_from(block.shard).unwrap_or(i32::MAX);
@@ -183,9 +204,21 @@ async fn write_blocks(client: &Client, table: &Table, feed: &FeedTable, decided:
     futures::stream::iter(blocks.into_iter().map(write)).buffer_unordered(client.settings.writes_in_flight).try_collect().await
 }
 
-/// Writes the rows, and the versions of those that are deletes.
-async fn apply(client: &Client, table: &Table, feed: &FeedTable, rows: &Rows, which: &[usize], now: Timestamp) -> Result<()> {
-    write::send(client, table, rows, which, now).await?;
+/// Writes the rows of a commit that is decided, and the versions of those that are deletes.
+async fn apply(
+    client: &Client,
+    table: &Table,
+    feed: &FeedTable,
+    rows: &Rows,
+    net: &[Net],
+    remembered: &[usize],
+    now: Timestamp,
+) -> Result<()> {
+    let which: Vec<usize> = net.iter().map(|n| n.row).chain(remembered.iter().copied()).collect();
+    // What was read says that no earlier version is there. With a TTL it may only have expired, and Cassandra may not have noticed yet.
+    let inserted = net.iter().filter(|n| n.kind == ChangeKind::Insert && table.spec.ttl.is_none());
+    let new: HashSet<usize> = inserted.map(|n| n.row).collect();
+    write::send(client, table, rows, &which, &|row| table.is_insert_only || new.contains(&row), now).await?;
     let deletes = which.iter().copied().filter(|row| rows.changes.kind(*row) == ChangeKind::Delete).map(|row| {
         let mut scratch = Scratch::default();
         let key: Vec<_> = table.key.iter().map(|i| rows.cells[*i].value(row, &mut scratch).map(<[u8]>::to_vec)).collect();
@@ -203,7 +236,7 @@ async fn remember(client: &Client, table: &Table, feed: &FeedTable, mut key: Vec
         names.join(", "),
         vec!["?"; names.len()].join(", ")
     );
-    let statement = client.prepare(Use::Write, &cql).await?;
+    let statement = client.prepare(Use::QuorumWrite, &cql).await?;
     key.extend([Some(version.to_be_bytes().to_vec()), Some(version.to_be_bytes().to_vec())]);
     client.write(&format!("remembering a delete in table {}", table.spec.name), &statement, RawRow(&key)).await
 }
@@ -211,7 +244,7 @@ async fn remember(client: &Client, table: &Table, feed: &FeedTable, mut key: Vec
 /// Marks the commit in each shard that it has changes in, publishes it, and wakes who waits in this process.
 async fn publish(client: &Client, table: &Table, feed: &FeedTable, published: Option<i64>, decided: &Decided, turn: &Turn) -> Result<()> {
     let operation = format!("marking a commit in the change log of table {}", table.spec.name);
-    let statement = client.prepare(Use::Write, &log::insert(feed)).await?;
+    let statement = client.prepare(Use::QuorumWrite, &log::insert(feed)).await?;
     let (operation, statement) = (&operation, &statement);
     let marks = (0..i32::try_from(feed.shards).unwrap_or(i32::MAX)).map(|shard| async move {
         let values = (
@@ -247,16 +280,32 @@ pub(in super::super) async fn finish(client: &Client, table: &Table, turn: &Turn
     );
     let now = client.clock.now();
     for shard in 0..i32::try_from(feed.shards).unwrap_or(i32::MAX) {
-        for bytes in log::blocks_of(client, table, feed, shard, decided).await? {
+        let index = usize::try_from(shard).unwrap_or(usize::MAX);
+        let mut missing = decided.totals.get(index).copied().unwrap_or(0) - head.total(index);
+        for (sequence, bytes) in log::blocks_of(client, table, feed, shard, decided).await? {
             let changes = super::block::parse(&bytes, table.columns.len())?;
+            if sequence > log::MARKER {
+                missing -= i64::try_from(changes.len()).unwrap_or(i64::MAX);
+            }
             let mut writes = Vec::with_capacity(changes.len());
             for change in &changes {
                 writes.push(apply_logged(client, table, feed, change, now));
             }
             futures::stream::iter(writes).buffer_unordered(client.settings.writes_in_flight).try_collect::<()>().await?;
         }
+        if missing != 0 {
+            return Err(lost(table, decided, shard, missing));
+        }
     }
     publish(client, table, feed, head.published, decided, turn).await
+}
+
+fn lost(table: &Table, decided: &Decided, shard: i32, missing: i64) -> Error {
+    Error::corrupt(format!(
+        "epoch {} of flow {} into table {} was decided and not applied, and {missing} of its changes in range {shard} are no longer in the \
+         change log (cassandra.feed_ttl_s): nothing was published; drop the table with its log, and start its flows afresh",
+        decided.epoch, decided.flow, table.spec.name
+    ))
 }
 
 async fn apply_logged(
@@ -271,7 +320,7 @@ async fn apply_logged(
     let version = Some(change.version.to_be_bytes().to_vec());
     if change.kind == ChangeKind::Delete {
         let key: Vec<_> = table.key.iter().map(|i| owned(&change.values[*i])).collect();
-        let statement = client.prepare(Use::Write, &table.delete()).await?;
+        let statement = client.prepare(table.writes(), &table.delete()).await?;
         let values: Vec<_> = std::iter::once(version).chain(key.iter().cloned()).collect();
         client.write(&operation, &statement, RawRow(&values)).await?;
         return remember(client, table, feed, key, change.version).await;
@@ -282,6 +331,6 @@ async fn apply_logged(
         let Some(left) = table.ttl_left(Version(change.version), now) else { return Ok(()) };
         values.push(Some(left.to_be_bytes().to_vec()));
     }
-    let statement = client.prepare(Use::Write, &table.insert()).await?;
+    let statement = client.prepare(table.writes(), &table.insert()).await?;
     client.write(&operation, &statement, RawRow(&values)).await
 }

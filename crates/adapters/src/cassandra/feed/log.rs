@@ -17,7 +17,8 @@ use super::block;
 use super::head::{self, Decided};
 use super::position::Place;
 
-/// The sequence of a marker, which says that its commit was decided. It comes before the changes, whose sequences begin with 1.
+/// The sequence of a marker, which says that its commit was decided. It comes before the changes, whose sequences begin with 1, and after
+/// blocks with lower ones, which are applied with the commit and shown to nobody: deletes of rows that weren't there.
 pub(super) const MARKER: i64 = 0;
 /// Blocks of a page: about a megabyte at most.
 const PAGE_BLOCKS: i32 = 64;
@@ -33,17 +34,15 @@ pub(super) fn insert(feed: &FeedTable) -> String {
     )
 }
 
-/// The blocks of a commit in `shard`.
-pub(super) async fn blocks_of(client: &Client, table: &Table, feed: &FeedTable, shard: i32, of: &Decided) -> Result<Vec<Vec<u8>>> {
+/// All blocks of a commit in `shard`: those that readers see, and those that they don't.
+pub(super) async fn blocks_of(client: &Client, table: &Table, feed: &FeedTable, shard: i32, of: &Decided) -> Result<Vec<(i64, Vec<u8>)>> {
     let operation = format!("reading the change log of table {}", table.spec.name);
-    let cql = format!(
-        "SELECT changes FROM {} WHERE bucket = ? AND shard = ? AND commit = ? AND writer = ? AND attempt = ? AND sequence > 0",
-        feed.log
-    );
-    let statement = client.prepare(Use::Read, &cql).await?;
+    let cql =
+        format!("SELECT sequence, changes FROM {} WHERE bucket = ? AND shard = ? AND commit = ? AND writer = ? AND attempt = ?", feed.log);
+    let statement = client.prepare(Use::QuorumRead, &cql).await?;
     let values = (feed.bucket(of.commit), shard, of.commit, of.flow.as_str(), of.attempt);
-    let rows = client::typed::<(Vec<u8>,)>(&operation, client.read(&operation, &statement, values).await?)?;
-    Ok(rows.into_iter().map(|(bytes,)| bytes).collect())
+    let rows = client::typed::<(i64, Option<Vec<u8>>)>(&operation, client.read(&operation, &statement, values).await?)?;
+    Ok(rows.into_iter().filter_map(|(sequence, bytes)| Some((sequence, bytes?))).collect())
 }
 
 fn check_shard(table: &Table, feed: &FeedTable, shard: i32) -> Result<usize> {
@@ -54,7 +53,7 @@ fn check_shard(table: &Table, feed: &FeedTable, shard: i32) -> Result<usize> {
 
 /// Whether some range has changes behind its place in `seen`.
 pub(super) async fn has_more(client: &Client, table: &Table, feed: &FeedTable, seen: &[FeedPosition]) -> Result<bool> {
-    let head = head::read(client, table, Use::HeadRead).await?;
+    let head = head::read(client, table, Use::QuorumRead).await?;
     for (shard, position) in (0..).zip(seen) {
         let index = check_shard(table, feed, shard)?;
         let place = Place::parse(position, feed, shard, &table.spec.name)?;
@@ -77,7 +76,7 @@ pub(super) async fn read(
     let name = &table.spec.name;
     let index = check_shard(table, feed, shard)?;
     let start = Place::parse(after, feed, shard, name)?;
-    let head = head::read(client, table, Use::HeadRead).await?;
+    let head = head::read(client, table, Use::QuorumRead).await?;
     let total = head.total(index);
     let published = head.published.unwrap_or(i64::MIN);
     if let Some(place) = &start
@@ -161,7 +160,7 @@ impl<'a> Reading<'a> {
         let operation = format!("reading the change log of table {}", self.table.spec.name);
         let select = format!("SELECT commit, writer, attempt, sequence, changes FROM {} WHERE bucket = ? AND shard = ?", feed.log);
         let prepare = async |cql: String| -> Result<PreparedStatement> {
-            let mut statement = client.prepare(Use::Read, &cql).await?;
+            let mut statement = client.prepare(Use::QuorumRead, &cql).await?;
             statement.set_page_size(PAGE_BLOCKS);
             Ok(statement)
         };
@@ -196,6 +195,8 @@ impl<'a> Reading<'a> {
         let of = (commit, writer, attempt);
         if last == MARKER {
             self.committed = Some(of);
+        }
+        if last <= MARKER {
             return Ok(true);
         }
         if self.committed.as_ref() != Some(&of) {

@@ -1,14 +1,17 @@
-//! [`CassandraFeed`]: the change feed of box 4 on ordinary Cassandra, which has none of its own: a log of changes beside the table.
+//! [`CassandraFeed`]: the change feed of box 4. Cosmos DB keeps one, which [`native`] reads. Ordinary Cassandra has none: there it is a log
+//! of changes beside the table.
 //!
 //! Two tables belong to a table with a feed. `<table>_changes` is the log: blocks of changes by time and shard, with a TTL.
 //! `<table>_deletes` remembers the versions of deletes, for Cassandra doesn't tell them and a write that comes later may be older than one.
 //!
 //! **A commit** of such a table is decided, applied, published:
 //!
-//! 1. What each row was is read, and with it what each change does to it. The changes go into the log under a commit number that is
-//!    greater than all before it (the time, in microseconds), with writer, attempt and epoch. Nobody sees them.
+//! 1. How far the flow and the log have come is read, as of one moment; what each row was is read, and with it what each change does to
+//!    it. The changes go into the log under a commit number that is greater than all before it (the time, in microseconds), with writer,
+//!    attempt and epoch. Nobody sees them. Deletes of rows that aren't there go with them: they change nothing that anybody sees, but
+//!    they hide older writes that come later, and so they have to take effect with the commit too.
 //! 2. One conditional write *decides* the commit: it holds only while the writer's attempt is the last that began, its epoch is the next,
-//!    and no other commit was decided in between.
+//!    what was decided before is published, and no other commit was decided in between.
 //! 3. The rows are written to the table, and a marker into each shard of the log.
 //! 4. A second conditional write *publishes* the commit and the flow's epoch together. Only now does the feed show it.
 //!
@@ -16,6 +19,9 @@
 //! attempt sees each row as it was before the epoch. After a crash between 2 and 4 whoever comes next (the flow when it begins, or another
 //! flow when it commits) reads the decided changes from the log, writes them again with the same versions, and publishes: the commit is
 //! neither lost nor done twice.
+//!
+//! Several flows may write one table, each with epochs of its own; their commits stand in the log one after the other, in the order in which
+//! they were decided. Everything here is read and written with a majority of the replicas at least.
 //!
 //! A position is `1.<log's id>.<shard>.<commit>.<attempt>.<sequence>.<writer>`. Sequences are dense within a shard: so what waits behind a
 //! position is a subtraction, and a change that expired before it was read is noticed, never passed over.
@@ -25,6 +31,7 @@ mod commit;
 mod head;
 mod kinds;
 mod log;
+mod native;
 mod position;
 mod prior;
 
@@ -39,6 +46,7 @@ use millstream_core::{Error, Result};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 
 use super::client::Client;
+use super::compare::OwnColumn;
 use super::event_store::CassandraStore;
 use super::names::{self, constant, quoted};
 use super::schema;
@@ -89,9 +97,12 @@ impl FeedTable {
     }
 }
 
-/// The log of `table`: made where it is `wanted` and absent. A log that exists is written as long as it does: were it left out for a
+/// The log of `table`; `None` where the service keeps a feed itself. Made where it is `wanted` and absent. A log that exists is written as long as it does: were it left out for a
 /// while, its readers would miss changes and not know it.
 pub(super) async fn ensure(client: &Client, table: &Table, wanted: bool) -> Result<Option<FeedTable>> {
+    if client.settings.is_cosmos_db() {
+        return Ok(None);
+    }
     let (name, settings) = (log_name(&table.spec.name), &client.settings);
     let mut present = schema::look(client, &name).await?;
     if present.is_none() && !wanted {
@@ -111,6 +122,7 @@ pub(super) async fn ensure(client: &Client, table: &Table, wanted: bool) -> Resu
     let (shards, bucket_s) = parse_comment(&present.comment).ok_or_else(|| {
         Error::already_exists(format!("table {name} exists and is no change log of Millstream's: {:?}; rename it", present.comment))
     })?;
+    schema::check_own(client, &name, &present, &log_columns())?;
     Ok(Some(FeedTable {
         id: present.id,
         log,
@@ -124,6 +136,20 @@ pub(super) async fn ensure(client: &Client, table: &Table, wanted: bool) -> Resu
 fn parse_comment(comment: &str) -> Option<(u32, u64)> {
     let (shards, bucket) = comment.strip_prefix(COMMENT)?.strip_prefix("shards ")?.split_once(", bucket ")?;
     Some((shards.parse().ok().filter(|s| *s > 0)?, bucket.strip_suffix(" s")?.parse().ok().filter(|b| *b > 0)?))
+}
+
+fn log_columns() -> Vec<OwnColumn> {
+    let columns = [
+        ("bucket", "bigint", "partition_key"),
+        ("shard", "int", "partition_key"),
+        ("commit", "bigint", "clustering"),
+        ("writer", "text", "clustering"),
+        ("attempt", "bigint", "clustering"),
+        ("sequence", "bigint", "clustering"),
+        ("epoch", "bigint", "regular"),
+        ("changes", "blob", "regular"),
+    ];
+    columns.into_iter().map(|(name, cql, kind)| (name.to_owned(), cql.to_owned(), kind)).collect()
 }
 
 fn create_log(name: &str, comment: &str, bucket_s: u64) -> String {
@@ -189,6 +215,13 @@ impl Feeds {
     }
 }
 
+/// Where the changes of a table are read from.
+enum Source {
+    Log(FeedTable),
+    /// The feed that Cosmos DB keeps.
+    Native,
+}
+
 /// The change feed of a [`CassandraStore`]'s tables.
 pub struct CassandraFeed {
     store: Arc<CassandraStore>,
@@ -201,10 +234,11 @@ impl CassandraFeed {
         Arc::new(Self { store })
     }
 
-    fn table(&self, name: &str) -> Result<(Arc<Table>, FeedTable)> {
+    fn table(&self, name: &str) -> Result<(Arc<Table>, Source)> {
         let table = self.store.table(name)?;
         match table.feed.clone() {
-            Some(feed) => Ok((table, feed)),
+            _ if self.store.client.settings.is_cosmos_db() => Ok((table, Source::Native)),
+            Some(feed) => Ok((table, Source::Log(feed))),
             None => Err(Error::unsupported(format!(
                 "table {name} has no change log in Cassandra: only tables that the pipeline reads as a STREAM have one, and tables of \
                  other services never do"
@@ -216,25 +250,34 @@ impl CassandraFeed {
 #[async_trait]
 impl ChangeFeed for CassandraFeed {
     async fn ranges(&self, table: &str) -> Result<i32> {
-        let (_, feed) = self.table(table)?;
-        Ok(i32::try_from(feed.shards).unwrap_or(i32::MAX))
+        match self.table(table)? {
+            (_, Source::Log(feed)) => Ok(i32::try_from(feed.shards).unwrap_or(i32::MAX)),
+            (_, Source::Native) => Ok(1),
+        }
     }
 
     async fn read(&self, table: &str, range: i32, after: &FeedPosition, limit: usize) -> Result<FeedPage> {
-        let (table, feed) = self.table(table)?;
-        log::read(&self.store.client, &table, &feed, range, after, limit).await
+        let client = &self.store.client;
+        match self.table(table)? {
+            (table, Source::Log(feed)) => log::read(client, &table, &feed, range, after, limit).await,
+            (table, Source::Native) => native::read(client, &table, range, after, limit).await,
+        }
     }
 
     async fn wait(&self, name: &str, seen: &[FeedPosition]) -> Result<()> {
-        let (table, feed) = self.table(name)?;
-        let clock = &self.store.client.clock;
+        let (table, source) = self.table(name)?;
+        let client = &self.store.client;
         for looks in 1.. {
             self.store.table(name)?;
             let mut published = self.store.feeds.of(name).published.subscribe();
-            if log::has_more(&self.store.client, &table, &feed, seen).await? {
+            let (has_more, polling) = match &source {
+                Source::Log(feed) => (log::has_more(client, &table, feed, seen).await?, POLLING),
+                Source::Native => (native::has_more(client, &table, seen).await?, native::POLLING),
+            };
+            if has_more {
                 break;
             }
-            futures::future::select(Box::pin(published.changed()), clock.sleep(POLLING.delay(looks))).await;
+            futures::future::select(Box::pin(published.changed()), client.clock.sleep(polling.delay(looks))).await;
         }
         Ok(())
     }

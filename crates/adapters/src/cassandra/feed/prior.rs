@@ -75,7 +75,7 @@ async fn look_up(
     let of_row = &of_row;
     let one = |group: Vec<usize>| async move {
         let padded = group.len().next_power_of_two();
-        let statement = client.prepare(Use::Read, &format!("{select} WHERE {}", condition(table, padded))).await?;
+        let statement = client.prepare(Use::QuorumRead, &format!("{select} WHERE {}", condition(table, padded))).await?;
         let values = values(table, rows, &group, padded);
         let answer = client::rows(operation, client.read(operation, &statement, RawRow(&values)).await?)?;
         let mut found = Vec::new();

@@ -81,8 +81,8 @@ fn an_expired_row_is_not_written_and_a_delete_always_is() {
     let table = table(Some(std::time::Duration::from_secs(10)));
     let batch = changes(&table.spec.schema, &[("a", 1, None, ChangeKind::Insert, 5), ("a", 2, None, ChangeKind::Delete, 5)]);
     let rows = Rows::new(&table, &[batch]).unwrap();
-    let how = |row, now| rows.write(&table, row, Timestamp(now)).map(|w| w.how);
-    assert_eq!(how(0, 5), Some(How::Insert { ttl: Some(10), unset_nulls: false }));
+    let how = |row, now| rows.write(&table, row, false, Timestamp(now)).map(|w| w.how);
+    assert_eq!(how(0, 5), Some(How::Insert { ttl: Some(10), unset_nulls: false, stores_version: false }));
     assert_eq!(how(0, 10_000_005), None);
     assert_eq!(how(1, 10_000_005), Some(How::Delete));
 }

@@ -1,37 +1,26 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+use super::super::compare::tests::departures;
 use super::super::table::tests::spec;
 use super::*;
 
-fn departures() -> Present {
-    present(&[
-        ("origin", "text", "partition_key", 0, "none"),
-        ("id", "bigint", "clustering", 0, "desc"),
-        ("note", "text", "regular", -1, "none"),
-        ("tags", "set<text>", "regular", -1, "none"),
-    ])
+#[test]
+fn a_set_and_a_counter_have_no_write_time() {
+    assert_eq!(version_source(&departures()), VersionSource::Columns(vec!["note".into()]));
 }
 
 #[test]
-fn a_table_of_another_service_may_have_more_columns() {
-    let columns = compare(&spec(None), &departures()).unwrap();
-    assert_eq!(columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["origin", "id", "note"]);
-    assert_eq!(version_source(&departures()), VersionSource::Columns(vec!["note".into()]), "a set has no write time");
-}
-
-#[test]
-fn every_difference_is_named() {
+fn an_error_shows_both_shapes_and_the_difference() {
+    let settings = CassandraSettings::new(["h"], "ks");
+    let created = columns_of(&settings, &spec(None).schema).unwrap();
     let mut other = departures();
-    other.columns.retain(|c| c.name != "note");
-    other.columns[0].cql = "int".into();
     other.columns[1].order = "asc".into();
-    let differences = compare(&spec(None), &other).unwrap_err();
-    for (difference, words) in differences.iter().zip(["column origin is int", "no column note", "clustering key is (id asc)"]) {
-        assert!(difference.contains(words), "{difference}");
-    }
-    let error = other_shape(&CassandraSettings::new(["h"], "ks"), &spec(None), &other, &differences);
+    let difference = compare(&spec(None), &other, &created, Access::Read).unwrap_err();
+    let error = other_shape(&settings, &spec(None), &other, &difference);
     assert_eq!(error.kind(), millstream_core::ErrorKind::AlreadyExists);
-    assert!(error.to_string().contains(&spec(None).fingerprint()) && error.to_string().contains(&other.shape()), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&spec(None).fingerprint()) && text.contains(&other.shape()), "{text}");
+    assert!(text.contains("\n  - clustering key (id ASC)\n  + clustering key (id DESC)\n"), "{text}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn each_refusal_names_its_setting() {
         ("provisioned_throughput", |s| s.provisioned_throughput = Some(400)),
         ("preset", |s| s.preset = Some(Preset::CosmosDb)),
         ("writes_in_flight", |s| s.writes_in_flight = 0),
-        ("request_timeout_ms", |s| s.request_timeout_ms = 1),
+        ("request_timeout_ms", |s| s.request_timeout_ms = Some(1)),
         ("feed_ttl_s", |s| s.feed_ttl_s = TTL_MAX_S + 1),
     ];
     for (setting, change) in cases {
@@ -47,6 +47,50 @@ fn each_refusal_names_its_setting() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains(&format!("cassandra.{setting}")), "{error}");
     }
+}
+
+fn cosmos() -> CassandraSettings {
+    let mut settings = CassandraSettings::new(["account.cassandra.cosmos.azure.com"], "flights");
+    settings.preset = Some(Preset::CosmosDb);
+    settings.username = Some("account".into());
+    settings.password = Some(Secret::File("/run/secrets/cosmos".into()));
+    settings
+}
+
+#[test]
+fn the_preset_stands_in_for_what_is_absent() {
+    let settings = cosmos();
+    settings.validate().unwrap();
+    assert_eq!(settings.addresses(), ["account.cassandra.cosmos.azure.com:10350"]);
+    assert_eq!(settings.tls(), Some(TlsSettings::default()));
+    assert_eq!(settings.certificate_name().as_deref(), Some("account.cassandra.cosmos.azure.com"));
+    assert_eq!(settings.request_timeout(), Duration::from_secs(90));
+    let mut own = settings;
+    own.request_timeout_ms = Some(20_000);
+    own.certificate_name = Some("proxy".into());
+    assert_eq!((own.request_timeout(), own.certificate_name().as_deref()), (Duration::from_secs(20), Some("proxy")));
+}
+
+#[test]
+fn what_the_preset_cannot_have_is_refused() {
+    type Break = fn(&mut CassandraSettings);
+    let cases: [(&str, Break); 5] = [
+        ("username", |s| (s.username, s.password) = (None, None)),
+        ("encrypted", |s| s.encrypted = Some(false)),
+        ("replication", |s| s.replication = [("dc1".to_owned(), 3)].into()),
+        ("provisioned_throughput", |s| s.provisioned_throughput = Some(399)),
+        ("autoscale_max_throughput", |s| s.autoscale_max_throughput = Some(999)),
+    ];
+    for (setting, change) in cases {
+        let mut settings = cosmos();
+        change(&mut settings);
+        let error = settings.validate().unwrap_err();
+        assert!(error.to_string().contains(&format!("cassandra.{setting}")), "{error}");
+    }
+    let mut local = cosmos();
+    (local.contact_points, local.encrypted) = (vec!["127.0.0.1:19042".into()], Some(false));
+    local.validate().unwrap();
+    assert_eq!(local.tls(), None);
 }
 
 #[test]

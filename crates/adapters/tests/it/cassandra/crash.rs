@@ -170,7 +170,13 @@ async fn processes_that_commit_to_one_table_side_by_side_give_one_feed() {
             let mut writer = Writer::begin(&*store, &spec, flow, 1).await.unwrap();
             for n in 0..12_i64 {
                 let version = n * 2 + i64::try_from(i).unwrap();
-                let changes: Vec<_> = (0..10).map(|k| update(version, row![format!("k{k}"), version])).collect();
+                let mut changes: Vec<_> = (0..10).map(|k| update(version, row![format!("k{k}"), version])).collect();
+                // One flow deletes what isn't there, the other writes it with a lower version: whichever is decided first, it stays away.
+                changes.push(if flow == "f" {
+                    delete(1_000, row![format!("gone{n}"), None::<i64>])
+                } else {
+                    update(version, row![format!("gone{n}"), version])
+                });
                 // Two conditional writes at the same moment: Cassandra may say that it doesn't know, and a flow tries its epoch again.
                 while let Err(error) = writer.commit(&*store, &changes).await {
                     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
@@ -184,5 +190,48 @@ async fn processes_that_commit_to_one_table_side_by_side_give_one_feed() {
     let (table, folded) = table_and_feed(&store, &spec).await;
     assert_eq!(folded, table);
     assert!(table.values().all(|r| r[1] == Cell::Int(23)), "the greatest version stands: {table:?}");
+    assert_eq!(table.len(), 10, "what was deleted is gone: {table:?}");
+    let epochs = store.snapshot().await.unwrap().epochs("t").await.unwrap();
+    assert_eq!(epochs.into_values().map(|e| e.0).collect::<Vec<_>>(), [12, 12], "no flow's commit was taken for another's");
+    world.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_of_a_row_that_is_not_there_takes_effect_with_its_commit() {
+    let Some(world) = World::find() else { return };
+    let place = world.place(with_feed());
+    let spec = tables::single("t");
+    let store = place.open(Arc::new(ManualClock::default()));
+    store.ensure_table(&spec).await.unwrap();
+    let mut f = Writer::begin(&*store, &spec, "f", 1).await.unwrap();
+    let mut g = Writer::begin(&*store, &spec, "g", 1).await.unwrap();
+    assert_eq!(f.commit(&*store, &[delete(10, row!["x", None::<i64>])]).await.unwrap(), 0, "nothing stands differently");
+    assert!(feed_of(&store, "t").await.is_empty(), "and nothing shows");
+
+    // Back to where it is decided and nothing of it is applied.
+    let session = world.session().await;
+    let keyspace = &place.settings.keyspace;
+    let run = async |cql: String| session.query_unpaged(cql, ()).await.unwrap();
+    for table in ["t", "t_deletes"] {
+        run(format!("TRUNCATE {keyspace}.{table}")).await;
+    }
+    let (name, id): (String, String) = run(format!("SELECT table_name, table_id FROM {keyspace}.millstream_epochs LIMIT 1"))
+        .await
+        .into_rows_result()
+        .unwrap()
+        .single_row()
+        .unwrap();
+    run(format!(
+        "UPDATE {keyspace}.millstream_epochs SET epoch = 0, published = null \
+         WHERE table_name = '{name}' AND table_id = '{id}' AND flow = 'f' IF epoch = 1"
+    ))
+    .await;
+    let restarted = store.restarted();
+    restarted.ensure_table(&spec).await.unwrap();
+    g.commit(&*restarted, &[update(5, row!["x", 5]), update(5, row!["y", 5])]).await.unwrap();
+    let (table, folded) = table_and_feed(&restarted, &spec).await;
+    assert_eq!(folded, table);
+    assert_eq!(table.into_values().collect::<Vec<_>>(), [row!["y", 5]], "the delete was decided first, and is greater");
+    assert_eq!(restarted.begin(&f.flow, millstream_core::Attempt(2), "t").await.unwrap().0, 1, "it was finished, not overwritten");
     world.clean().await;
 }

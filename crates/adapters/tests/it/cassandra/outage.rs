@@ -97,7 +97,7 @@ async fn a_cluster_that_hangs_or_is_away_is_unavailable_and_found_again() {
     let mut settings = world.place(without_feed()).settings;
     let proxy = Proxy::before(settings.contact_points[0].clone()).await;
     settings.contact_points = vec![format!("127.0.0.1:{}", proxy.port)];
-    settings.request_timeout_ms = 1_500;
+    settings.request_timeout_ms = Some(1_500);
     settings.connect_timeout_ms = 1_000;
     let store = CassandraStore::new(settings.clone(), without_feed(), Arc::new(SystemClock)).unwrap();
     let spec = tables::single("t");

@@ -13,7 +13,7 @@ use millstream_testkit::rows::{Cell, Row, collect, rows_of, time};
 use millstream_testkit::tables::{self, event, schema};
 use millstream_testkit::{ManualClock, row};
 
-use super::world::{World, without_feed};
+use super::world::{World, with_feed, without_feed};
 
 fn clustered(name: &str, order: SortOrder) -> ClusteringColumn {
     ClusteringColumn { name: name.to_owned(), order }
@@ -140,7 +140,7 @@ async fn a_table_of_another_service_is_bound_and_read() {
     other.key.clustering[0].order = SortOrder::Asc;
     let error = store.bind_table(&other).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-    assert!(error.to_string().contains("clustering key is (at desc)"), "{error}");
+    assert!(error.to_string().contains("\n  - clustering key (at DESC)\n  + clustering key (at ASC)"), "{error}");
     let error = store.ensure_table(&theirs()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists, "an INT column can't take every BIGINT: {error}");
     store.drop_table("theirs").await.unwrap();
@@ -217,5 +217,47 @@ async fn a_null_deletes_an_older_value_and_is_left_unset_where_no_older_one_can_
         found.extend(collect(scan).await.unwrap());
     }
     assert_eq!(found, [row![None::<i64>], row![1_i64]], "no tombstone where the pipeline says that rows never change");
+    world.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_feed_a_null_is_left_unset_where_the_row_was_not_there() {
+    let Some(world) = World::find() else { return };
+    let place = world.place(with_feed());
+    let store = place.open(Arc::new(ManualClock::default()));
+    let spec = tables::single("t");
+    store.ensure_table(&spec).await.unwrap();
+    let mut writer = Writer::begin(&*store, &spec, "f", 1).await.unwrap();
+    writer.commit(&*store, &[update(1, row!["a", None::<i64>]), update(1, row!["b", 1])]).await.unwrap();
+    writer.commit(&*store, &[update(2, row!["b", None::<i64>])]).await.unwrap();
+    // A value that is older than the rows shows where its column was left unset, and is hidden by a tombstone: both are seen so.
+    let session = world.session().await;
+    for key in ["a", "b"] {
+        let cql = format!("UPDATE {}.t USING TIMESTAMP 0 SET v = 7 WHERE k = '{key}'", place.settings.keyspace);
+        session.query_unpaged(cql, ()).await.unwrap();
+    }
+    let scan = store.snapshot().await.unwrap().scan("t", &Scan::default()).await.unwrap();
+    let mut found = collect(scan).await.unwrap();
+    found.sort_by_key(|row| format!("{:?}", row[0]));
+    assert_eq!(found, [row!["a", 7], row!["b", None::<i64>]]);
+    world.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_differs_is_refused_with_the_difference_and_left_as_it_is() {
+    let Some(world) = World::find() else { return };
+    let place = world.place(without_feed());
+    let store = place.open(Arc::new(ManualClock::default()));
+    store.ensure_table(&tables::single("ours")).await.unwrap();
+    let (session, keyspace) = (world.session().await, &place.settings.keyspace);
+    let cql = format!("CREATE TABLE {keyspace}.t (k text, c int, v int, PRIMARY KEY (k, c)) WITH CLUSTERING ORDER BY (c DESC)");
+    session.query_unpaged(cql, ()).await.unwrap();
+    let error = store.ensure_table(&tables::single("t")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    let diff = "\n  - v int\n  + v bigint\n  - clustering key (c DESC)\n  + clustering key ()\n";
+    assert!(error.to_string().contains(diff), "{error}");
+    let columns = format!("SELECT column_name FROM system_schema.columns WHERE keyspace_name = '{keyspace}' AND table_name = 't'");
+    let rows = session.query_unpaged(columns, ()).await.unwrap().into_rows_result().unwrap();
+    assert_eq!(rows.rows_num(), 3, "nothing was altered");
     world.clean().await;
 }

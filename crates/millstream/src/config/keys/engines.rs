@@ -68,7 +68,14 @@ pub(super) const KEYS: &[Key] = &[
     key("cassandra.consistency", "How many replicas answer."),
     key("cassandra.username", "The user; goes with `password`."),
     key("cassandra.password", "The user's password, read again at each connection."),
-    key("cassandra.certificate_name", "The DNS name that the nodes' certificates carry, where they don't carry the nodes' IP addresses."),
+    key(
+        "cassandra.encrypted",
+        "Whether connections are TLS. On where `tls` is set, and under `cosmos-db`, where it is off for a stand-in on this machine alone.",
+    ),
+    key(
+        "cassandra.certificate_name",
+        "The DNS name that the nodes' certificates carry, where they don't carry the nodes' IP addresses. Under `cosmos-db` the first contact point's.",
+    ),
     key("cassandra.preset", "A service that differs from Apache Cassandra."),
     key(
         "cassandra.provisioned_throughput",
@@ -83,7 +90,10 @@ pub(super) const KEYS: &[Key] = &[
     key("cassandra.reads_in_flight", "At most so many reads of a scan, or of rows before they change, wait for their answer."),
     key("cassandra.page_rows", "Rows of a page that is fetched, and of a page whose query has no limit."),
     key("cassandra.connect_timeout_ms", "How long a connection may take to open, in ms."),
-    key("cassandra.request_timeout_ms", "How long a request may take, with its retries, in ms."),
+    key(
+        "cassandra.request_timeout_ms",
+        "How long a request may take, with its retries, in ms. 10,000; under `cosmos-db` 90,000, for it retries what is rate-limited by itself.",
+    ),
     key("cassandra.feed_shards", "How many ranges the change log of a new table has."),
     key("cassandra.feed_bucket_s", "How much time of a change log's range is in one partition of it, in s; for new tables."),
     key("cassandra.feed_ttl_s", "How long changes stay in the change log, in s."),
