@@ -14,8 +14,8 @@ use anyhow::{Result, bail};
 pub use self::build::Build;
 use crate::ci::now;
 use crate::e2e::process::{Millstream, folder};
+use crate::prerequisites;
 use crate::suites::align;
-use crate::{prerequisites, services};
 
 const RUNS: usize = 5;
 

@@ -22,7 +22,7 @@ use crate::services;
 const KILL_RUNS: u64 = 10;
 
 /// The checks: the demo by the example's configuration, and with `all` the mixes, outages, kills and the rotation, which take an hour or more.
-pub fn checks(all: bool) -> Vec<Check> {
+pub(super) fn checks(all: bool) -> Vec<Check> {
     let mut checks = vec![check("example: the demo by examples/flights/engines.toml".to_owned(), |site| demos::example(site, ALL))];
     if !all {
         return checks;
