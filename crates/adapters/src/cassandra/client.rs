@@ -125,7 +125,8 @@ impl Client {
             return Ok(statement);
         }
         let session = self.session().await?;
-        let prepare = || async { session.prepare(cql).await.map_err(ExecutionError::from) };
+        let session = &session;
+        let prepare = || async move { session.prepare(cql).await.map_err(ExecutionError::from) };
         let mut statement = self.tried(&brief(cql), None, self.settings.request_timeout(), prepare).await?;
         let level = self.settings.consistency;
         match used {
@@ -263,7 +264,9 @@ impl Client {
             };
             let source = match answer {
                 Ok(answer) => {
-                    gate.inspect(|gate| gate.answered());
+                    if let Some(gate) = gate {
+                        gate.answered();
+                    }
                     return Ok(answer);
                 }
                 Err(source) => source,

@@ -106,14 +106,17 @@ pub(super) async fn has_more(client: &Client, table: &Table, seen: &[FeedPositio
 pub(super) async fn read(client: &Client, table: &Table, range: i32, after: &FeedPosition, limit: usize) -> Result<FeedPage> {
     check_range(table, range)?;
     let start = Place::parse(after, table)?;
-    let reader = Reader::new(table)?;
+    let reader = Reader::new(table);
+    if limit == 0 {
+        return Ok(FeedPage { changes: ChangeBatch::empty(reader.schema), next: after.clone(), pending: 1 });
+    }
     let mut state = start.state.clone();
     for empty in 1..=EMPTY_PAGES {
-        let fetched = fetch(client, table, state.as_deref(), limit.clamp(1, PAGE_ROWS_MAX)).await?;
+        let fetched = fetch(client, table, state.as_deref(), limit.min(PAGE_ROWS_MAX)).await?;
         let count = i64::try_from(fetched.rows.rows_num()).unwrap_or(0);
-        if limit == 0 || count == 0 {
+        if count == 0 {
             state = fetched.state.or(state);
-            if limit > 0 && empty < EMPTY_PAGES {
+            if empty < EMPTY_PAGES {
                 client.clock.sleep(PAUSE.delay(empty)).await;
             }
             continue;
@@ -161,17 +164,16 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(table: &'a Table) -> Result<Self> {
+    fn new(table: &'a Table) -> Self {
         let fields: Vec<Field> = table.spec.schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
-        Ok(Self { table, schema: Arc::new(Schema::new(fields)) })
+        Self { table, schema: Arc::new(Schema::new(fields)) }
     }
 
     /// The changes, of which `before` were read before. The feed doesn't say what was there before a row was written: it is an insert where
     /// rows never change, and an update else. A row of another service's table has no version in it; it has the time at which it is read.
     fn decode(&self, client: &Client, rows: &QueryRowsResult, before: i64) -> Result<ChangeBatch> {
         let operation = format!("reading the change feed of table {}", self.table.spec.name);
-        let names: Vec<&str> = rows.column_specs().iter().map(|spec| spec.name()).collect();
-        let place = |name: &str| names.iter().position(|n| *n == name);
+        let place = |name: &str| rows.column_specs().get_by_name(name).map(|(index, _)| index);
         let absent = |name: &str| Error::corrupt(format!("{operation}: its rows have no column {name}, which the table had"));
         let columns = self.table.columns.iter().map(|c: &Column| place(&c.name).ok_or_else(|| absent(&c.name)));
         let columns = columns.collect::<Result<Vec<_>>>()?;

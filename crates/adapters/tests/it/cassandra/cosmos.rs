@@ -28,7 +28,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let (peer, secrets) = (Peer::start().await, tempfile::tempdir().unwrap());
+        let (peer, secrets) = (Peer::cosmos_db().await, tempfile::tempdir().unwrap());
         let key: PathBuf = secrets.path().join("key");
         std::fs::write(&key, "the-key").unwrap();
         let mut settings = CassandraSettings::new([peer.address.to_string()], "ks");
