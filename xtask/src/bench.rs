@@ -1,59 +1,64 @@
-//! `cargo xtask bench`: measures what the program promises, in release mode, several times, and sets it beside the promise.
+//! `cargo xtask bench`: measures what the program promises, several times, and sets it beside the promise or beside a peer that did the same
+//! in the same run. The figures go to `docs/benchmarks.md`.
 //!
-//! Only whole runs of the program are measured; it knows no crate's inside.
+//! Only whole programs are measured: `millstream`, the crates' measuring examples, and peers. It knows no crate's inside.
+
+mod build;
+mod engines;
+mod page;
 
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+pub use self::build::Build;
 use crate::ci::now;
 use crate::e2e::process::{Millstream, folder};
 use crate::suites::align;
-use crate::{prerequisites, run, workspace};
-
-/// A measured run: how long it took, and the peak of its memory in bytes.
-struct Sample {
-    took: Duration,
-    memory_bytes: u64,
-}
-
-/// A benchmark by name, with what is promised of it on a quiet machine with 2 cores.
-struct Bench {
-    name: &'static str,
-    arguments: &'static [&'static str],
-    promised: Sample,
-}
+use crate::{prerequisites, services};
 
 const RUNS: usize = 5;
 
-const BENCHES: [Bench; 1] =
-    [Bench { name: "demo", arguments: &["demo", "--exit"], promised: Sample { took: Duration::from_secs(10), memory_bytes: 600_000_000 } }];
+/// What the demo promises on a quiet machine with 2 cores.
+const DEMO_SECONDS: f64 = 10.0;
+const DEMO_MEGABYTES: f64 = 600.0;
+
+/// A benchmark: its name, and what measures and gives the text of its section.
+type Bench = (&'static str, fn(Build) -> Result<String>);
+
+const BENCHES: [Bench; 2] = [("demo", demo), ("engines", engines::run)];
 
 /// Runs all benchmarks, or the one called `name`.
-pub fn run(name: Option<&str>) -> Result<()> {
+pub fn run(name: Option<&str>, build: Build) -> Result<()> {
     prerequisites::check()?;
-    let chosen: Vec<_> = BENCHES.iter().filter(|bench| name.is_none_or(|name| name == bench.name)).collect();
+    let chosen: Vec<_> = BENCHES.iter().filter(|bench| name.is_none_or(|name| name == bench.0)).collect();
     if chosen.is_empty() {
-        bail!("there is no such benchmark; there are: {}", BENCHES.map(|bench| bench.name).join(", "));
+        bail!("there is no such benchmark; there are: {}", BENCHES.map(|bench| bench.0).join(", "));
     }
-    run::shown(workspace::cargo().args(["build", "--release", "--locked", "--package", "millstream"]))?;
-    let program = workspace::target_dir()?.join("release").join("millstream");
-    let mut table = vec![["benchmark", "figure", "least", "median", "most", "promised", "median/promised"].map(str::to_owned).to_vec()];
-    for bench in chosen {
-        let mut seconds = Vec::new();
-        let mut megabytes = Vec::new();
-        for _ in 0..RUNS {
-            let start = now();
-            let (_, _, peak) =
-                Millstream::start_program(&program, &folder("bench")?, bench.arguments)?.wait_for_end(Duration::from_secs(600))?;
-            seconds.push(start.elapsed().as_secs_f64());
-            megabytes.push(megabytes_of(peak));
-        }
-        table.push(row(bench.name, "seconds", &mut seconds, bench.promised.took.as_secs_f64()));
-        table.push(row(bench.name, "megabytes", &mut megabytes, megabytes_of(bench.promised.memory_bytes)));
+    build.make()?;
+    for (name, measure) in chosen {
+        let text = format!("{}. Build: {}.\n\n{}", page::machine(), build.name(), measure(build)?);
+        println!("{text}");
+        page::write(name, &text)?;
     }
-    println!("{}", align(&table));
     Ok(())
+}
+
+/// `millstream demo --exit` on built-in engines: wall time from start to end, and the peak of its resident memory, publisher included.
+fn demo(build: Build) -> Result<String> {
+    let mut seconds = Vec::new();
+    let mut megabytes = Vec::new();
+    for _ in 0..RUNS {
+        let start = now();
+        let demo = Millstream::start_program(&build.program()?, &folder("bench")?, &["demo", "--exit"])?;
+        let (_, _, peak) = demo.wait_for_end(Duration::from_secs(600))?;
+        seconds.push(start.elapsed().as_secs_f64());
+        megabytes.push(megabytes_of(peak));
+    }
+    let mut table = vec![["figure", "least", "median", "most", "promised", "median/promised"].map(str::to_owned).to_vec()];
+    table.push(row("seconds", &mut seconds, DEMO_SECONDS));
+    table.push(row("megabytes", &mut megabytes, DEMO_MEGABYTES));
+    Ok(format!("```text\n{}\n```", align(&table).trim_end()))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "megabytes, for people")]
@@ -61,13 +66,12 @@ fn megabytes_of(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-fn row(name: &str, figure: &str, samples: &mut [f64], promised: f64) -> Vec<String> {
+fn row(figure: &str, samples: &mut [f64], promised: f64) -> Vec<String> {
     samples.sort_by(f64::total_cmp);
     let at = |index: usize| samples.get(index).copied().unwrap_or(f64::NAN);
     let (least, median, most) = (at(0), at(samples.len() / 2), at(samples.len().saturating_sub(1)));
-    let numbers = [least, median, most, promised].map(|number| format!("{number:.1}"));
-    let mut cells = vec![name.to_owned(), figure.to_owned()];
-    cells.extend(numbers);
+    let mut cells = vec![figure.to_owned()];
+    cells.extend([least, median, most, promised].map(|number| format!("{number:.1}")));
     cells.push(format!("{:.2}", median / promised));
     cells
 }

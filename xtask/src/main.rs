@@ -68,10 +68,13 @@ enum Task {
     },
     /// Print the table of contract suites by systems of the last test run
     Suites,
-    /// Run the benchmarks, in release mode
+    /// Run the benchmarks, and write their figures to docs/benchmarks.md
     Bench {
-        /// Only this one
+        /// Only this one: demo, or engines (real engines and endpoints beside the bare client or handler below them, and beside Spark)
         name: Option<String>,
+        /// Measure the build of the demo and the tests, in place of a release build
+        #[arg(long)]
+        dev: bool,
     },
 }
 
@@ -87,7 +90,7 @@ impl Task {
             Self::Ci => ci::run(),
             Self::Docs { check } => docs::run(check),
             Self::Suites => suites::print(),
-            Self::Bench { name } => bench::run(name.as_deref()),
+            Self::Bench { name, dev } => bench::run(name.as_deref(), if dev { bench::Build::Dev } else { bench::Build::Release }),
         }
     }
 }

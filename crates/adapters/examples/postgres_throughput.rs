@@ -162,10 +162,10 @@ async fn main() -> Result<()> {
     let base = report("bare binary COPY, table with the same primary key", rows, since, None);
     let since = Instant::now();
     let rows = publish(&store, "report", 1, first.clone()).await?;
-    report("publish: the first time", rows, since, Some(base));
+    let first_time = report("publish: the first time", rows, since, Some(base));
     let since = Instant::now();
     let rows = publish(&store, "report", 2, changed.clone()).await?;
-    report("publish: again, one row in a hundred differs", rows, since, Some(base));
+    let again = report("publish: again, one row in a hundred differs", rows, since, Some(base));
     let since = Instant::now();
     let rows = publish(&store, "report", 3, first[..first.len() / 2].to_vec()).await?;
     report("publish: again, half of the keys vanished", rows, since, Some(base));
@@ -180,6 +180,7 @@ async fn main() -> Result<()> {
     let since = Instant::now();
     let rows = store.scan("report", None).await?.try_fold(0, |n, b| async move { Ok(n + b.num_rows() as u64) }).await?;
     report("scan: all columns, in key order", rows, since, None);
+    println!("{}", serde_json::json!({ "bare_rows_per_s": base, "first_rows_per_s": first_time, "again_rows_per_s": again }));
     client.batch_execute(&format!("DROP SCHEMA \"{}\" CASCADE", settings.schema)).await?;
     Ok(())
 }

@@ -20,3 +20,4 @@ pub mod postgresql;
 pub mod redis;
 #[cfg(any(feature = "postgresql", feature = "mysql"))]
 pub mod relational;
+pub mod topics;

@@ -317,9 +317,10 @@ impl Engine {
             Binding::Critical(_) => ports.critical.drop_table(name).await?,
             Binding::Report => ports.reports.drop_report(name).await?,
             Binding::Lake => ports.lake(name)?.drop_table(name).await?,
+            Binding::Topic(topic) if topic.output.is_some() => ports.topics(name)?.drop_topic(name, &topic.name).await?,
             Binding::Topic(_) | Binding::ExistingTable | Binding::Reference(_) => {
                 return Err(Error::invalid(format!(
-                    "{name} is {}: only event-store tables, redis tables, relational tables and files that the pipeline writes can be rebuilt",
+                    "{name} is {}: only what the pipeline writes can be rebuilt",
                     table.spec.kind.as_str()
                 )));
             }

@@ -79,7 +79,7 @@ pub async fn open_ports(config: &Config, pipeline: &Pipeline, lock: DataDir, eng
         critical: Arc::new(InvalidatingCriticalStore::new(critical, invalidations.clone())),
         reports: Arc::new(InvalidatingReportStore::new(reports, invalidations.clone())),
         lake: Some(lake_port),
-        topics,
+        topics: Some(topics),
         checkpoints: store.checkpoints(),
         system: store.system(),
         references: references::all(config, pipeline, engines)?,

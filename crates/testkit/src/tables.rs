@@ -215,6 +215,12 @@ pub fn lake(name: &str) -> TableSpec {
     }
 }
 
+/// A topic that flows write: the columns of [`lake`].
+#[must_use]
+pub fn topic(name: &str) -> TableSpec {
+    TableSpec { kind: TableKind::Topic, ..lake(name) }
+}
+
 /// A table of critical events: key (`origin` STRING, `id` BIGINT), `delay` INT, rows live for `ttl`.
 #[must_use]
 pub fn critical(name: &str, ttl: Option<Duration>) -> TableSpec {

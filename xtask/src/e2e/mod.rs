@@ -5,7 +5,7 @@
 
 mod clients;
 mod demo;
-mod engines;
+pub mod engines;
 mod figures;
 mod grid;
 mod java;

@@ -61,6 +61,11 @@ impl Place {
         self.spawn(self.command(&workspace::program()?, arguments))
     }
 
+    /// Starts another build of the program.
+    pub fn start_build(&self, program: &Path, arguments: &[&str]) -> Result<Millstream> {
+        self.spawn(self.command(program, arguments))
+    }
+
     /// Starts it with another file of settings, which `variables` of the environment override; the addresses are this place's.
     pub fn start_with(&self, file: &Path, variables: &[(String, String)], arguments: &[&str]) -> Result<Millstream> {
         let mut command = self.command_with(&workspace::program()?, file, arguments);
@@ -104,8 +109,7 @@ impl Millstream {
 
     /// The same with another build of the program.
     pub fn start_program(program: &Path, folder: &Path, arguments: &[&str]) -> Result<Self> {
-        let place = Place::new(folder, "")?;
-        place.spawn(place.command(program, arguments))
+        Place::new(folder, "")?.start_build(program, arguments)
     }
 
     /// Waits until `/readyz` says yes.

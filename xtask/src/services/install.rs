@@ -106,7 +106,8 @@ pub fn jars(name: &str, pom: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn cache_folder() -> Result<PathBuf> {
+/// Where downloads are kept.
+pub fn cache_folder() -> Result<PathBuf> {
     let own = std::env::var_os("XDG_CACHE_HOME").filter(|folder| Path::new(folder).is_absolute()).map(PathBuf::from);
     let base = own.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
     Ok(base.context("neither XDG_CACHE_HOME nor HOME is set")?.join("millstream"))

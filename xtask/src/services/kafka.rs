@@ -120,9 +120,18 @@ listener.name.sasl_ssl.oauthbearer.sasl.jaas.config={security}.oauthbearer.OAuth
 
 /// Deletes the topics whose names match `pattern`, if there are any.
 pub fn delete_topics(site: &Site, pattern: &str) -> Result<()> {
+    topics(site, &["--delete", "--if-exists", "--topic", pattern])
+}
+
+/// Makes a topic that keeps its records whatever their age, for flights are of 2013.
+pub fn create_topic(site: &Site, topic: &str, partitions: u32) -> Result<()> {
+    topics(site, &["--create", "--topic", topic, "--partitions", &partitions.to_string(), "--config", "retention.ms=-1"])
+}
+
+fn topics(site: &Site, arguments: &[&str]) -> Result<()> {
     let mut tool = java(&[])?;
     tool.args(["org.apache.kafka.tools.TopicCommand", "--bootstrap-server", &site.address(NAME, "port")]);
-    run::captured(tool.args(["--delete", "--if-exists", "--topic", pattern]))?;
+    run::captured(tool.args(arguments))?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@
 pub mod cassandra;
 mod certificates;
 pub mod exports;
-mod install;
+pub mod install;
 pub mod kafka;
 pub mod mysql;
 pub mod postgresql;

@@ -197,6 +197,19 @@ impl Directory {
         self.settle(topic, |state| state.is_none())
     }
 
+    /// Deletes consumer groups; those that don't exist are fine.
+    pub(super) fn delete_groups(&self, groups: &[String]) -> Result<()> {
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+        let admin = self.cluster.admin()?;
+        let answers = wait_for(admin.delete_groups(&names, &self.options()));
+        let answers = answers.map_err(|source| self.cluster.failed("deleting consumer groups", source))?;
+        let refused = answers.into_iter().filter_map(Result::err).find(|(_, code)| *code != RDKafkaErrorCode::GroupIdNotFound);
+        refused.map_or(Ok(()), |(group, code)| Err(self.refused(&format!("deleting the consumer group {group}"), code)))
+    }
+
     fn options(&self) -> AdminOptions {
         let timeout = Some(self.cluster.settings.call_timeout());
         AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)

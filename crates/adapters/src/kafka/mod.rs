@@ -1,5 +1,5 @@
-//! Apache Kafka, and whatever speaks its protocol, as seen by a client: the event log on a real cluster, a fast producer, and the topics
-//! behind an endpoint.
+//! Apache Kafka, and whatever speaks its protocol, as seen by a client: the event log on a real cluster, flows into its topics, a fast
+//! producer, and the topics behind an endpoint.
 //!
 //! Owns librdkafka's configuration and its errors. Knows nothing of pipelines; the built-in endpoint is another crate's, and
 //! is reached over the socket like any other.
@@ -15,6 +15,7 @@ mod producer;
 mod producer_settings;
 mod settings;
 mod token;
+mod topic_sink;
 mod topics;
 
 pub use log::KafkaLog;
@@ -22,4 +23,5 @@ pub use probe::probe;
 pub use producer::{KafkaProducer, OutgoingRecord};
 pub use producer_settings::{Compression, ProducerSettings};
 pub use settings::{KafkaSettings, Preset, SaslMechanism, SecurityProtocol};
+pub use topic_sink::{KafkaTopicSink, topic_sink};
 pub use topics::KafkaTopics;

@@ -2,6 +2,7 @@
 
 mod log;
 mod namespace;
+mod topic_sink;
 
 use millstream_adapters::kafka::KafkaSettings;
 

@@ -15,3 +15,4 @@ mod postgresql;
 #[cfg(feature = "redis")]
 mod redis;
 mod services;
+mod topics;

@@ -3,11 +3,13 @@
 
 mod avro;
 mod csv;
+mod epoch;
 mod json;
 mod partition;
 mod text;
 
 pub use avro::avro_schema;
+pub use epoch::{EpochPosition, POSITION_HEADER, PlacedRecord};
 pub use partition::{murmur2, partition_of_key};
 
 use bytes::Bytes;

@@ -10,7 +10,8 @@ use arrow::array::{Int32Array, ListArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 
 use super::*;
-use crate::{KeySpec, TableKind, Version};
+use crate::ports::EpochWrite;
+use crate::{Attempt, Epoch, FlowId, KeySpec, TableKind, Version};
 
 fn spec(columns: &[(&str, &ArrayRef, bool)]) -> TableSpec {
     let fields: Vec<_> = columns.iter().map(|(name, array, null)| Field::new(*name, array.data_type().clone(), *null)).collect();
@@ -144,5 +145,34 @@ fn keys_are_hashed_as_the_java_client_hashes_them() {
     for (key, hash) in hashes {
         assert_eq!(murmur2(key.as_bytes()).cast_signed(), hash, "{key}");
         assert_eq!(partition_of_key(key.as_bytes(), 7), (hash & 0x7fff_ffff) % 7);
+    }
+}
+
+#[test]
+fn an_epoch_is_the_same_records_whenever_it_is_encoded_and_each_names_its_position() {
+    let names: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), Some("b"), None]));
+    let spec = spec(&[("s", &names, true)]);
+    let rows = RecordBatch::try_new(spec.schema.clone(), vec![names]).unwrap();
+    let changes = ChangeBatch::inserts(rows, Version(5_999)).unwrap();
+    let write = |attempt| EpochWrite {
+        flow: FlowId::new("a/b"),
+        attempt: Attempt(attempt),
+        epoch: Epoch(7),
+        table: "t".to_owned(),
+        changes: vec![changes.slice(0, 2), changes.slice(2, 1)],
+    };
+    let encoder = RowEncoder::try_new(&spec, &output(ValueFormat::Json, &["s"])).unwrap();
+    let (first, again) = (encoder.encode_epoch(&write(1), 5).unwrap(), encoder.encode_epoch(&write(2), 5).unwrap());
+    let bare = |records: &[PlacedRecord]| -> Vec<_> {
+        records.iter().map(|r| (r.partition, r.sequence, r.record.key.clone(), r.record.value.clone(), r.record.timestamp)).collect()
+    };
+    assert_eq!(bare(&first), bare(&again));
+    let partitions: Vec<i32> = first.iter().map(|r| r.partition).collect();
+    assert_eq!(partitions, [partition_of_key(b"a", 5), partition_of_key(b"b", 5), (7 + 2) % 5], "a record without a key goes in turn");
+    let positions: Vec<_> = again.iter().map(|r| EpochPosition::of(&r.record.headers).unwrap()).collect();
+    assert_eq!(positions.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a/b/2/7/0", "a/b/2/7/1", "a/b/2/7/2"]);
+    assert_eq!(positions[0].flow, FlowId::new("a/b"), "a flow's name may hold a slash");
+    for foreign in ["", "f", "1/2/3", "f/1/2/x", "f/1/2/-3"] {
+        assert_eq!(EpochPosition::parse(foreign), None, "{foreign:?}");
     }
 }

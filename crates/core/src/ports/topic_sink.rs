@@ -40,12 +40,18 @@ pub struct TopicOutput {
 ///
 /// An epoch ([`EpochSink`]) is appended whole: readers that follow Kafka's `read_committed` isolation (KIP-98) see all of its records or
 /// none, each once, whatever died in between. Changes are appended in order; a delete is a tombstone of its key, which needs key
-/// columns. A record's timestamp is its row's version, cut to the millisecond. Where a broker has no transactions
-/// ([`isolation`](EpochSink::isolation) is then [`Row`](super::Isolation::Row)), each record names its source position in the header
-/// `millstream-position` (`flow/attempt/epoch/sequence`), by which a reader can leave doubles out.
+/// columns. A record's timestamp is its row's version, cut to the millisecond, and its header `millstream-position` names where it stands in what
+/// its flow has written (`flow/attempt/epoch/sequence`). Where a broker has no transactions ([`isolation`](EpochSink::isolation) is then
+/// [`Row`](super::Isolation::Row)), records show as they are appended; an epoch that was torn by a crash is finished when it is
+/// committed again with the same changes: what stands there already is left out. A double, where the broker took a record after all
+/// that it had not acknowledged, has the same flow, epoch and sequence.
 #[async_trait]
 pub trait TopicSink: EpochSink {
     /// Makes the topic known under the table's name, and creates it where it is absent.
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) shows both when it exists with another number of partitions.
     async fn ensure_topic(&self, spec: &TableSpec, output: &TopicOutput) -> Result<()>;
+
+    /// Removes the topic of `table` with its records, and its flows' epochs; unknown is fine.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where topics are made and deleted by others.
+    async fn drop_topic(&self, table: &str, topic: &str) -> Result<()>;
 }

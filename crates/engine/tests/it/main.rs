@@ -8,6 +8,7 @@ mod outages;
 mod quarantine;
 mod relational;
 mod straight;
+mod topics;
 mod torn;
 mod verification;
 mod world;

@@ -77,13 +77,13 @@ impl World {
         let event_store: Arc<dyn EventStore> = store.clone();
         let feed: Arc<dyn ChangeFeed> = store;
         Ports {
-            log: Arc::new(FaultyEventLog::new(log, self.faults.clone())),
+            log: Arc::new(FaultyEventLog::new(log.clone(), self.faults.clone())),
             event_store: Arc::new(FaultyEventStore::new(event_store, self.faults.clone())),
             change_feed: Arc::new(FaultyChangeFeed::new(feed, self.faults.clone())),
             critical: Arc::new(toy::ToyCriticalStore::open(self.disk.clone(), self.clock.clone())),
             reports: Arc::new(toy::ToyReportStore::open(self.disk.clone())),
             lake: None,
-            topics: None,
+            topics: Some(Arc::new(toy::ToyTopicSink::open(self.disk.clone(), log.clone()))),
             checkpoints: Arc::new(FaultyCheckpointStore::new(checkpoints, self.faults.clone())),
             system: Arc::new(toy::ToySystemStore::open(self.disk.clone())),
             references: BTreeMap::new(),

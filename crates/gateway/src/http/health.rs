@@ -1,32 +1,42 @@
 //! Whether the process lives, whether the pipeline is ready for traffic, and the whole status as JSON.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
+use millstream_core::Timestamp;
 use millstream_core::status::EngineStatus;
 use serde_json::{Value, json};
 
 use super::HttpAbout;
+use super::cache::critical::CriticalReads;
 
 /// 200 as long as the process answers.
 pub(crate) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "alive" }))
 }
 
-/// 200 when every flow runs, every system answers and intake is open; else 503 with the reasons. Either way with every system's state.
-pub(crate) async fn readyz(State(about): State<HttpAbout>) -> Response {
+/// 200 when every flow runs, every system answers and intake is open; else 503 with the reasons. Either way with every system's state, and
+/// with what is served in a slower way: reads that go on without the critical store are no reason to send nobody here.
+pub(crate) async fn readyz(State(about): State<HttpAbout>, State(critical): State<Option<Arc<CriticalReads>>>) -> Response {
     let status = about.status.status();
     let reasons = status.unready();
     let engines: Vec<Value> = status.engines.iter().map(engine).collect();
+    let degraded: Vec<String> = critical.and_then(|critical| critical.away()).map(without_critical_store).into_iter().collect();
     let word = if reasons.is_empty() { "ready" } else { "unready" };
-    let answer = Json(json!({ "status": word, "reasons": reasons, "engines": engines }));
+    let answer = Json(json!({ "status": word, "reasons": reasons, "degraded": degraded, "engines": engines }));
     if reasons.is_empty() {
         answer.into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], answer).into_response()
     }
+}
+
+fn without_critical_store((since, why): (Timestamp, String)) -> String {
+    format!("critical events are read from the event store since {since}: {why}")
 }
 
 fn engine(engine: &EngineStatus) -> Value {

@@ -150,9 +150,10 @@ fn write_date(out: &mut Vec<u8>, days: i32) -> Result<()> {
 }
 
 fn write_timestamp(out: &mut Vec<u8>, micros: i64, zoned: bool) -> Result<()> {
+    // chrono documents the Debug form of a time without a zone as `%Y-%m-%dT%H:%M:%S%.f`, and writes it without reading a pattern.
     match DateTime::from_timestamp_micros(micros) {
-        Some(t) if zoned => write!(out, "\"{}\"", t.format("%Y-%m-%dT%H:%M:%S%.fZ"))?,
-        Some(t) => write!(out, "\"{}\"", t.format("%Y-%m-%dT%H:%M:%S%.f"))?,
+        Some(t) if zoned => write!(out, "\"{:?}Z\"", t.naive_utc())?,
+        Some(t) => write!(out, "\"{:?}\"", t.naive_utc())?,
         None => write!(out, "{micros}")?,
     }
     Ok(())

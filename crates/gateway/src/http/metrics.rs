@@ -2,6 +2,7 @@
 //! (Prometheus text exposition format 0.0.4).
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -9,11 +10,13 @@ use axum::response::{IntoResponse, Response};
 use millstream_core::status::{EngineStatus, FlowPhase, FlowStatus, JobStatus, PipelineStatus};
 
 use super::HttpAbout;
+use super::cache::breaker::BreakerState;
+use super::cache::critical::CriticalReads;
 
 const PHASES: [FlowPhase; 5] = [FlowPhase::Starting, FlowPhase::Running, FlowPhase::Waiting, FlowPhase::Failed, FlowPhase::Stopped];
 
 /// The handler.
-pub(crate) async fn metrics(State(about): State<HttpAbout>) -> Response {
+pub(crate) async fn metrics(State(about): State<HttpAbout>, State(critical): State<Option<Arc<CriticalReads>>>) -> Response {
     about.metrics.run_upkeep();
     let mut text = about.metrics.render();
     if !text.is_empty() && !text.ends_with('\n') {
@@ -23,6 +26,9 @@ pub(crate) async fn metrics(State(about): State<HttpAbout>) -> Response {
     text.push_str("# HELP millstream_info The running pipeline and version.\n# TYPE millstream_info gauge\n");
     text.push_str(&format!("millstream_info{{pipeline=\"{pipeline}\",version=\"{version}\"}} 1\n"));
     text.push_str(&render(&about.status.status()));
+    if let Some(critical) = critical {
+        breaker(&mut text, critical.state());
+    }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -110,6 +116,16 @@ fn engines(out: &mut String, engines: &[EngineStatus]) {
             let labels = format!("box=\"{}\",system=\"{}\"", escape(&engine.serves), escape(&engine.system));
             line(out, "millstream_engine_away_since_seconds", &labels, since.0 as f64 / 1e6);
         }
+    }
+}
+
+fn breaker(out: &mut String, state: BreakerState) {
+    let name = "millstream_http_critical_breaker";
+    family(out, name, "gauge", "1 for the state of the circuit breaker before the store of critical events.");
+    let is_open = matches!(state, BreakerState::Open(_));
+    let is_half_open = matches!(state, BreakerState::HalfOpen(_));
+    for (state, on) in [("closed", state == BreakerState::Closed), ("open", is_open), ("half_open", is_half_open)] {
+        line(out, name, &format!("state=\"{state}\""), u64::from(on));
     }
 }
 

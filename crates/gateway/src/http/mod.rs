@@ -17,6 +17,7 @@ mod request;
 mod router;
 mod server;
 mod settings;
+mod time_limit;
 #[cfg(test)]
 mod toys;
 

@@ -1,5 +1,7 @@
 //! Errors as the API says them: problem details (RFC 9457), with the status that core's table gives to the error's kind.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
@@ -12,13 +14,14 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
+    retry_after_s: u64,
     extensions: Map<String, Value>,
 }
 
 impl Problem {
     /// A problem with `status`; `detail` says what is wrong with this request and what to do.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), extensions: Map::new() }
+        Self { status, detail: detail.into(), retry_after_s: 1, extensions: Map::new() }
     }
 
     /// The request itself is wrong.
@@ -34,6 +37,12 @@ impl Problem {
     /// The same with an extension member.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.extensions.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// What may pass is worth another try after `wait`, in whole seconds, and at least one.
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after_s = wait.as_millis().div_ceil(1_000).max(1).try_into().unwrap_or(u64::MAX);
         self
     }
 
@@ -76,7 +85,7 @@ impl IntoResponse for Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match self.status {
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT | StatusCode::INSUFFICIENT_STORAGE => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after_s));
             }
             StatusCode::METHOD_NOT_ALLOWED => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));

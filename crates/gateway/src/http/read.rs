@@ -1,11 +1,13 @@
 //! `GET /v1/tables/{table}`: one read of a table by its key, through the cache, as a JSON answer that says where it came from.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
+use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -15,6 +17,8 @@ use millstream_core::ports::{CriticalRow, PartitionQuery, VERSION_COLUMN};
 use millstream_core::{Error, ErrorKind, Result, TableKind, TableSpec, Timestamp, Value, Version};
 
 use super::HttpParts;
+use super::cache::breaker::BreakerPolicy;
+use super::cache::critical::{CriticalReads, Looked};
 use super::cache::reads::{Entry, How, Loaded, ReadCache, etag};
 use super::cache::{CachePolicy, Slot};
 use super::json::{write_row, write_text};
@@ -24,11 +28,15 @@ use super::settings::HttpSettings;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
+/// Room for the headers of an answer, with those that hold for every answer.
+const HEADERS: usize = 12;
+
 /// What every handler works with.
 pub(crate) struct Gateway {
     pub parts: HttpParts,
     pub settings: HttpSettings,
     pub tables: BTreeMap<String, Arc<TableSpec>>,
+    pub critical: Arc<CriticalReads>,
     cache: ReadCache,
 }
 
@@ -39,11 +47,19 @@ impl Gateway {
             negative_age_max: Duration::from_secs(settings.cache_negative_age_s_max),
             stale_max: Duration::from_secs(settings.cache_stale_s_max),
         };
-        let cache = ReadCache::new(settings.cache_bytes_max, policy, parts.invalidations.clone(), parts.about.clock.clone());
+        let clock = &parts.about.clock;
+        let cache = ReadCache::new(settings.cache_bytes_max, policy, parts.invalidations.clone(), clock.clone());
+        let breaker =
+            BreakerPolicy { failures_max: settings.critical_failures_max, retry_after: Duration::from_millis(settings.critical_retry_ms) };
+        let timeout = Duration::from_millis(settings.critical_timeout_ms);
+        let critical = Arc::new(CriticalReads::new(parts.critical_store.clone(), timeout, breaker, clock.clone()));
         let tables = parts.tables.iter().map(|t| (t.name.clone(), Arc::new(t.clone()))).collect();
-        Self { parts, settings, tables, cache }
+        Self { parts, settings, tables, critical, cache }
     }
 }
+
+/// A query parameter's name and value.
+type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// The handler.
 pub(crate) async fn read_table(
@@ -56,7 +72,7 @@ pub(crate) async fn read_table(
         let names: Vec<&str> = gateway.tables.keys().map(String::as_str).collect();
         return Err(Problem::not_found(format!("there is no table {name}; the tables are {}", names.join(", "))));
     };
-    let parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes()).into_owned().collect();
+    let parameters: Vec<Parameter<'_>> = form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes()).collect();
     let request = request::parse(table, &parameters, &gateway.settings)?;
     let answer = match request {
         ReadRequest::Partition(query) => partition(&gateway, table, query).await?,
@@ -79,30 +95,30 @@ struct Answer {
 
 impl Answer {
     fn respond(self, table: &str, request: &HeaderMap, next: Option<String>) -> Result<Response, Problem> {
-        let cache_status = HeaderValue::from_str(&self.cache_status).map_err(|_| internal("a header"))?;
-        let dress = |mut response: Response| {
-            let headers = response.headers_mut();
-            headers.insert(CACHE_STATUS, cache_status.clone());
-            headers.insert(AGE, HeaderValue::from(self.age_s));
-            // A cache between us and the website can't be told of a write, so it has to ask (and mostly hears 304).
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            response
-        };
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(CACHE_STATUS, HeaderValue::try_from(self.cache_status).map_err(|_| internal("a header"))?);
+        headers.insert(AGE, HeaderValue::from(self.age_s));
+        // A cache between us and the website can't be told of a write, so it has to ask (and mostly hears 304).
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         let Some(body) = self.body else {
-            return Ok(dress(Problem::not_found(format!("table {table} has no row with this key")).into_response()));
+            let mut response = Problem::not_found(format!("table {table} has no row with this key")).into_response();
+            response.headers_mut().extend(headers);
+            return Ok(response);
         };
-        let etag = HeaderValue::from_str(&self.etag).map_err(|_| internal("an entity tag"))?;
         let unchanged = matches(request, &self.etag);
-        let mut response = if unchanged {
-            StatusCode::NOT_MODIFIED.into_response()
-        } else {
-            ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
-        };
-        response.headers_mut().insert(ETAG, etag);
-        if let Some(link) = next.and_then(|n| HeaderValue::from_str(&n).ok()) {
-            response.headers_mut().insert(LINK, link);
+        headers.insert(ETAG, HeaderValue::try_from(self.etag).map_err(|_| internal("an entity tag"))?);
+        if let Some(link) = next.and_then(|link| HeaderValue::try_from(link).ok()) {
+            headers.insert(LINK, link);
         }
-        Ok(dress(response))
+        let mut response = Response::new(Body::empty());
+        if unchanged {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        } else {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *response.body_mut() = Body::from(body);
+        }
+        *response.headers_mut() = headers;
+        Ok(response)
     }
 }
 
@@ -116,15 +132,15 @@ fn matches(request: &HeaderMap, etag: &str) -> bool {
     tags.flat_map(|v| v.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
-fn next_link(table: &str, parameters: &[(String, String)], token: &str) -> String {
-    let kept = parameters.iter().filter(|(name, _)| name != "page").map(|(name, value)| (name.as_str(), value.as_str()));
+fn next_link(table: &str, parameters: &[Parameter<'_>], token: &str) -> String {
+    let kept = parameters.iter().filter(|(name, _)| name != "page").map(|(name, value)| (name.as_ref(), value.as_ref()));
     let all: Vec<String> = kept.chain([("page", token)]).map(|(n, v)| format!("{}={}", request::encode(n), request::encode(v))).collect();
     format!("<{}?{}>; rel=\"next\"", request::path(table), all.join("&"))
 }
 
 async fn partition(gateway: &Gateway, table: &Arc<TableSpec>, query: PartitionQuery) -> Result<Answer, Problem> {
     let slot = Slot::of(&table.name, &query.partition);
-    let request = format!("{} {query:?}", table.name);
+    let request = request::partition_cache_key(&table.name, &query);
     let load = async {
         let page = gateway.parts.event_store.read_partition(&table.name, &query).await?;
         let next = page.next.map(|token| token.0);
@@ -132,65 +148,65 @@ async fn partition(gateway: &Gateway, table: &Arc<TableSpec>, query: PartitionQu
         let expires = table.ttl.and_then(|ttl| earliest_version(&page.rows).map(|v| Timestamp(v.plus(ttl).micros())));
         Ok(Loaded { body: Some(body), next, negative: page.rows.num_rows() == 0, expires, keep: true, stored: true })
     };
-    let (entry, how) = gateway.cache.get(slot, &request, load).await.map_err(|e| Problem::from(e.as_ref()))?;
-    Ok(cached(gateway, &table.name, &entry, how, "event-store"))
+    let (entry, how) = gateway.cache.get(slot, request, load).await.map_err(|e| Problem::from(e.as_ref()))?;
+    Ok(cached(gateway, &table.name, &entry, how, Origin::EventStore))
 }
 
 async fn report_row(gateway: &Gateway, table: &Arc<TableSpec>, key: Vec<Value>) -> Result<Answer, Problem> {
     // A publication replaces the whole report, so all its rows have one counter.
     let slot = Slot::of(&table.name, &[]);
-    let request = format!("{} {key:?}", table.name);
+    let request = request::row_cache_key(&table.name, &key);
     let load = async {
         let row = gateway.parts.report_store.get(&table.name, &key).await?;
         let body = if row.num_rows() == 0 { None } else { Some(rows_body(table, &[row], None)?) };
         Ok(Loaded { negative: body.is_none(), body, next: None, expires: None, keep: true, stored: true })
     };
-    let (entry, how) = gateway.cache.get(slot, &request, load).await.map_err(|e| Problem::from(e.as_ref()))?;
-    Ok(cached(gateway, &table.name, &entry, how, "report-store"))
+    let (entry, how) = gateway.cache.get(slot, request, load).await.map_err(|e| Problem::from(e.as_ref()))?;
+    Ok(cached(gateway, &table.name, &entry, how, Origin::ReportStore))
 }
 
 /// The critical store is the cache here; on a miss the row is read from the event store and filled in. Only the absence of a row is kept
-/// in memory, for a critical store can't hold it. While the critical store doesn't answer, websites are served from the event store.
+/// in memory, for a critical store can't hold it. While the critical store is away, rows are read from the event store, and kept nowhere.
 async fn critical_row(gateway: &Gateway, table: &Arc<TableSpec>, key: Vec<Value>) -> Result<Answer, Problem> {
     let slot = Slot::of(&table.name, &key);
-    let store = &gateway.parts.critical_store;
     let generation = gateway.parts.invalidations.generations().read(slot);
-    let in_cache = match store.get(&table.name, &key).await {
-        Ok(found) => found,
-        Err(error) if error.kind() == ErrorKind::Unavailable => {
-            tracing::warn!(%error, table = table.name, "the critical store does not answer; reading from the event store");
-            None
-        }
-        Err(error) => return Err(Problem::from(&error)),
+    let away = match gateway.critical.get(table, &key).await? {
+        Looked::Found(row) => return critical_hit(gateway, table, &row),
+        Looked::Nothing => None,
+        Looked::Away(retry_after) => Some(retry_after),
     };
-    if let Some(row) = in_cache {
-        let now = gateway.parts.about.clock.now();
-        let body = rows_body(table, std::slice::from_ref(&row.row), None).map_err(|e| Problem::from(&e))?;
-        outcome(&table.name, "hit", "critical-store");
-        let ttl = row.expires.map(|at| format!("; ttl={}", seconds_until(at, now))).unwrap_or_default();
-        let age_s = (now.micros().saturating_sub(row.version.micros()) / 1_000_000).max(0);
-        let cache_status = format!("millstream; hit{ttl}; detail=critical-store");
-        return Ok(Answer { etag: etag(&body), body: Some(body), cache_status, age_s, next: None });
-    }
-    let request = format!("{} {key:?}", table.name);
+    let request = request::row_cache_key(&table.name, &key);
     let load = async {
-        let Some(row) = load_critical(gateway, &table.name, &key).await? else {
+        let Some(row) = load_critical(gateway, &table.name, &key, away.is_some()).await? else {
             return Ok(Loaded { body: None, next: None, negative: true, expires: None, keep: true, stored: true });
         };
-        let filled = store.fill(&table.name, &row).await;
-        if let Err(error) = &filled {
-            tracing::warn!(%error, table = table.name, "a loaded critical event could not be put into the critical store");
-        }
+        let stored = away.is_none() && gateway.critical.fill(&table.name, &row).await;
         let body = rows_body(table, std::slice::from_ref(&row.row), None)?;
-        Ok(Loaded { body: Some(body), next: None, negative: false, expires: row.expires, keep: false, stored: filled.is_ok() })
+        Ok(Loaded { body: Some(body), next: None, negative: false, expires: row.expires, keep: false, stored })
     };
-    let (entry, how) = gateway.cache.get_under(generation, &request, load).await.map_err(|e| Problem::from(e.as_ref()))?;
-    Ok(cached(gateway, &table.name, &entry, how, "event-store"))
+    let found = gateway.cache.get_under(generation, request, load).await;
+    let (entry, how) = found.map_err(|error| Problem::from(error.as_ref()).retry_after(away.unwrap_or_default()))?;
+    let origin = if away.is_some() { Origin::EventStoreInstead } else { Origin::EventStore };
+    Ok(cached(gateway, &table.name, &entry, how, origin))
 }
 
-/// A table that no event-store table feeds has no way back: then what is not in the critical store is nowhere.
-async fn load_critical(gateway: &Gateway, table: &str, key: &[Value]) -> Result<Option<CriticalRow>> {
+fn critical_hit(gateway: &Gateway, table: &TableSpec, found: &CriticalRow) -> Result<Answer, Problem> {
+    let now = gateway.parts.about.clock.now();
+    let body = rows_body(table, std::slice::from_ref(&found.row), None)?;
+    outcome(&table.name, "hit", "critical-store");
+    let ttl = found.expires.map(|at| format!("; ttl={}", seconds_until(at, now))).unwrap_or_default();
+    let age_s = (now.micros().saturating_sub(found.version.micros()) / 1_000_000).max(0);
+    let cache_status = format!("millstream; hit{ttl}; detail=critical-store");
+    Ok(Answer { etag: etag(&body), body: Some(body), cache_status, age_s, next: None })
+}
+
+/// A table that no event-store table feeds has no way back: what is not in the critical store is nowhere, and while that is `away`,
+/// nobody can say.
+async fn load_critical(gateway: &Gateway, table: &str, key: &[Value], away: bool) -> Result<Option<CriticalRow>> {
     match gateway.parts.critical_loader.load(table, key).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported && away => Err(Error::unavailable(format!(
+            "table {table} is in the store of critical events alone, which does not answer at the moment: try again in a while"
+        ))),
         Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
         other => other,
     }
@@ -266,16 +282,44 @@ fn rows_body(table: &TableSpec, batches: &[RecordBatch], next: Option<&str>) -> 
     Ok(out.into())
 }
 
-fn cached(gateway: &Gateway, table: &str, entry: &Arc<Entry>, how: How, origin: &'static str) -> Answer {
+/// The store that an answer was read from, where none was held.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    EventStore,
+    ReportStore,
+    /// The event store, in place of the critical store, which is away.
+    EventStoreInstead,
+}
+
+impl Origin {
+    fn name(self) -> &'static str {
+        match self {
+            Self::EventStore | Self::EventStoreInstead => "event-store",
+            Self::ReportStore => "report-store",
+        }
+    }
+}
+
+fn cached(gateway: &Gateway, table: &str, entry: &Arc<Entry>, how: How, from: Origin) -> Answer {
     let now = gateway.parts.about.clock.now();
     let ttl = entry.lifetime.ttl_s(now);
-    let stored = if entry.loaded.stored { "; stored" } else { "" };
+    let origin = from.name();
+    let instead = from == Origin::EventStoreInstead;
+    let more = match how {
+        How::Collapsed => "; collapsed",
+        _ if entry.loaded.stored => "; stored",
+        _ => "",
+    };
     let (word, status) = match how {
         How::Hit => ("hit", format!("millstream; hit; ttl={ttl}; detail=memory")),
-        How::StaleOnError => ("stale", format!("millstream; hit; ttl={ttl}; detail=stale-because-{origin}-unavailable")),
-        How::Miss => ("miss", format!("millstream; fwd=miss{stored}; detail={origin}")),
-        How::Refreshed => ("refreshed", format!("millstream; fwd=stale{stored}; detail={origin}")),
-        How::Collapsed => ("collapsed", format!("millstream; fwd=miss; collapsed; detail={origin}")),
+        How::StaleOnError => {
+            let away = if instead { "critical-store" } else { origin };
+            ("stale", format!("millstream; hit; ttl={ttl}; detail=stale-because-{away}-unavailable"))
+        }
+        _ if instead => ("bypass", format!("millstream; fwd=bypass{more}; detail={origin}-because-critical-store-unavailable")),
+        How::Miss => ("miss", format!("millstream; fwd=miss{more}; detail={origin}")),
+        How::Refreshed => ("refreshed", format!("millstream; fwd=stale{more}; detail={origin}")),
+        How::Collapsed => ("collapsed", format!("millstream; fwd=miss{more}; detail={origin}")),
     };
     outcome(table, word, origin);
     let next = entry.loaded.next.clone();

@@ -3,8 +3,6 @@
 //! A parameter is a column (`origin=EWR`), a column with an operator (`hour.gte=...`; `eq`, `gt`, `gte`, `lt`, `lte`), or one of
 //! `limit`, `page` and `order`. A column of one of these three names is asked for with `.eq`.
 
-use std::collections::BTreeMap;
-
 use millstream_core::ports::{Bound, PageToken, PartitionQuery};
 use millstream_core::{TableKind, TableSpec, Value};
 
@@ -22,7 +20,7 @@ pub(crate) enum ReadRequest {
     Filter { equal: Vec<(usize, Value)>, limit: usize, offset: usize },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operator {
     Eq,
     Gt,
@@ -46,15 +44,16 @@ impl Operator {
 
 /// The parameters, told apart. Whatever is asked for is taken out of it, so that what is left over was not understood.
 #[derive(Default)]
-struct Parameters {
-    columns: BTreeMap<(String, Operator), String>,
-    limit: Option<String>,
-    page: Option<String>,
-    order: Option<String>,
+struct Parameters<'a> {
+    /// Column index, operator, value. They are few, so that looking through them is the fastest way to one.
+    columns: Vec<(usize, Operator, &'a str)>,
+    limit: Option<&'a str>,
+    page: Option<&'a str>,
+    order: Option<&'a str>,
 }
 
 /// Reads `parameters` as a request to `table`. The problem says what is missing, wrong or unknown, and shows a right URL.
-pub(crate) fn parse(table: &TableSpec, parameters: &[(String, String)], settings: &HttpSettings) -> Result<ReadRequest, Problem> {
+pub(crate) fn parse<S: AsRef<str>>(table: &TableSpec, parameters: &[(S, S)], settings: &HttpSettings) -> Result<ReadRequest, Problem> {
     let mut given = sort_out(table, parameters)?;
     match table.kind {
         TableKind::EventStore => partition_query(table, &mut given, settings),
@@ -74,26 +73,28 @@ pub(crate) fn parse(table: &TableSpec, parameters: &[(String, String)], settings
     }
 }
 
-fn sort_out(table: &TableSpec, parameters: &[(String, String)]) -> Result<Parameters, Problem> {
+fn sort_out<'a, S: AsRef<str>>(table: &TableSpec, parameters: &'a [(S, S)]) -> Result<Parameters<'a>, Problem> {
     let mut given = Parameters::default();
     let mut unknown = Vec::new();
     for (name, value) in parameters {
-        let slot = match name.as_str() {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        let slot = match name {
             "limit" => &mut given.limit,
             "page" => &mut given.page,
             "order" => &mut given.order,
             _ => {
-                let Some(column) = column_of(table, name) else {
-                    unknown.push(name.clone());
+                let Some((column, operator)) = column_of(table, name) else {
+                    unknown.push(name.to_owned());
                     continue;
                 };
-                if given.columns.insert(column, value.clone()).is_some() {
+                if given.place_of(column, operator).is_some() {
                     return Err(twice(name));
                 }
+                given.columns.push((column, operator, value));
                 continue;
             }
         };
-        if slot.replace(value.clone()).is_some() {
+        if slot.replace(value).is_some() {
             return Err(twice(name));
         }
     }
@@ -111,24 +112,30 @@ fn sort_out(table: &TableSpec, parameters: &[(String, String)]) -> Result<Parame
     Err(Problem::bad_request(detail).with("unknown", unknown).with("example", example(table)))
 }
 
-fn column_of(table: &TableSpec, name: &str) -> Option<(String, Operator)> {
-    let exists = |column: &str| table.schema.index_of(column).is_ok();
-    if exists(name) {
-        return Some((name.to_owned(), Operator::Eq));
+fn column_of(table: &TableSpec, name: &str) -> Option<(usize, Operator)> {
+    let index = |column: &str| table.schema.fields().find(column).map(|(index, _)| index);
+    if let Some(column) = index(name) {
+        return Some((column, Operator::Eq));
     }
     let (column, operator) = name.rsplit_once('.')?;
-    exists(column).then_some((column.to_owned(), Operator::of(operator)?))
+    Some((index(column)?, Operator::of(operator)?))
 }
 
 fn twice(name: &str) -> Problem {
     Problem::bad_request(format!("query parameter {name} is given twice"))
 }
 
-impl Parameters {
+impl Parameters<'_> {
+    fn place_of(&self, column: usize, operator: Operator) -> Option<usize> {
+        self.columns.iter().position(|(c, o, _)| (*c, *o) == (column, operator))
+    }
+
     fn take(&mut self, table: &TableSpec, column: &str, operator: Operator) -> Result<Option<Value>, Problem> {
-        let Some(text) = self.columns.remove(&(column.to_owned(), operator)) else { return Ok(None) };
-        let field = table.schema.field_with_name(column).map_err(|_| Problem::bad_request(format!("there is no column {column}")))?;
-        match Value::parse(&text, field.data_type()) {
+        let found = table.schema.fields().find(column);
+        let (index, field) = found.ok_or_else(|| Problem::bad_request(format!("there is no column {column}")))?;
+        let Some(place) = self.place_of(index, operator) else { return Ok(None) };
+        let (_, _, text) = self.columns.remove(place);
+        match Value::parse(text, field.data_type()) {
             Ok(value) => Ok(Some(value)),
             Err(error) => {
                 Err(Problem::bad_request(format!("query parameter {column}: {}", error.message())).with("example", example(table)))
@@ -165,7 +172,7 @@ impl Parameters {
     }
 
     fn limit(&self, settings: &HttpSettings) -> Result<usize, Problem> {
-        match self.limit.as_deref() {
+        match self.limit {
             None => Ok(settings.page_rows_default),
             Some(text) => text.parse().ok().filter(|n| (1..=settings.page_rows_max).contains(n)).ok_or_else(|| {
                 Problem::bad_request(format!("limit is {text:?}; it must be a number from 1 to {}", settings.page_rows_max))
@@ -173,25 +180,26 @@ impl Parameters {
         }
     }
 
-    /// Whatever parameters are still there have no meaning for this read.
-    fn refuse_rest(&self, table: &TableSpec, why: &str) -> Result<(), Problem> {
-        match self.columns.keys().next() {
+    /// Whatever parameters are still there have no meaning for this read; `why` is asked for where there are any.
+    fn refuse_rest(&self, table: &TableSpec, why: impl FnOnce() -> String) -> Result<(), Problem> {
+        match self.columns.first() {
             None => Ok(()),
-            Some((column, _)) => {
-                Err(Problem::bad_request(format!("query parameter {column} can't be used here: {why}")).with("example", example(table)))
+            Some((column, ..)) => {
+                let column = table.schema.field(*column).name();
+                Err(Problem::bad_request(format!("query parameter {column} can't be used here: {}", why())).with("example", example(table)))
             }
         }
     }
 }
 
-fn key(table: &TableSpec, given: &mut Parameters) -> Result<ReadRequest, Problem> {
+fn key(table: &TableSpec, given: &mut Parameters<'_>) -> Result<ReadRequest, Problem> {
     let key = given.take_all(table, table.key.columns())?;
     given.refuse_paging(table)?;
-    given.refuse_rest(table, &format!("table {} is read by its whole key, and by nothing else", table.name))?;
+    given.refuse_rest(table, || format!("table {} is read by its whole key, and by nothing else", table.name))?;
     Ok(ReadRequest::Key(key))
 }
 
-fn partition_query(table: &TableSpec, given: &mut Parameters, settings: &HttpSettings) -> Result<ReadRequest, Problem> {
+fn partition_query(table: &TableSpec, given: &mut Parameters<'_>, settings: &HttpSettings) -> Result<ReadRequest, Problem> {
     let partition = given.take_all(table, table.key.partition.iter().map(String::as_str))?;
     let mut query = PartitionQuery { partition, limit: given.limit(settings)?, ..PartitionQuery::default() };
     for column in &table.key.clustering {
@@ -207,7 +215,7 @@ fn partition_query(table: &TableSpec, given: &mut Parameters, settings: &HttpSet
             }
         }
     }
-    query.reverse = match given.order.as_deref() {
+    query.reverse = match given.order {
         None => false,
         Some("reverse") => true,
         Some(other) => {
@@ -216,22 +224,25 @@ fn partition_query(table: &TableSpec, given: &mut Parameters, settings: &HttpSet
             )));
         }
     };
-    query.page = given.page.take().map(PageToken);
-    let order: Vec<&str> = table.key.clustering.iter().map(|c| c.name.as_str()).collect();
-    let why = if order.is_empty() {
-        format!("table {} is read by its partition key, and has no clustering columns", table.name)
-    } else {
-        format!(
-            "within a partition, table {} is read by a prefix of its clustering columns ({}): equality from the left without a gap, then a range of the next",
-            table.name,
-            order.join(", ")
-        )
-    };
-    given.refuse_rest(table, &why)?;
+    query.page = given.page.map(|token| PageToken(token.to_owned()));
+    given.refuse_rest(table, || how_a_partition_is_read(table))?;
     Ok(ReadRequest::Partition(query))
 }
 
-fn take_bound(table: &TableSpec, given: &mut Parameters, column: &str, with: Operator, without: Operator) -> Result<Bound, Problem> {
+fn how_a_partition_is_read(table: &TableSpec) -> String {
+    let order: Vec<&str> = table.key.clustering.iter().map(|c| c.name.as_str()).collect();
+    if order.is_empty() {
+        return format!("table {} is read by its partition key, and has no clustering columns", table.name);
+    }
+    format!(
+        "within a partition, table {} is read by a prefix of its clustering columns ({}): equality from the left without a gap, then a \
+         range of the next",
+        table.name,
+        order.join(", ")
+    )
+}
+
+fn take_bound(table: &TableSpec, given: &mut Parameters<'_>, column: &str, with: Operator, without: Operator) -> Result<Bound, Problem> {
     match (given.take(table, column, with)?, given.take(table, column, without)?) {
         (None, None) => Ok(Bound::Unbounded),
         (Some(value), None) => Ok(Bound::Included(vec![value])),
@@ -240,24 +251,85 @@ fn take_bound(table: &TableSpec, given: &mut Parameters, column: &str, with: Ope
     }
 }
 
-fn filter(table: &TableSpec, given: &mut Parameters, settings: &HttpSettings) -> Result<ReadRequest, Problem> {
+fn filter(table: &TableSpec, given: &mut Parameters<'_>, settings: &HttpSettings) -> Result<ReadRequest, Problem> {
     let mut equal = Vec::new();
     for (index, field) in table.schema.fields().iter().enumerate() {
         if let Some(value) = given.take(table, field.name(), Operator::Eq)? {
             equal.push((index, value));
         }
     }
-    given.refuse_rest(table, "reference data is read by equality alone")?;
+    given.refuse_rest(table, || "reference data is read by equality alone".to_owned())?;
     if given.order.is_some() {
         return Err(Problem::bad_request("order has no meaning here: reference data has no order"));
     }
-    let offset = match given.page.as_deref() {
+    let offset = match given.page {
         None => 0,
         Some(token) => {
             token.parse().map_err(|_| Problem::bad_request(format!("page is {token:?}, which no answer gave as its next_page")))?
         }
     };
     Ok(ReadRequest::Filter { equal, limit: given.limit(settings)?, offset })
+}
+
+/// A text that differs for reads of `table` that differ: an answer is kept under it.
+pub(crate) fn partition_cache_key(table: &str, query: &PartitionQuery) -> String {
+    let mut key = row_cache_key(table, &query.partition);
+    put_values(&mut key, &query.prefix);
+    for bound in [&query.lower, &query.upper] {
+        match bound {
+            Bound::Unbounded => key.push('*'),
+            Bound::Included(values) => {
+                key.push('=');
+                put_values(&mut key, values);
+            }
+            Bound::Excluded(values) => {
+                key.push('!');
+                put_values(&mut key, values);
+            }
+        }
+    }
+    key.push(if query.reverse { '<' } else { '>' });
+    put(&mut key, &query.limit);
+    if let Some(PageToken(token)) = &query.page {
+        key.push_str(token);
+    }
+    key
+}
+
+/// The same for a read of one row.
+pub(crate) fn row_cache_key(table: &str, values: &[Value]) -> String {
+    let mut key = String::with_capacity(128);
+    put_text(&mut key, table);
+    put_values(&mut key, values);
+    key
+}
+
+/// Their types are the columns', so what they are need not be said, but where each ends.
+fn put_values(key: &mut String, values: &[Value]) {
+    put(key, &values.len());
+    for value in values {
+        match value {
+            Value::Bool(v) => put(key, v),
+            Value::Int(v) | Value::Timestamp(v) => put(key, v),
+            Value::Date(v) => put(key, v),
+            Value::Str(v) => put_text(key, v),
+            Value::Bytes(v) => {
+                put(key, &v.len());
+                v.iter().for_each(|byte| put(key, byte));
+            }
+        }
+    }
+}
+
+fn put_text(key: &mut String, text: &str) {
+    put(key, &text.len());
+    key.push_str(text);
+}
+
+fn put(key: &mut String, value: &impl std::fmt::Display) {
+    use std::fmt::Write;
+    // Writing to a String can't fail.
+    _ = write!(key, "{value},");
 }
 
 /// A right URL for `table`, with values of the right types.

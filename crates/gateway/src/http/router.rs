@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRef, Request, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use millstream_core::TableKind;
 use tokio::sync::Semaphore;
 
+use super::cache::critical::CriticalReads;
 use super::problem::Problem;
 use super::read::{Gateway, read_table};
+use super::time_limit::within;
 use super::{HttpAbout, HttpParts, HttpSettings, health, metrics, openapi, page};
 
 /// The whole API. Needs no socket: tests call it in memory.
@@ -20,6 +23,7 @@ pub fn router(parts: HttpParts, settings: HttpSettings) -> Router {
     let about = parts.about.clone();
     let bounds = Bounds::new(&about, &settings);
     let gateway = Arc::new(Gateway::new(parts, settings));
+    let critical = gateway.tables.values().any(|table| table.kind == TableKind::Critical).then(|| gateway.critical.clone());
     let bounded = Router::new()
         .route("/", get(page::page))
         .route("/v1/tables", get(openapi::tables))
@@ -28,7 +32,7 @@ pub fn router(parts: HttpParts, settings: HttpSettings) -> Router {
         .layer(from_fn_with_state(bounds.clone(), bound))
         .with_state(gateway);
     let nothing = "there is nothing at this path; see / for what there is, and /openapi.json for the API";
-    whole(bounded, (StatusCode::NOT_FOUND, nothing), about, bounds)
+    whole(bounded, (StatusCode::NOT_FOUND, nothing), Probed { about, critical }, bounds)
 }
 
 /// What is served before the pipeline is open: how it is doing. Everything else is 503.
@@ -36,18 +40,25 @@ pub(super) fn opening(about: HttpAbout, settings: &HttpSettings) -> Router {
     let bounds = Bounds::new(&about, settings);
     let page = Router::new().route("/", get(page::opening_page)).with_state(about.clone());
     let wait = "the pipeline is opening: /readyz says what it waits for; try again in a moment";
-    whole(page, (StatusCode::SERVICE_UNAVAILABLE, wait), about, bounds)
+    whole(page, (StatusCode::SERVICE_UNAVAILABLE, wait), Probed { about, critical: None }, bounds)
+}
+
+/// What the probes and metrics look at: the process, and the reads of critical events where there are any.
+#[derive(Clone, FromRef)]
+struct Probed {
+    about: HttpAbout,
+    critical: Option<Arc<CriticalReads>>,
 }
 
 /// `pages`, the probes, what every other path gets, and what holds for every request. Probes and metrics stay outside of the bound on requests, so that a busy process
 /// isn't taken for a dead one.
-fn whole(pages: Router, other: (StatusCode, &'static str), about: HttpAbout, bounds: Arc<Bounds>) -> Router {
+fn whole(pages: Router, other: (StatusCode, &'static str), probed: Probed, bounds: Arc<Bounds>) -> Router {
     let probes = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
         .route("/v1/status", get(health::status))
-        .with_state(about);
+        .with_state(probed);
     pages
         .merge(probes)
         .fallback(async move || Problem::new(other.0, other.1))
@@ -72,14 +83,11 @@ async fn bound(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) 
     let Ok(_permit) = bounds.requests.try_acquire() else {
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests at one time; try again in a moment").into_response();
     };
-    tokio::select! {
-        response = next.run(request) => response,
-        () = bounds.clock.sleep(bounds.settings.request_timeout()) => Problem::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            format!("no answer within {} s; a store is slow or does not answer", bounds.settings.request_timeout_s),
-        )
-        .into_response(),
-    }
+    let answered = within(bounds.settings.request_timeout(), bounds.clock.as_ref(), next.run(request)).await;
+    answered.unwrap_or_else(|| {
+        let detail = format!("no answer within {} s; a store is slow or does not answer", bounds.settings.request_timeout_s);
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, detail).into_response()
+    })
 }
 
 async fn guard(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {

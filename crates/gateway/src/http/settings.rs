@@ -33,6 +33,13 @@ pub struct HttpSettings {
     pub cache_negative_age_s_max: u64,
     /// How long a cached answer that is no longer fresh may still be given while its store doesn't answer, in seconds.
     pub cache_stale_s_max: u64,
+    /// How long a read waits for the store of critical events, in milliseconds; then it goes on from the event store.
+    pub critical_timeout_ms: u64,
+    /// After so many such reads in a row that failed, or when half of the last 64 did, that store is left alone, and reads go on without it
+    /// at once.
+    pub critical_failures_max: u32,
+    /// For how long, in milliseconds; then one read at a time tries it again.
+    pub critical_retry_ms: u64,
     /// How long requests may go on after a shutdown began, in seconds.
     pub drain_s_max: u64,
 }
@@ -52,6 +59,9 @@ impl Default for HttpSettings {
             cache_age_s_max: 60,
             cache_negative_age_s_max: 5,
             cache_stale_s_max: 600,
+            critical_timeout_ms: 1_000,
+            critical_failures_max: 5,
+            critical_retry_ms: 5_000,
             drain_s_max: 10,
         }
     }
@@ -67,6 +77,9 @@ impl HttpSettings {
             ("uri_bytes_max", self.uri_bytes_max as u64),
             ("connections_max", self.connections_max as u64),
             ("requests_max", self.requests_max as u64),
+            ("critical_timeout_ms", self.critical_timeout_ms),
+            ("critical_failures_max", self.critical_failures_max.into()),
+            ("critical_retry_ms", self.critical_retry_ms),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::invalid(format!("http.{name} is 0; give it a positive value or leave it out")));
@@ -79,6 +92,12 @@ impl HttpSettings {
         }
         if self.header_bytes_max < 8192 {
             return Err(Error::invalid(format!("http.header_bytes_max is {}; it must be at least 8192", self.header_bytes_max)));
+        }
+        if Duration::from_millis(self.critical_timeout_ms) > self.request_timeout() {
+            return Err(Error::invalid(format!(
+                "http.critical_timeout_ms ({}) is longer than http.request_timeout_s ({}), so no read would go on without the store",
+                self.critical_timeout_ms, self.request_timeout_s
+            )));
         }
         Ok(())
     }

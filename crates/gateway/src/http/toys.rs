@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,9 +20,11 @@ use millstream_core::ports::{
     ReportStore, StoreSnapshot, VERSION_COLUMN,
 };
 use millstream_core::status::{PipelineStatus, StatusSource};
-use millstream_core::{Attempt, ChangeBatch, Epoch, Error, FlowId, KeySpec, Result, TableKind, TableSpec, Timestamp, Value, Version};
+use millstream_core::{
+    Attempt, ChangeBatch, Epoch, Error, ErrorKind, FlowId, KeySpec, Result, TableKind, TableSpec, Timestamp, Value, Version,
+};
 use millstream_testkit::ManualClock;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::cache::{InvalidatingCriticalStore, InvalidatingEventStore, InvalidatingReportStore, Invalidations};
 use super::{HttpAbout, HttpParts, HttpSettings, ReferenceRows, router};
@@ -30,7 +32,8 @@ use super::{HttpAbout, HttpParts, HttpSettings, ReferenceRows, router};
 /// Counts reads, makes them wait, makes them fail.
 pub struct Switches {
     pub reads: AtomicUsize,
-    pub down: AtomicBool,
+    ended: watch::Sender<usize>,
+    fails_with: Mutex<Option<ErrorKind>>,
     /// A read takes a permit and gives it back; close the gate by taking all of them.
     pub gate: Semaphore,
 }
@@ -39,23 +42,41 @@ pub const GATE: u32 = 1_000;
 
 impl Default for Switches {
     fn default() -> Self {
-        Self { reads: AtomicUsize::new(0), down: AtomicBool::new(false), gate: Semaphore::new(GATE as usize) }
+        Self { reads: AtomicUsize::new(0), ended: watch::Sender::new(0), fails_with: Mutex::default(), gate: Semaphore::new(GATE as usize) }
     }
 }
 
 impl Switches {
     async fn pass(&self) -> Result<()> {
         self.reads.fetch_add(1, Ordering::SeqCst);
+        let outcome = self.pass_uncounted().await;
+        self.ended.send_modify(|n| *n += 1);
+        outcome
+    }
+
+    async fn pass_uncounted(&self) -> Result<()> {
         let _permit = self.gate.acquire().await.unwrap();
-        if self.down.load(Ordering::SeqCst) { Err(Error::unavailable("the toy is switched off")) } else { Ok(()) }
+        match *self.fails_with.lock().unwrap() {
+            Some(kind) => Err(Error::new(kind, "the toy is switched off")),
+            None => Ok(()),
+        }
     }
 
     pub fn reads(&self) -> usize {
         self.reads.load(Ordering::SeqCst)
     }
 
+    /// Resolves when so many reads have ended.
+    pub async fn until_ended(&self, count: usize) {
+        self.ended.subscribe().wait_for(|n| *n >= count).await.unwrap();
+    }
+
     pub fn set_down(&self, down: bool) {
-        self.down.store(down, Ordering::SeqCst);
+        self.fail_with(down.then_some(ErrorKind::Unavailable));
+    }
+
+    pub fn fail_with(&self, kind: Option<ErrorKind>) {
+        *self.fails_with.lock().unwrap() = kind;
     }
 }
 
@@ -166,9 +187,7 @@ impl CriticalStore for ToyRows {
 
     async fn fill(&self, _table: &str, row: &CriticalRow) -> Result<()> {
         self.fills.fetch_add(1, Ordering::SeqCst);
-        if self.switches.down.load(Ordering::SeqCst) {
-            return Err(Error::unavailable("the toy is switched off"));
-        }
+        self.switches.pass_uncounted().await?;
         self.put(row.clone());
         Ok(())
     }
@@ -190,7 +209,10 @@ impl CriticalStore for ToyRows {
 
 #[async_trait]
 impl CriticalLoader for ToyRows {
-    async fn load(&self, _table: &str, key: &[Value]) -> Result<Option<CriticalRow>> {
+    async fn load(&self, table: &str, key: &[Value]) -> Result<Option<CriticalRow>> {
+        if table == "alone" {
+            return Err(Error::unsupported("no event-store table feeds this one"));
+        }
         let row = self.rows.lock().unwrap().get(key).cloned();
         self.switches.pass().await?;
         Ok(row)
@@ -304,6 +326,7 @@ impl World {
             spec(TableKind::EventStore, "events", None),
             spec(TableKind::EventStore, "fleeting", Some(Duration::from_secs(10))),
             spec(TableKind::Critical, "critical", None),
+            spec(TableKind::Critical, "alone", None),
             spec(TableKind::Report, "report", None),
             spec(TableKind::Reference, "airlines", None),
             spec(TableKind::Topic, "flights", None),

@@ -89,6 +89,15 @@ const BUILT_IN: &[Key] = &[
         "http.cache_stale_s_max",
         "How long a cached answer that is no longer fresh may still be given while its store doesn't answer, in seconds.",
     ),
+    key(
+        "http.critical_timeout_ms",
+        "How long a read waits for the store of critical events, in milliseconds; then it goes on from the event store.",
+    ),
+    key(
+        "http.critical_failures_max",
+        "After so many such reads in a row that failed, or when half of the last 64 did, that store is left alone for a while.",
+    ),
+    key("http.critical_retry_ms", "How long it is left alone, in milliseconds, before a read tries it again."),
     key("http.drain_s_max", "How long requests may go on after a shutdown began, in seconds."),
     key("sql.connections_max", "Connections at one time; a further one is refused with SQLSTATE 53300."),
     key(

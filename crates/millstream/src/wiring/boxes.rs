@@ -14,6 +14,7 @@ use millstream_adapters::kafka::{self, KafkaLog};
 use millstream_adapters::lake::{self, LakeLocation, LakeTableStore};
 use millstream_adapters::postgresql::{self, PostgresPool, PostgresReportStore};
 use millstream_adapters::redis::{self, RedisCriticalStore};
+use millstream_adapters::topics::LogTopicSink;
 use millstream_broker::Log;
 use millstream_core::ports::{ChangeFeed, Clock, CriticalStore, EventLog, EventStore, LakeStore, ReportStore, TopicSink};
 use millstream_core::{Error, Result, TableKind};
@@ -43,6 +44,9 @@ pub mod names {
     pub const ALL: [&str; 6] = [TOPICS, EVENT_STORE, REFERENCE_DATA, REPORTS, CRITICAL_EVENTS, LAKE];
 }
 
+/// What flows append to a built-in topic at once, in bytes: what consumers take without being told.
+const APPEND_BYTES_MAX: usize = 1_000_000;
+
 /// What the boxes are made of.
 pub struct Boxes<'a> {
     pub config: &'a Config,
@@ -54,7 +58,7 @@ pub struct Boxes<'a> {
 }
 
 /// Topics: who reads and who writes them, and the log behind the built-in endpoint, where that serves them.
-pub type Topics = (Arc<dyn EventLog>, Option<Arc<dyn TopicSink>>, Option<Arc<Log>>);
+pub type Topics = (Arc<dyn EventLog>, Arc<dyn TopicSink>, Option<Arc<Log>>);
 
 /// Who serves each.
 pub struct Served {
@@ -79,12 +83,14 @@ impl Boxes<'_> {
         let Some(settings) = self.config.kafka.clone() else {
             let log = Log::open(data_dir::log(self.dir), broker_settings(self.config), self.clock.clone()).await?;
             self.engines.add_built_in(names::TOPICS, data_dir::log(self.dir).display().to_string());
-            return Ok((log.clone(), None, Some(log)));
+            let sink = LogTopicSink::new(log.clone(), log.cluster_id(), self.store.system(), APPEND_BYTES_MAX);
+            return Ok((log.clone(), Arc::new(sink), Some(log)));
         };
         let log: Arc<dyn EventLog> = Arc::new(KafkaLog::connect(&settings, self.clock.clone())?);
+        let sink = kafka::topic_sink(&settings, log.clone(), self.store.system(), self.clock.clone())?;
         let place = settings.bootstrap_servers.clone();
         let health = self.real(names::TOPICS, "kafka", place, probe_with(settings, |s| async move { kafka::probe(&s).await })).await?;
-        Ok((Watched::<dyn EventLog>::new(log, health), None, None))
+        Ok((Watched::<dyn EventLog>::new(log, health.clone()), Watched::<dyn TopicSink>::new(sink, health), None))
     }
 
     async fn event_store(&self) -> Result<(Arc<dyn EventStore>, Arc<dyn ChangeFeed>)> {

@@ -10,3 +10,4 @@ mod kills;
 mod lifecycle;
 mod process;
 mod queries;
+mod topics;

@@ -13,6 +13,7 @@ pub mod reference_source;
 pub mod report_store;
 pub mod sql_types;
 pub mod system_store;
+pub mod topic_sink;
 
 use std::future::Future;
 use std::task::Poll;

@@ -9,23 +9,23 @@ pub enum Defect {
     DropsRecords,
     /// Event log: now and then a record is there twice.
     DoublesRecords,
-    /// Event log: the records of an append are stored backwards.
+    /// Event log, topic sink: the records of an append, or of an epoch, are stored backwards.
     ReordersRecords,
     /// Event log: an append's records are stored one by one, with others in between.
     TearsAppends,
     /// Event log: a read outside of the bounds is silently moved into them.
     MovesPositions,
-    /// Event log: headers are lost.
+    /// Event log, topic sink: headers are lost.
     LosesHeaders,
     /// Event log, change feed: waiting never ends.
     NeverWakes,
-    /// Event store, lake store, report store: half of an epoch is seen before the other half.
+    /// Event store, lake store, report store, topic sink: half of an epoch is seen before the other half.
     ShowsHalfEpochs,
-    /// Event store, critical store, lake store, report store, checkpoint store: lower attempts may write.
+    /// Event store, critical store, lake store, report store, topic sink, checkpoint store: lower attempts may write.
     IgnoresFencing,
-    /// Event store, lake store, report store: an epoch may leave a gap.
+    /// Event store, lake store, report store, topic sink: an epoch may leave a gap.
     AcceptsGaps,
-    /// Event store, critical store, lake store, report store: an epoch that is written again is applied again.
+    /// Event store, critical store, lake store, report store, topic sink: an epoch that is written again is applied again.
     AppliesReplays,
     /// Event store, critical store, report store: the later arrival wins, whatever its version.
     OlderVersionWins,
@@ -69,6 +69,10 @@ pub enum Defect {
     ExtendsExpiry,
     /// Critical store: evicting the rows forgets the epochs too.
     EvictForgetsEpochs,
+    /// Topic sink: a delete leaves no tombstone.
+    ForgetsTombstones,
+    /// Topic sink: a key goes to another partition than every producer puts it into.
+    ScattersKeys,
     /// Lake store: a delete is taken, and ignored.
     AcceptsDeletes,
     /// Lake store: the rows of later epochs come first.

@@ -14,6 +14,7 @@ mod reference_source;
 mod report_store;
 mod system_store;
 mod tables;
+mod topic_sink;
 
 pub use checkpoint_store::ToyCheckpointStore;
 pub use critical_store::ToyCriticalStore;
@@ -24,6 +25,7 @@ pub use lake_store::ToyLakeStore;
 pub use reference_source::ToyReferenceSource;
 pub use report_store::ToyReportStore;
 pub use system_store::ToySystemStore;
+pub use topic_sink::ToyTopicSink;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +45,7 @@ pub struct Disk {
     checkpoints: Shelf<checkpoint_store::Flows>,
     system: Shelf<system_store::Contents>,
     reference: Shelf<reference_source::File>,
+    outputs: Shelf<topic_sink::Tables>,
 }
 
 impl Disk {

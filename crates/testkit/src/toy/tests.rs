@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use millstream_core::ports::{CheckpointStore, CriticalStore, EventLog, EventStore, LakeStore, ReferenceSource, ReportStore, SystemStore};
+use millstream_core::ports::{
+    CheckpointStore, CriticalStore, EventLog, EventStore, LakeStore, ReferenceSource, ReportStore, SystemStore, TopicSink,
+};
 
 use super::*;
 use crate::{Harness, OnData, SuiteReport, suite};
@@ -34,6 +36,14 @@ fn critical_store(defect: Option<Defect>) -> impl Harness<suite::critical_store:
 
 fn lake_store(defect: Option<Defect>) -> impl Harness<suite::lake_store::Port> {
     OnData::new(disk(defect), |disk, _| async { Ok(Arc::new(ToyLakeStore::open(disk)) as Arc<dyn LakeStore>) })
+}
+
+fn topic_sink(defect: Option<Defect>) -> impl Harness<suite::topic_sink::Port> {
+    OnData::new(disk(defect), |disk: Arc<Disk>, clock| async {
+        let log = Arc::new(ToyEventLog::open(disk.clone(), clock));
+        let sink = Arc::new(ToyTopicSink::open(disk, log.clone())) as Arc<dyn TopicSink>;
+        Ok(suite::topic_sink::Port { sink, log, prefix: String::new() })
+    })
 }
 
 fn checkpoint_store(defect: Option<Defect>) -> impl Harness<suite::checkpoint_store::Port> {
@@ -114,6 +124,27 @@ async fn the_toy_reference_source_passes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_toy_lake_store_passes() {
     suite::lake_store::run("toy", || lake_store(None)).await.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_toy_topic_sink_passes() {
+    suite::topic_sink::run("toy", || topic_sink(None)).await.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_topic_sinks_are_noticed() {
+    each_is_noticed!(
+        topic_sink,
+        ShowsHalfEpochs in "a_dropped_commit_is_whole_or_can_be_finished",
+        IgnoresFencing in "a_lower_attempt_is_fenced_and_leaves_nothing",
+        AcceptsGaps in "an_epoch_that_leaves_a_gap_is_refused_and_leaves_nothing",
+        AppliesReplays in "a_committed_epoch_changes_nothing_when_written_again",
+        ReordersRecords in "records_stand_in_the_order_of_their_changes",
+        ForgetsTombstones in "a_delete_is_a_tombstone_of_its_key",
+        ScattersKeys in "a_key_goes_where_every_producer_puts_it",
+        LosesHeaders in "each_record_names_its_position",
+        ForgetsOnReopen in "what_was_committed_survives_a_restart",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ mod demos;
 mod kills;
 mod outages;
 mod rotation;
-mod watch;
+pub mod watch;
 
 use anyhow::{Context, Result, bail};
 use bed::{ALL, MIXES};

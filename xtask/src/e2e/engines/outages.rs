@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::bed::{ALL, Bed};
 use super::watch;
 use crate::ci::now;
-use crate::e2e::figures;
+use crate::e2e::{clients, figures};
 use crate::services::Site;
 
 /// What happens to a system.
@@ -74,6 +74,9 @@ fn disturb(site: &mut Site, system: &str, outage: Outage) -> Result<()> {
     let began = now();
     watch::wait_until_away(&mut demo, system, LIMIT)?;
     eprintln!("{system} is {} and known to be away after {:.1} s", outage.name(), began.elapsed().as_secs_f64());
+    if system == "redis" {
+        websites_go_on(&demo.http).with_context(|| demo.log())?;
+    }
     std::thread::sleep(outage.lasts().saturating_sub(began.elapsed()));
     match outage {
         Outage::Paused => site.resume(system)?,
@@ -85,5 +88,24 @@ fn disturb(site: &mut Site, system: &str, outage: Outage) -> Result<()> {
     watch::wait_until_ready(&mut demo, Duration::from_secs(60))?;
     figures::compare(&demo.sql)?;
     eprintln!("{}", demo.command(&["verify"]).context("verify does not reconcile")?);
+    Ok(())
+}
+
+/// Critical events are read from the event store, and soon without waiting for Redis. No two reads are of one key: an absent row would be
+/// remembered, and nobody asked for it again.
+fn websites_go_on(http: &str) -> Result<()> {
+    let read = |id: u32| -> Result<Duration> {
+        let began = now();
+        let path = format!("/v1/tables/critical_delays?origin=EWR&flight_date=2013-07-22&ts=2013-07-22T19:00:00Z&event_id={id}");
+        let answer = clients::get(http, &path)?;
+        let goes_on = [200, 404].contains(&answer.status) && answer.headers.contains("fwd=bypass");
+        ensure!(goes_on, "without Redis, GET {path} is {} with {}", answer.status, answer.headers);
+        Ok(began.elapsed())
+    };
+    // More than http.critical_failures_max, each of which waits for http.critical_timeout_ms at most.
+    let waited = (0..8).map(read).sum::<Result<Duration>>()?;
+    let last = read(8)?;
+    eprintln!("8 reads without redis took {:.1} s, the next {:.3} s", waited.as_secs_f64(), last.as_secs_f64());
+    ensure!(last < Duration::from_secs(1), "a read still waits for Redis: {last:?}");
     Ok(())
 }

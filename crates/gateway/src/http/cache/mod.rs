@@ -7,7 +7,11 @@
 //!
 //! [`policy`] decides how long an answer is good for and does nothing else; [`reads`] keeps the answers; [`invalidating`] wraps the
 //! stores that the engine writes to. Writes by another process aren't seen here: for those an answer's age is the bound.
+//!
+//! Critical events have a cache of their own, the critical store: [`critical`] asks it, and [`breaker`] decides when it is left alone.
 
+pub(crate) mod breaker;
+pub(crate) mod critical;
 mod generations;
 mod invalidating;
 mod policy;

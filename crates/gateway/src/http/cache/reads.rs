@@ -73,7 +73,7 @@ enum Held {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     generation: u64,
-    request: Arc<str>,
+    request: Box<str>,
 }
 
 /// The answers.
@@ -107,7 +107,7 @@ impl ReadCache {
     pub async fn get(
         &self,
         slot: Slot,
-        request: &str,
+        request: impl Into<Box<str>>,
         load: impl Future<Output = Result<Loaded>>,
     ) -> Result<(Arc<Entry>, How), Arc<Error>> {
         // Before the store is read: see the module's account of why a fill can't overwrite a newer invalidation.
@@ -119,7 +119,7 @@ impl ReadCache {
     pub async fn get_under(
         &self,
         generation: u64,
-        request: &str,
+        request: impl Into<Box<str>>,
         load: impl Future<Output = Result<Loaded>>,
     ) -> Result<(Arc<Entry>, How), Arc<Error>> {
         let key = Key { generation, request: request.into() };
@@ -133,6 +133,8 @@ impl ReadCache {
             Some(Held::Answer { entry, .. }) => Some(entry),
             _ => None,
         };
+        let mut seed = DefaultHasher::new();
+        key.request.hash(&mut seed);
         let refreshing = old.as_ref().is_some_and(|entry| entry.loaded.keep);
         let found = self
             .held
@@ -140,7 +142,7 @@ impl ReadCache {
             .or_insert_with_if(
                 async {
                     match load.await {
-                        Ok(loaded) => self.hold(request, loaded),
+                        Ok(loaded) => self.hold(seed, loaded),
                         Err(error) => self.hold_instead_of(error, old),
                     }
                 },
@@ -170,12 +172,10 @@ impl ReadCache {
         now < recheck && entry.lifetime.at(now) != Freshness::Expired
     }
 
-    fn hold(&self, request: &str, loaded: Loaded) -> Held {
+    fn hold(&self, mut seed: DefaultHasher, loaded: Loaded) -> Held {
         let now = self.clock.now();
-        let mut hasher = DefaultHasher::new();
-        request.hash(&mut hasher);
-        now.hash(&mut hasher);
-        let mut lifetime = self.policy.lifetime(now, loaded.negative, loaded.expires, hasher.finish());
+        now.hash(&mut seed);
+        let mut lifetime = self.policy.lifetime(now, loaded.negative, loaded.expires, seed.finish());
         if !loaded.keep {
             lifetime = Lifetime { stored: now, fresh_until: now, usable_until: now };
         }

@@ -82,3 +82,16 @@ fn a_system_that_is_away_is_0_and_says_since_when() {
     assert!(text.contains("millstream_engine_up{box=\"reports\",system=\"built in\"} 1\n"), "{text}");
     assert!(text.contains("millstream_engine_away_since_seconds{box=\"reports\",system=\"postgresql\"} 3\n"), "{text}");
 }
+
+#[test]
+fn the_breaker_has_one_state_at_a_time() {
+    let of = |state| {
+        let mut text = String::new();
+        breaker(&mut text, state);
+        let samples = text.lines().filter(|line| line.ends_with(" 1"));
+        samples.map(|line| line.trim_start_matches("millstream_http_critical_breaker").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(BreakerState::Closed), [r#"{state="closed"} 1"#]);
+    assert_eq!(of(BreakerState::Open(Timestamp(0))), [r#"{state="open"} 1"#]);
+    assert_eq!(of(BreakerState::HalfOpen(Timestamp(0))), [r#"{state="half_open"} 1"#]);
+}

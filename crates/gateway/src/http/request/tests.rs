@@ -128,6 +128,35 @@ fn topics_and_system_tables_point_to_sql() {
 }
 
 #[test]
+fn reads_that_differ_have_different_cache_keys() {
+    let keys: Vec<String> = [
+        "",
+        "&limit=3",
+        "&order=reverse",
+        "&page=3",
+        "&page=4",
+        "&ts=2013-07-22T19:00:00Z",
+        "&ts.gt=2013-07-22T19:00:00Z",
+        "&ts.gte=2013-07-22T19:00:00Z",
+        "&ts.lt=2013-07-22T19:00:00Z",
+        "&ts.lte=2013-07-22T19:00:00Z",
+        "&ts.gte=2013-07-22T19:00:00Z&ts.lte=2013-07-22T19:00:00Z",
+        "&ts=2013-07-22T19:00:00Z&event_id=1",
+        "&ts=2013-07-22T19:00:00Z&event_id.gte=1",
+    ]
+    .iter()
+    .map(|more| partition_cache_key("departures", &partition(&format!("{PARTITION}{more}"))))
+    .collect();
+    let texts = [["ab", "c"], ["a", "bc"], ["1,a", "b"], ["", ""]];
+    let rows = texts.iter().map(|texts| row_cache_key("departures", &texts.map(|text| Value::Str(text.into()))));
+    let tables = ["departures1", "departures"].map(|table| row_cache_key(table, &[Value::Bytes(vec![1, 2])]));
+    let all: Vec<String> = keys.into_iter().chain(rows).chain(tables).collect();
+    assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len(), "{all:?}");
+    let spelt_otherwise = partition(&format!("limit=100&{PARTITION}&ts=2013-07-22%2019:00:00").replace("%20", " "));
+    assert_eq!(partition_cache_key("departures", &spelt_otherwise), all[5], "equal reads have one key");
+}
+
+#[test]
 fn urls_keep_times_readable_and_encode_the_rest() {
     assert_eq!(encode("2013-07-22T19:00:00Z"), "2013-07-22T19:00:00Z");
     assert_eq!(encode("a b&c=é/"), "a%20b%26c%3D%C3%A9%2F");

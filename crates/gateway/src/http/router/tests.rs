@@ -16,6 +16,8 @@ use super::super::HttpSettings;
 use super::super::toys::{GATE, World, critical, epoch, rows};
 use super::*;
 
+mod critical;
+
 struct Answer {
     status: u16,
     headers: HeaderMap,
@@ -185,15 +187,6 @@ async fn a_critical_event_that_is_nowhere_is_404_and_not_looked_up_again_until_a
 }
 
 #[tokio::test]
-async fn websites_are_served_while_the_critical_store_is_down() {
-    let world = World::new();
-    world.toy_critical.switches.set_down(true);
-    world.toy_loader.put(critical("a", 1.0, None));
-    let answer = get(&world, "/v1/tables/critical?k=a").await;
-    assert_eq!((answer.status, answer.header("cache-status")), (200, "millstream; fwd=miss; detail=event-store"));
-}
-
-#[tokio::test]
 async fn a_report_is_read_by_primary_key_and_a_publication_shows_at_once() {
     let world = World::new();
     assert_eq!(get(&world, "/v1/tables/report?k=a").await.status, 404);
@@ -227,7 +220,7 @@ async fn wrong_requests_are_problems_that_say_what_to_do() {
         ("/v1/tables/events", 400, "for example /v1/tables/events?k=TEXT"),
         ("/v1/tables/events?k=a&colour=red", 400, "colour"),
         ("/v1/tables/flights", 404, "millstream sql"),
-        ("/v1/tables/nowhere", 404, "airlines, critical, events"),
+        ("/v1/tables/nowhere", 404, "airlines, alone, critical, events"),
         ("/nowhere", 404, "/openapi.json"),
     ];
     for (path, status, says) in cases {

@@ -18,5 +18,7 @@ fn useless_bounds_are_refused_by_name() {
     let refused = |settings: HttpSettings| settings.validate().unwrap_err().to_string();
     assert!(refused(HttpSettings { requests_max: 0, ..HttpSettings::default() }).contains("http.requests_max"));
     assert!(refused(HttpSettings { page_rows_max: 1, ..HttpSettings::default() }).contains("http.page_rows_max"));
+    assert!(refused(HttpSettings { critical_failures_max: 0, ..HttpSettings::default() }).contains("http.critical_failures_max"));
+    assert!(refused(HttpSettings { critical_timeout_ms: 10_001, ..HttpSettings::default() }).contains("http.critical_timeout_ms"));
     assert!(refused(HttpSettings { header_bytes_max: 10, ..HttpSettings::default() }).contains("http.header_bytes_max"));
 }

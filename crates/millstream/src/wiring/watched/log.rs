@@ -66,4 +66,8 @@ impl TopicSink for Watched<dyn TopicSink> {
     async fn ensure_topic(&self, spec: &TableSpec, output: &TopicOutput) -> Result<()> {
         self.health.observe(self.inner.ensure_topic(spec, output).await)
     }
+
+    async fn drop_topic(&self, table: &str, topic: &str) -> Result<()> {
+        self.health.observe(self.inner.drop_topic(table, topic).await)
+    }
 }
