@@ -103,7 +103,7 @@ async fn a_commit_and_a_read_of_the_feed_make_no_serial_read() {
     let asked = peer.asked("");
     assert_eq!(world.feed().await.len(), 2);
     let feed = CassandraFeed::new(world.f.store.clone());
-    feed.wait("t", &vec![FeedPosition::default(); 4]).await.unwrap();
+    feed.wait("t", &<[FeedPosition; 4]>::default()).await.unwrap();
     assert_eq!(world.epochs().await, [3, 0]);
     let serial: Vec<_> = asked.into_iter().chain(world.peer.asked("")).filter(|a| a.consistency == LOCAL_SERIAL).collect();
     assert!(serial.is_empty(), "{serial:?}");

@@ -334,6 +334,7 @@ impl Parser<'_> {
             clustering.push(self.next());
         }
         self.expect(")");
+        self.expect(")");
         self.expect("WITH");
         let options = self.tokens[self.at..].join(" ");
         Statement::Create { table, columns, partition, clustering, options }
