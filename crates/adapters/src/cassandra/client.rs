@@ -170,7 +170,7 @@ impl Client {
     ) -> Result<QueryResult> {
         let session = self.session().await?;
         let (session, values) = (&session, &values);
-        self.tried(operation, gate, self.settings.request_timeout(), || session.execute_unpaged(statement, values)).await
+        Ok(self.tried(operation, gate, self.settings.request_timeout(), || session.execute_unpaged(statement, values)).await?)
     }
 
     /// All rows of a small read; waits while too many reads are in flight.
@@ -188,28 +188,29 @@ impl Client {
     ) -> Result<(QueryResult, PagingStateResponse)> {
         let session = self.session().await?;
         let (session, values, state) = (&session, &values, &state);
-        self.tried(operation, Some(&self.reads), self.settings.request_timeout(), || {
-            session.execute_single_page(statement, values, state.clone())
-        })
-        .await
+        let request = || session.execute_single_page(statement, values, state.clone());
+        Ok(self.tried(operation, Some(&self.reads), self.settings.request_timeout(), request).await?)
     }
 
-    /// One page of at most `rows` rows of a statement without values that isn't prepared: one that the service reads as it stands.
-    pub async fn unprepared_page(
+    /// One page of at most `rows` rows of the change feed that `cql` reads, as it stands; behind the continuation `state`, or from the
+    /// beginning. A continuation that the service refuses is [`OutOfRange`](millstream_core::ErrorKind::OutOfRange).
+    pub async fn feed_page(
         &self,
         operation: &str,
         cql: &str,
         rows: i32,
-        state: PagingState,
+        state: Option<&[u8]>,
     ) -> Result<(QueryResult, PagingStateResponse)> {
+        let from = state.map_or_else(PagingState::start, PagingState::new_from_raw_bytes);
         let session = self.session().await?;
         let mut statement = Statement::new(cql);
         statement.set_page_size(rows);
         statement.set_is_idempotent(true);
         statement.set_consistency(session::metadata_consistency(self.settings.consistency));
-        let (session, statement, state) = (&session, &statement, &state);
-        let request = || session.query_single_page(statement.clone(), (), state.clone());
-        self.tried(operation, Some(&self.reads), self.settings.request_timeout(), request).await
+        let (session, statement, from) = (&session, &statement, &from);
+        let request = || session.query_single_page(statement.clone(), (), from.clone());
+        let answer = self.tried(operation, Some(&self.reads), self.settings.request_timeout(), request).await;
+        Ok(answer.map_err(|error| if state.is_some() { error.of_a_continuation() } else { error })?)
     }
 
     /// Executes one write; waits while too many are in flight.
@@ -221,7 +222,8 @@ impl Client {
     pub async fn batch(&self, operation: &str, batch: &Batch, values: impl BatchValues) -> Result<()> {
         let session = self.session().await?;
         let (session, values) = (&session, &values);
-        self.tried(operation, Some(&self.writes), self.settings.request_timeout(), || session.batch(batch, values)).await.map(drop)
+        self.tried(operation, Some(&self.writes), self.settings.request_timeout(), || session.batch(batch, values)).await?;
+        Ok(())
     }
 
     /// Changes the schema, and waits until the nodes agree about it. Nodes do one change at a time, and flush tables that are dropped:
@@ -232,7 +234,8 @@ impl Client {
         statement.set_request_timeout(Some(self.settings.schema_timeout()));
         statement.set_is_idempotent(true);
         let (session, statement) = (&session, &statement);
-        self.tried(&brief(cql), None, self.settings.schema_timeout(), || session.query_unpaged(statement.clone(), ())).await.map(drop)
+        self.tried(&brief(cql), None, self.settings.schema_timeout(), || session.query_unpaged(statement.clone(), ())).await?;
+        Ok(())
     }
 
     /// Every request goes through here: with the bound on those in flight, what the service's retry rule says, and the error that is left in
@@ -243,7 +246,7 @@ impl Client {
         gate: Option<&Gate>,
         timeout: Duration,
         request: impl Fn() -> F,
-    ) -> Result<T> {
+    ) -> Result<T, CassandraError> {
         let _pass = match gate {
             Some(gate) => Some(gate.enter().await),
             None => None,
@@ -258,7 +261,7 @@ impl Client {
                 match futures::future::select(Box::pin(request()), left).await {
                     Either::Left((answer, _)) => answer,
                     Either::Right(_) => {
-                        return Err(CassandraError::TimedOut { operation: operation.to_owned(), refused: retries.refused() }.into());
+                        return Err(CassandraError::TimedOut { operation: operation.to_owned(), refused: retries.refused() });
                     }
                 }
             };
@@ -275,7 +278,7 @@ impl Client {
             // The time and how many were refused: what comes at the same moment differs in the second.
             let chance = now.micros().cast_unsigned() ^ self.refused().rotate_left(32);
             let Some(pause) = retries.pause_after(&source, now, chance) else {
-                return Err(CassandraError::Request { operation: operation.to_owned(), source }.into());
+                return Err(CassandraError::Request { operation: operation.to_owned(), source });
             };
             self.note_refusal(operation, gate.and_then(|gate| gate.refused(now, pause)), pause);
             self.clock.sleep(pause).await;

@@ -15,9 +15,9 @@ use arrow::array::{Int32Array, Int64Array, UInt8Array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use millstream_core::ports::{FeedPage, FeedPosition};
 use millstream_core::retry::Backoff;
-use millstream_core::{ChangeBatch, ChangeKind, Error, ErrorKind, Result, Value};
+use millstream_core::{ChangeBatch, ChangeKind, Error, Result, Value};
+use scylla::response::PagingStateResponse;
 use scylla::response::query_result::QueryRowsResult;
-use scylla::response::{PagingState, PagingStateResponse};
 
 use super::super::client::{self, Client};
 use super::super::column::Column;
@@ -139,17 +139,7 @@ pub(super) async fn read(client: &Client, table: &Table, range: i32, after: &Fee
 async fn fetch(client: &Client, table: &Table, state: Option<&[u8]>, rows: usize) -> Result<Fetched> {
     let operation = format!("reading the change feed of table {}", table.spec.name);
     let cql = format!("SELECT * FROM {} WHERE COSMOS_CHANGEFEED_START_TIME() = '{BEGINNING}'", table.name);
-    let from = state.map_or_else(PagingState::start, PagingState::new_from_raw_bytes);
-    let page = client.unprepared_page(&operation, &cql, i32::try_from(rows).unwrap_or(i32::MAX), from).await;
-    let (answer, next) = page.map_err(|error| match (error.kind(), state) {
-        (ErrorKind::InvalidInput, Some(_)) => Error::out_of_range(format!(
-            "the change feed of table {} can't go on where it was read to: the table was dropped and made again, or the place is too old; \
-             start the flow afresh",
-            table.spec.name
-        ))
-        .caused_by(error.to_string()),
-        _ => error,
-    })?;
+    let (answer, next) = client.feed_page(&operation, &cql, i32::try_from(rows).unwrap_or(i32::MAX), state).await?;
     let state = match next {
         PagingStateResponse::HasMorePages { state } => state.as_bytes_slice().map(|bytes| bytes.to_vec()),
         PagingStateResponse::NoMorePages => None,
