@@ -339,6 +339,7 @@ fn system_type(column: &str) -> &'static str {
         "position" => "int",
         "replication" => "map<text,text>",
         "durable_writes" => "boolean",
+        "field_names" | "field_types" => "list<text>",
         _ => "text",
     }
 }
