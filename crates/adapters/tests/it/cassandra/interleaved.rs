@@ -6,7 +6,7 @@ use std::sync::Arc;
 use millstream_adapters::cassandra::{CassandraFeed, CassandraSettings, CassandraStore, CassandraTables};
 use millstream_adapters::connection::Secret;
 use millstream_core::ports::{ChangeFeed, EpochSink, EpochWrite, EventStore, FeedPosition, Scan, SystemClock};
-use millstream_core::{ChangeKind, TableSpec};
+use millstream_core::{ChangeKind, ErrorKind, TableSpec};
 use millstream_testkit::changes::{Change, Writer, changes_of, delete, insert, update};
 use millstream_testkit::rows::{Row, collect};
 use millstream_testkit::{row, tables};
@@ -178,4 +178,26 @@ async fn a_delete_of_a_row_that_is_not_there_is_decided_with_its_commit() {
     let (table, folded) = world.table_and_feed().await;
     assert!(table.is_empty() && folded.is_empty(), "the delete is greater: {table:?}, and in the feed {folded:?}");
     assert_eq!(world.epochs().await, [1, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_that_expired_before_they_were_applied_are_an_error() {
+    let world = World::new().await;
+    let held = world.peer.hold("INSERT INTO \"ks\".\"t\" ");
+    let g = world.g.store.clone();
+    let epoch = world.g.next(&[insert(1, row!["a", 1])]);
+    let committing = async { g.commit(epoch).await };
+    let f = world.f.store.clone();
+    let epoch = world.f.next(&[insert(2, row!["b", 2])]);
+    let meanwhile = async {
+        held.until_it_came().await;
+        world.peer.expire("t_changes");
+        let error = f.commit(epoch).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert!(error.to_string().contains("epoch 1 of flow g into table t") && error.to_string().contains("1 of its changes"), "{error}");
+        held.let_go();
+    };
+    let (committed, ()) = tokio::join!(committing, meanwhile);
+    assert_eq!(committed.unwrap(), 1, "the process that has them still can finish them itself");
+    assert_eq!(world.epochs().await, [0, 1]);
 }

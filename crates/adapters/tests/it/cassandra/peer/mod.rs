@@ -159,6 +159,11 @@ impl Peer {
         self.state().tables.tables.get(table).map(|t| t.options.clone())
     }
 
+    /// Takes all rows of `table` away, as time does with those that have a TTL.
+    pub fn expire(&self, table: &str) {
+        self.state().tables.expire(table);
+    }
+
     /// Runs a statement as another service would.
     pub fn run(&self, cql: &str, values: &[Bound]) {
         let parameters = Parameters { values: values.to_vec(), ..Parameters::default() };

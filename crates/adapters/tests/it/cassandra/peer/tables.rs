@@ -91,6 +91,10 @@ impl Tables {
         found.unwrap_or_else(|| panic!("there is no column {table}.{column}")).1.clone()
     }
 
+    pub fn expire(&mut self, table: &str) {
+        self.tables.get_mut(table).unwrap().rows.clear();
+    }
+
     pub fn run(&mut self, statement: &Statement, parameters: &Parameters) -> Outcome {
         let values = Values(&parameters.values);
         match statement {
