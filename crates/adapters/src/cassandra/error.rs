@@ -20,7 +20,8 @@ pub(super) enum CassandraError {
     )]
     TimedOut { operation: String, refused: u32 },
     #[error(
-        "{operation}: it can't go on where it was read to, for the table was dropped and made again, or the place is too old; start the flow afresh"
+        "{operation}: it can't go on where it was read to, for the table was dropped and made again, or the place is too old; start the flow \
+         afresh"
     )]
     Continuation { operation: String, source: ExecutionError },
     #[error("{operation}: Cassandra's answer has no rows")]

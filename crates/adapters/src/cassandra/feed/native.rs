@@ -53,8 +53,8 @@ impl Place {
         }
         let foreign = || {
             Error::out_of_range(format!(
-                "{:?} is no position in the change feed of table {}: it is of another table, or of one that was dropped since; start the flow \
-                 afresh",
+                "{:?} is no position in the change feed of table {}: it is of another table, or of one that was dropped since; start the \
+                 flow afresh",
                 position.0, table.spec.name
             ))
         };
