@@ -73,6 +73,19 @@ struct Opened {
     checked: i64,
 }
 
+/// A request, as it is tried.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    /// On whose behalf: for messages.
+    operation: &'a str,
+    /// What bounds those in flight.
+    gate: Option<&'a Gate>,
+    /// How long it may take with its retries.
+    timeout: Duration,
+    /// Whether it goes on from a continuation of the change feed.
+    goes_on: bool,
+}
+
 /// How often the files of TLS are looked at.
 const FILES_EVERY_MICROS: i64 = 30_000_000;
 
@@ -125,8 +138,9 @@ impl Client {
             return Ok(statement);
         }
         let session = self.session().await?;
-        let prepare = || async { session.prepare(cql).await.map_err(ExecutionError::from) };
-        let mut statement = self.tried(&brief(cql), None, self.settings.request_timeout(), prepare).await?;
+        let session = &session;
+        let prepare = || async move { session.prepare(cql).await.map_err(ExecutionError::from) };
+        let mut statement = self.tried(self.asking(&brief(cql), None), prepare).await?;
         let level = self.settings.consistency;
         match used {
             Use::Read => statement.set_consistency(session::read_consistency(level)),
@@ -169,7 +183,7 @@ impl Client {
     ) -> Result<QueryResult> {
         let session = self.session().await?;
         let (session, values) = (&session, &values);
-        self.tried(operation, gate, self.settings.request_timeout(), || session.execute_unpaged(statement, values)).await
+        self.tried(self.asking(operation, gate), || session.execute_unpaged(statement, values)).await
     }
 
     /// All rows of a small read; waits while too many reads are in flight.
@@ -187,28 +201,28 @@ impl Client {
     ) -> Result<(QueryResult, PagingStateResponse)> {
         let session = self.session().await?;
         let (session, values, state) = (&session, &values, &state);
-        self.tried(operation, Some(&self.reads), self.settings.request_timeout(), || {
-            session.execute_single_page(statement, values, state.clone())
-        })
-        .await
+        let asking = self.asking(operation, Some(&self.reads));
+        self.tried(asking, || session.execute_single_page(statement, values, state.clone())).await
     }
 
-    /// One page of at most `rows` rows of a statement without values that isn't prepared: one that the service reads as it stands.
-    pub async fn unprepared_page(
+    /// One page of at most `rows` rows of the change feed that `cql` reads, as it stands; behind the continuation `state`, or from the
+    /// beginning. A continuation that the service refuses is [`OutOfRange`](millstream_core::ErrorKind::OutOfRange).
+    pub async fn feed_page(
         &self,
         operation: &str,
         cql: &str,
         rows: i32,
-        state: PagingState,
+        state: Option<&[u8]>,
     ) -> Result<(QueryResult, PagingStateResponse)> {
+        let from = state.map_or_else(PagingState::start, PagingState::new_from_raw_bytes);
         let session = self.session().await?;
         let mut statement = Statement::new(cql);
         statement.set_page_size(rows);
         statement.set_is_idempotent(true);
         statement.set_consistency(session::metadata_consistency(self.settings.consistency));
-        let (session, statement, state) = (&session, &statement, &state);
-        let request = || session.query_single_page(statement.clone(), (), state.clone());
-        self.tried(operation, Some(&self.reads), self.settings.request_timeout(), request).await
+        let (session, statement, from) = (&session, &statement, &from);
+        let asking = Asking { goes_on: state.is_some(), ..self.asking(operation, Some(&self.reads)) };
+        self.tried(asking, || session.query_single_page(statement.clone(), (), from.clone())).await
     }
 
     /// Executes one write; waits while too many are in flight.
@@ -220,7 +234,7 @@ impl Client {
     pub async fn batch(&self, operation: &str, batch: &Batch, values: impl BatchValues) -> Result<()> {
         let session = self.session().await?;
         let (session, values) = (&session, &values);
-        self.tried(operation, Some(&self.writes), self.settings.request_timeout(), || session.batch(batch, values)).await.map(drop)
+        self.tried(self.asking(operation, Some(&self.writes)), || session.batch(batch, values)).await.map(drop)
     }
 
     /// Changes the schema, and waits until the nodes agree about it. Nodes do one change at a time, and flush tables that are dropped:
@@ -231,18 +245,19 @@ impl Client {
         statement.set_request_timeout(Some(self.settings.schema_timeout()));
         statement.set_is_idempotent(true);
         let (session, statement) = (&session, &statement);
-        self.tried(&brief(cql), None, self.settings.schema_timeout(), || session.query_unpaged(statement.clone(), ())).await.map(drop)
+        let operation = brief(cql);
+        let asking = Asking { timeout: self.settings.schema_timeout(), ..self.asking(&operation, None) };
+        self.tried(asking, || session.query_unpaged(statement.clone(), ())).await.map(drop)
+    }
+
+    fn asking<'a>(&self, operation: &'a str, gate: Option<&'a Gate>) -> Asking<'a> {
+        Asking { operation, gate, timeout: self.settings.request_timeout(), goes_on: false }
     }
 
     /// Every request goes through here: with the bound on those in flight, what the service's retry rule says, and the error that is left in
     /// the end. One that waits to be sent again keeps its place: the service wants fewer, not others.
-    async fn tried<T, F: Future<Output = Result<T, ExecutionError>>>(
-        &self,
-        operation: &str,
-        gate: Option<&Gate>,
-        timeout: Duration,
-        request: impl Fn() -> F,
-    ) -> Result<T> {
+    async fn tried<T, F: Future<Output = Result<T, ExecutionError>>>(&self, asking: Asking<'_>, request: impl Fn() -> F) -> Result<T> {
+        let Asking { operation, gate, timeout, goes_on } = asking;
         let _pass = match gate {
             Some(gate) => Some(gate.enter().await),
             None => None,
@@ -263,7 +278,9 @@ impl Client {
             };
             let source = match answer {
                 Ok(answer) => {
-                    gate.inspect(|gate| gate.answered());
+                    if let Some(gate) = gate {
+                        gate.answered();
+                    }
                     return Ok(answer);
                 }
                 Err(source) => source,
@@ -272,7 +289,8 @@ impl Client {
             // The time and how many were refused: what comes at the same moment differs in the second.
             let chance = now.micros().cast_unsigned() ^ self.refused().rotate_left(32);
             let Some(pause) = retries.pause_after(&source, now, chance) else {
-                return Err(CassandraError::Request { operation: operation.to_owned(), source }.into());
+                let error = CassandraError::Request { operation: operation.to_owned(), source };
+                return Err(if goes_on { error.of_a_continuation() } else { error }.into());
             };
             self.note_refusal(operation, gate.and_then(|gate| gate.refused(now, pause)), pause);
             self.clock.sleep(pause).await;

@@ -19,12 +19,30 @@ pub(super) enum CassandraError {
         "{operation} in Cosmos DB took too long: it was refused for its rate {refused} times, and the last try was not answered in time"
     )]
     TimedOut { operation: String, refused: u32 },
+    #[error(
+        "{operation}: it can't go on where it was read to, for the table was dropped and made again, or the place is too old; start the flow \
+         afresh"
+    )]
+    Continuation { operation: String, source: ExecutionError },
     #[error("{operation}: Cassandra's answer has no rows")]
     NoRows { operation: String, source: IntoRowsResultError },
     #[error("{operation}: the rows that Cassandra answered are not those that were asked for")]
     OtherRows { operation: String, source: RowsError },
     #[error("{operation}: a row of Cassandra's answer can't be read")]
     Row { operation: String, source: DeserializationError },
+}
+
+impl CassandraError {
+    /// The error of a request that goes on from a continuation: what is wrong with the statement is wrong with that.
+    pub fn of_a_continuation(self) -> Self {
+        match self {
+            Self::Request {
+                operation,
+                source: source @ ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::Invalid, _)),
+            } => Self::Continuation { operation, source },
+            other => other,
+        }
+    }
 }
 
 /// The reaction to an error that a node answered (CQL binary protocol, section "Error codes").
@@ -86,6 +104,7 @@ impl From<CassandraError> for Error {
             E::Session { source, .. } => kind_of_session(source),
             E::Tls { .. } => ErrorKind::InvalidInput,
             E::TimedOut { .. } => ErrorKind::Unavailable,
+            E::Continuation { .. } => ErrorKind::OutOfRange,
             E::Request { source, .. } => kind_of_request(source),
             E::NoRows { .. } | E::OtherRows { .. } => ErrorKind::Internal,
             E::Row { .. } => ErrorKind::Corrupt,
@@ -96,7 +115,7 @@ impl From<CassandraError> for Error {
             E::TimedOut { .. } => return Self::new(kind, message),
             E::Session { source, .. } => source.to_string(),
             E::Tls { source } => source.to_string(),
-            E::Request { source, .. } => source.to_string(),
+            E::Request { source, .. } | E::Continuation { source, .. } => source.to_string(),
             E::NoRows { source, .. } => source.to_string(),
             E::OtherRows { source, .. } => source.to_string(),
             E::Row { source, .. } => source.to_string(),

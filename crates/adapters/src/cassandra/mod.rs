@@ -3,7 +3,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `settings`, `names` | the section `[cassandra]`; names in CQL |
-//! | `session`, `client`, `retry`, `gate`, `error` | the one place where a session is built; the one where a statement is executed, with its retries and its bound on those in flight |
+//! | `session`, `error` | the one place where a session is built; what the driver reports |
+//! | `client`, `retry`, `gate` | the one place where a statement is executed, with its retries and its bound on those in flight |
 //! | `column`, `encode`, `decode`, `nested` | CQL types and values, pure |
 //! | `table`, `compare`, `schema` | a table and its statements; how an existing one differs, pure; tables created or checked |
 //! | `rows`, `write` | the rows of an epoch, pure; sent in batches of one partition |

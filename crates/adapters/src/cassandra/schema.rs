@@ -28,8 +28,8 @@ fn version_source(present: &Present) -> VersionSource {
 fn other_shape(settings: &CassandraSettings, spec: &TableSpec, present: &Present, difference: &Diff) -> Error {
     let shape = present.fingerprint().map_or_else(|| present.shape(), str::to_owned);
     Error::already_exists(format!(
-        "table {} exists in keyspace {} as {shape}, not as {}:\n{difference}\nMillstream alters no table: drop it, change it in Cassandra, or \
-         give the pipeline's table another name",
+        "table {} exists in keyspace {} as {shape}, not as {}:\n{difference}\nMillstream alters no table: drop it, change it in Cassandra, \
+         or give the pipeline's table another name",
         spec.name,
         settings.keyspace,
         spec.fingerprint(),
@@ -69,8 +69,8 @@ pub(super) fn check_own(client: &Client, name: &str, present: &Present, own: &[O
         return Ok(());
     }
     Err(Error::already_exists(format!(
-        "table {name} in keyspace {} is not the one that Millstream keeps:\n{difference}\nanother version of Millstream, or somebody else, made \
-         it; take another keyspace, or drop it",
+        "table {name} in keyspace {} is not the one that Millstream keeps:\n{difference}\nanother version of Millstream, or somebody else, \
+         made it; take another keyspace, or drop it",
         client.settings.keyspace
     )))
 }

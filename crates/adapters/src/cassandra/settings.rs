@@ -256,8 +256,8 @@ impl CassandraSettings {
         let is_local = |point: &String| matches!(host_of(point), "localhost" | "::1" | "[::1]") || host_of(point).starts_with("127.");
         if self.tls().is_none() && !self.contact_points.iter().all(is_local) {
             return Err(Error::invalid(
-                "cassandra.encrypted is false under preset \"cosmos-db\", which takes nothing but TLS: take it out (it is for a stand-in on this \
-                 machine alone)",
+                "cassandra.encrypted is false under preset \"cosmos-db\", which takes nothing but TLS: take it out (it is for a stand-in on \
+                 this machine alone)",
             ));
         }
         if !self.replication.is_empty() {

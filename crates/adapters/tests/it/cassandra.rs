@@ -5,6 +5,7 @@
 
 mod cosmos;
 mod crash;
+mod interleaved;
 mod outage;
 mod peer;
 mod renamed;

@@ -148,12 +148,12 @@ fn tables_of_other_services_are_read_by_jobs_and_as_a_stream_only_where_they_hav
 }
 
 const FED: &str = "
-CREATE TABLE readings (id BIGINT NOT NULL, device STRING NOT NULL, at TIMESTAMP NOT NULL) USING kafka OPTIONS (subscribe 'r', value.format 'json' KEYS);
+CREATE TABLE readings (id BIGINT NOT NULL, device STRING NOT NULL, placed TIMESTAMP NOT NULL) USING kafka OPTIONS (subscribe 'r', value.format 'json' KEYS);
 CREATE STREAMING TABLE kept USING cassandra PARTITIONED BY (device) TBLPROPERTIES ('clustering_key' = 'id')
-AS SELECT device, id, at FROM STREAM readings;
+AS SELECT device, id, placed FROM STREAM readings;
 ";
 const COUNTED: &str = "CREATE STREAMING TABLE hours USING cassandra PARTITIONED BY (device) TBLPROPERTIES ('clustering_key' = 'hour')
-AS SELECT device, window.start AS hour, count(*) AS n FROM STREAM kept WATERMARK at DELAY OF INTERVAL 1 HOUR GROUP BY device, window(at, '1 hour');";
+AS SELECT device, window.start AS hour, count(*) AS n FROM STREAM kept WATERMARK placed DELAY OF INTERVAL 1 HOUR GROUP BY device, window(placed, '1 hour');";
 const COPIED: &str = "CREATE STREAMING TABLE copied USING redis TBLPROPERTIES ('key' = 'device, id') AS SELECT * FROM STREAM kept;";
 
 #[test]

@@ -29,6 +29,17 @@ fn what_the_user_has_to_change_is_not() {
 }
 
 #[test]
+fn a_continuation_that_is_refused_is_out_of_range_and_a_refused_login_is_not() {
+    let of = |error: DbError| {
+        let source = ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, String::new()));
+        Error::from(CassandraError::Request { operation: "reading".into(), source }.of_a_continuation()).kind()
+    };
+    assert_eq!(of(DbError::Invalid), ErrorKind::OutOfRange);
+    assert_eq!(of(DbError::Unauthorized), ErrorKind::InvalidInput);
+    assert_eq!(of(DbError::Overloaded), ErrorKind::Unavailable);
+}
+
+#[test]
 fn messages_name_operation_system_and_cause() {
     let error = answered(DbError::Invalid, "Key may not be empty").to_string();
     assert!(error.starts_with("writing to table t in Cassandra failed"), "{error}");

@@ -195,8 +195,9 @@ impl<'a> Reading<'a> {
         let of = (commit, writer, attempt);
         if last == MARKER {
             self.committed = Some(of);
+            return Ok(true);
         }
-        if last <= MARKER {
+        if last < MARKER {
             return Ok(true);
         }
         if self.committed.as_ref() != Some(&of) {

@@ -97,8 +97,8 @@ impl FeedTable {
     }
 }
 
-/// The log of `table`; `None` where the service keeps a feed itself. Made where it is `wanted` and absent. A log that exists is written as long as it does: were it left out for a
-/// while, its readers would miss changes and not know it.
+/// The log of `table`; `None` where the service keeps a feed itself. Made where it is `wanted` and absent. A log that exists is written as
+/// long as it does: were it left out for a while, its readers would miss changes and not know it.
 pub(super) async fn ensure(client: &Client, table: &Table, wanted: bool) -> Result<Option<FeedTable>> {
     if client.settings.is_cosmos_db() {
         return Ok(None);

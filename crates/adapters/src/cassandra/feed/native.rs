@@ -15,9 +15,9 @@ use arrow::array::{Int32Array, Int64Array, UInt8Array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use millstream_core::ports::{FeedPage, FeedPosition};
 use millstream_core::retry::Backoff;
-use millstream_core::{ChangeBatch, ChangeKind, Error, ErrorKind, Result, Value};
+use millstream_core::{ChangeBatch, ChangeKind, Error, Result, Value};
+use scylla::response::PagingStateResponse;
 use scylla::response::query_result::QueryRowsResult;
-use scylla::response::{PagingState, PagingStateResponse};
 
 use super::super::client::{self, Client};
 use super::super::column::Column;
@@ -53,8 +53,8 @@ impl Place {
         }
         let foreign = || {
             Error::out_of_range(format!(
-                "{:?} is no position in the change feed of table {}: it is of another table, or of one that was dropped since; start the flow \
-                 afresh",
+                "{:?} is no position in the change feed of table {}: it is of another table, or of one that was dropped since; start the \
+                 flow afresh",
                 position.0, table.spec.name
             ))
         };
@@ -106,14 +106,17 @@ pub(super) async fn has_more(client: &Client, table: &Table, seen: &[FeedPositio
 pub(super) async fn read(client: &Client, table: &Table, range: i32, after: &FeedPosition, limit: usize) -> Result<FeedPage> {
     check_range(table, range)?;
     let start = Place::parse(after, table)?;
-    let reader = Reader::new(table)?;
+    let reader = Reader::new(table);
+    if limit == 0 {
+        return Ok(FeedPage { changes: ChangeBatch::empty(reader.schema), next: after.clone(), pending: 1 });
+    }
     let mut state = start.state.clone();
     for empty in 1..=EMPTY_PAGES {
-        let fetched = fetch(client, table, state.as_deref(), limit.clamp(1, PAGE_ROWS_MAX)).await?;
+        let fetched = fetch(client, table, state.as_deref(), limit.min(PAGE_ROWS_MAX)).await?;
         let count = i64::try_from(fetched.rows.rows_num()).unwrap_or(0);
-        if limit == 0 || count == 0 {
+        if count == 0 {
             state = fetched.state.or(state);
-            if limit > 0 && empty < EMPTY_PAGES {
+            if empty < EMPTY_PAGES {
                 client.clock.sleep(PAUSE.delay(empty)).await;
             }
             continue;
@@ -136,17 +139,7 @@ pub(super) async fn read(client: &Client, table: &Table, range: i32, after: &Fee
 async fn fetch(client: &Client, table: &Table, state: Option<&[u8]>, rows: usize) -> Result<Fetched> {
     let operation = format!("reading the change feed of table {}", table.spec.name);
     let cql = format!("SELECT * FROM {} WHERE COSMOS_CHANGEFEED_START_TIME() = '{BEGINNING}'", table.name);
-    let from = state.map_or_else(PagingState::start, PagingState::new_from_raw_bytes);
-    let page = client.unprepared_page(&operation, &cql, i32::try_from(rows).unwrap_or(i32::MAX), from).await;
-    let (answer, next) = page.map_err(|error| match (error.kind(), state) {
-        (ErrorKind::InvalidInput, Some(_)) => Error::out_of_range(format!(
-            "the change feed of table {} can't go on where it was read to: the table was dropped and made again, or the place is too old; \
-             start the flow afresh",
-            table.spec.name
-        ))
-        .caused_by(error.to_string()),
-        _ => error,
-    })?;
+    let (answer, next) = client.feed_page(&operation, &cql, i32::try_from(rows).unwrap_or(i32::MAX), state).await?;
     let state = match next {
         PagingStateResponse::HasMorePages { state } => state.as_bytes_slice().map(|bytes| bytes.to_vec()),
         PagingStateResponse::NoMorePages => None,
@@ -161,17 +154,16 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(table: &'a Table) -> Result<Self> {
+    fn new(table: &'a Table) -> Self {
         let fields: Vec<Field> = table.spec.schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
-        Ok(Self { table, schema: Arc::new(Schema::new(fields)) })
+        Self { table, schema: Arc::new(Schema::new(fields)) }
     }
 
     /// The changes, of which `before` were read before. The feed doesn't say what was there before a row was written: it is an insert where
     /// rows never change, and an update else. A row of another service's table has no version in it; it has the time at which it is read.
     fn decode(&self, client: &Client, rows: &QueryRowsResult, before: i64) -> Result<ChangeBatch> {
         let operation = format!("reading the change feed of table {}", self.table.spec.name);
-        let names: Vec<&str> = rows.column_specs().iter().map(|spec| spec.name()).collect();
-        let place = |name: &str| names.iter().position(|n| *n == name);
+        let place = |name: &str| rows.column_specs().get_by_name(name).map(|(index, _)| index);
         let absent = |name: &str| Error::corrupt(format!("{operation}: its rows have no column {name}, which the table had"));
         let columns = self.table.columns.iter().map(|c: &Column| place(&c.name).ok_or_else(|| absent(&c.name)));
         let columns = columns.collect::<Result<Vec<_>>>()?;

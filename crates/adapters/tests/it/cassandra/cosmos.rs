@@ -28,7 +28,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let (peer, secrets) = (Peer::start().await, tempfile::tempdir().unwrap());
+        let (peer, secrets) = (Peer::cosmos_db().await, tempfile::tempdir().unwrap());
         let key: PathBuf = secrets.path().join("key");
         std::fs::write(&key, "the-key").unwrap();
         let mut settings = CassandraSettings::new([peer.address.to_string()], "ks");
@@ -80,7 +80,7 @@ async fn the_preset_logs_in_and_makes_tables_with_their_throughput() {
     world.settings.autoscale_max_throughput = Some(4_000);
     let line = probe(&world.settings).await.unwrap();
     assert!(line.starts_with("Cosmos DB") && line.contains("keyspace ks"), "{line}");
-    let (_, _) = world.with_table(&tables::single("t")).await;
+    world.with_table(&tables::single("t")).await;
     assert!(world.peer.logins().iter().all(|login| login == b"\0account\0the-key"));
     for table in ["t", "millstream_epochs"] {
         let options = world.peer.options(table).unwrap();
@@ -164,14 +164,14 @@ async fn a_batch_that_is_refused_is_sent_again_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_given_up_when_its_time_is_over() {
     let mut world = World::new().await;
-    world.settings.request_timeout_ms = Some(300);
+    world.settings.request_timeout_ms = Some(1_000);
     let (store, mut writer) = world.with_table(&tables::single("t")).await;
-    world.peer.refuse("INSERT INTO \"ks\".\"t\"", 1_000, "RetryAfterMs=90");
+    world.peer.refuse("INSERT INTO \"ks\".\"t\"", 1_000, "RetryAfterMs=300");
     let began = SystemClock.now().micros();
     let error = writer.commit(&*store, &[insert(1, row!["a", 1])]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("writing to table t"), "{error}");
-    assert!(SystemClock.now().micros() - began < 450_000, "no wait begins that would end too late");
+    assert!(SystemClock.now().micros() - began < 1_500_000, "no wait begins that would end too late");
 
     world.peer.refuse("SELECT \"k\"", 1, RATE);
     world.peer.stay_silent("SELECT \"k\"");
@@ -179,7 +179,7 @@ async fn a_request_is_given_up_when_its_time_is_over() {
     let error = store.read_partition("t", &of_partition("a")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("took too long"), "{error}");
-    assert!(SystemClock.now().micros() - began < 600_000, "the tries of a request share its time");
+    assert!(SystemClock.now().micros() - began < 1_500_000, "the tries of a request share its time");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+use millstream_core::ErrorKind;
+
 use super::super::super::table::tests::table;
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The statements that the adapter sends to Cosmos DB, read into parts. Anything else is a panic, and with it a failed test.
+//! The statements that the adapter and its driver send, read into parts. Anything else is a panic, and with it a failed test.
 
 /// Where a value comes from: bound to the n-th marker, or written in the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -7,12 +7,19 @@ pub enum Term {
     Literal(String),
 }
 
-/// `left operator right`.
+/// `left operator right`, where both sides may be tuples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    pub left: String,
+    pub left: Vec<String>,
     pub operator: String,
-    pub right: Term,
+    pub right: Vec<Term>,
+}
+
+impl Condition {
+    /// The sides' parts in pairs.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &Term)> {
+        self.left.iter().map(String::as_str).zip(&self.right)
+    }
 }
 
 /// A column's definition: name, type, whether it is static.
@@ -25,6 +32,7 @@ pub enum Statement {
         table: String,
         columns: Vec<String>,
         conditions: Vec<Condition>,
+        limit: Option<usize>,
     },
     Insert {
         table: String,
@@ -67,7 +75,12 @@ impl Statement {
             }
         };
         match self {
-            Self::Select { conditions, .. } => conditions.iter().for_each(|c| note(&c.left, &c.right)),
+            Self::Select { conditions, .. } => {
+                for condition in conditions {
+                    let is_list = condition.operator == "IN";
+                    condition.pairs().for_each(|(name, term)| note(if is_list { "[list]" } else { name }, term));
+                }
+            }
             Self::Insert { values, timestamp, ttl, .. } => {
                 values.iter().for_each(|(name, term)| note(name, term));
                 timestamp.iter().for_each(|term| note("[timestamp]", term));
@@ -75,11 +88,11 @@ impl Statement {
             }
             Self::Update { values, conditions, only_if, .. } => {
                 values.iter().for_each(|(name, term)| note(name, term));
-                conditions.iter().chain(only_if).for_each(|c| note(&c.left, &c.right));
+                conditions.iter().chain(only_if).flat_map(Condition::pairs).for_each(|(name, term)| note(name, term));
             }
             Self::Delete { timestamp, conditions, .. } => {
                 timestamp.iter().for_each(|term| note("[timestamp]", term));
-                conditions.iter().for_each(|c| note(&c.left, &c.right));
+                conditions.iter().flat_map(Condition::pairs).for_each(|(name, term)| note(name, term));
             }
             Self::Create { .. } | Self::CreateKeyspace | Self::Drop { .. } => {}
         }
@@ -129,7 +142,10 @@ fn tokens(cql: &str) -> Vec<String> {
             '<' | '>' if rest[1..].starts_with('=') => 2,
             c => c.len_utf8(),
         };
-        tokens.push(rest[..end].trim_matches('"').to_owned());
+        let token = rest[..end].trim_matches('"');
+        // The driver writes some words small.
+        let is_word = matches!(token, "where" | "in" | "and");
+        tokens.push(if is_word { token.to_uppercase() } else { token.to_owned() });
         rest = rest[end..].trim_start();
     }
     tokens
@@ -198,8 +214,19 @@ impl Parser<'_> {
     fn conditions(&mut self) -> Vec<Condition> {
         let mut conditions = Vec::new();
         loop {
-            let (left, operator) = (self.operand(), self.next());
-            conditions.push(Condition { left, operator, right: self.term() });
+            if self.peek() == "(" {
+                let (left, operator) = (self.list(), self.next());
+                self.expect("(");
+                let mut right = Vec::new();
+                while !self.take(")") {
+                    right.push(self.term());
+                    self.take(",");
+                }
+                conditions.push(Condition { left, operator, right });
+            } else {
+                let (left, operator) = (vec![self.operand()], self.next());
+                conditions.push(Condition { left, operator, right: vec![self.term()] });
+            }
             if !self.take("AND") {
                 return conditions;
             }
@@ -214,7 +241,8 @@ impl Parser<'_> {
         self.expect("FROM");
         let table = self.name();
         let conditions = if self.take("WHERE") { self.conditions() } else { Vec::new() };
-        Statement::Select { table, columns, conditions }
+        let limit = self.take("LIMIT").then(|| self.next().parse().unwrap());
+        Statement::Select { table, columns, conditions, limit }
     }
 
     fn insert(&mut self) -> Statement {
@@ -305,6 +333,7 @@ impl Parser<'_> {
         while self.take(",") {
             clustering.push(self.next());
         }
+        self.expect(")");
         self.expect(")");
         self.expect("WITH");
         let options = self.tokens[self.at..].join(" ");

@@ -154,9 +154,15 @@ pub fn bytes(to: &mut Vec<u8>, value: Option<&[u8]>) {
 
 /// A CQL type by its name, as an option of a column's specification.
 pub fn cql_type(to: &mut Vec<u8>, name: &str) {
-    if let Some(item) = name.strip_prefix("set<").and_then(|rest| rest.strip_suffix('>')) {
-        to.extend(0x0022_u16.to_be_bytes());
-        return cql_type(to, item);
+    if let Some((kind, inner)) = name.strip_suffix('>').and_then(|n| n.split_once('<')) {
+        let code: Option<u16> = match kind {
+            "list" => Some(0x20),
+            "map" => Some(0x21),
+            "set" => Some(0x22),
+            _ => None,
+        };
+        code.iter().for_each(|code| to.extend(code.to_be_bytes()));
+        return inner.split(',').for_each(|inner| cql_type(to, inner));
     }
     let code: u16 = match name {
         "bigint" => 0x02,

@@ -1,5 +1,6 @@
-//! A peer that speaks CQL on loopback and answers as Cosmos DB for Apache Cassandra does, as far as the adapter goes: with a login, tables,
-//! conditional writes, a change feed by paging state, and refusals and empty pages where a test asks for them. It notes what it was asked.
+//! A peer that speaks CQL on loopback and answers as Apache Cassandra or Cosmos DB for Apache Cassandra does, as far as the adapter goes: with
+//! a login, tables, conditional writes, a change feed by paging state, and refusals, empty pages and late answers where a test asks for
+//! them. It notes what it was asked.
 
 mod cql;
 mod frame;
@@ -10,9 +11,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use frame::{Parameters, Reader};
+use frame::{Parameters, Reader, Request};
 use tables::{Outcome, Tables};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 pub use frame::Bound;
@@ -49,8 +51,28 @@ struct State {
     tables: Tables,
     prepared: BTreeMap<Vec<u8>, String>,
     faults: Vec<(String, usize, Fault)>,
+    holds: Vec<(String, Hold)>,
     asked: Vec<Asked>,
     logins: Vec<Vec<u8>>,
+}
+
+/// A statement that the peer carries out when a test says so.
+#[derive(Clone, Default)]
+pub struct Hold {
+    came: Arc<Notify>,
+    let_go: Arc<Notify>,
+}
+
+impl Hold {
+    /// Resolves when the statement has come.
+    pub async fn until_it_came(&self) {
+        self.came.notified().await;
+    }
+
+    /// Lets the peer carry it out.
+    pub fn let_go(&self) {
+        self.let_go.notify_one();
+    }
 }
 
 /// A server on loopback.
@@ -61,9 +83,20 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub async fn start() -> Self {
+    /// One that answers as Cosmos DB does.
+    pub async fn cosmos_db() -> Self {
+        Self::start(true).await
+    }
+
+    /// One that answers as Apache Cassandra does.
+    pub async fn cassandra() -> Self {
+        Self::start(false).await
+    }
+
+    async fn start(is_cosmos_db: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, state) = (listener.local_addr().unwrap(), Arc::<Mutex<State>>::default());
+        state.lock().unwrap().tables.is_cosmos_db = is_cosmos_db;
         let (shared, mut tasks) = (state.clone(), JoinSet::new());
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
@@ -102,6 +135,13 @@ impl Peer {
         self.add(about, 1, Fault::Silence);
     }
 
+    /// The next statement that contains `about` waits, and with it its connection.
+    pub fn hold(&self, about: &str) -> Hold {
+        let hold = Hold::default();
+        self.state().holds.push((about.to_owned(), hold.clone()));
+        hold
+    }
+
     /// The statements that contain `about`, since the peer was asked for them last.
     pub fn asked(&self, about: &str) -> Vec<Asked> {
         let (about_it, others) = std::mem::take(&mut self.state().asked).into_iter().partition(|a| a.cql.contains(about));
@@ -119,6 +159,11 @@ impl Peer {
         self.state().tables.tables.get(table).map(|t| t.options.clone())
     }
 
+    /// Takes all rows of `table` away, as time does with those that have a TTL.
+    pub fn expire(&self, table: &str) {
+        self.state().tables.expire(table);
+    }
+
     /// Runs a statement as another service would.
     pub fn run(&self, cql: &str, values: &[Bound]) {
         let parameters = Parameters { values: values.to_vec(), ..Parameters::default() };
@@ -128,12 +173,29 @@ impl Peer {
 
 async fn serve(mut socket: TcpStream, state: Arc<Mutex<State>>) -> io::Result<()> {
     while let Some(request) = frame::read(&mut socket).await? {
+        let hold = held(&mut state.lock().unwrap(), &request);
+        if let Some(hold) = hold {
+            hold.came.notify_one();
+            hold.let_go.notified().await;
+        }
         let answer = answer(&mut state.lock().unwrap(), request.opcode, &request.body);
         if let Some((opcode, body)) = answer {
             frame::write(&mut socket, request.stream, opcode, &body).await?;
         }
     }
     Ok(())
+}
+
+/// Whether a statement has to wait.
+fn held(state: &mut State, request: &Request) -> Option<Hold> {
+    let mut reader = Reader(&request.body);
+    let cql = match request.opcode {
+        frame::QUERY => reader.long_string(),
+        frame::EXECUTE => state.prepared[&reader.short_bytes()].clone(),
+        _ => return None,
+    };
+    let at = state.holds.iter().position(|(about, _)| cql.contains(about.as_str()))?;
+    Some(state.holds.remove(at).1)
 }
 
 /// The answer to a request; `None`: there is none.
@@ -153,6 +215,7 @@ fn answer(state: &mut State, opcode: u8, body: &[u8]) -> Option<(u8, Vec<u8>)> {
             Some((frame::AUTH_SUCCESS, body))
         }
         frame::REGISTER => Some((frame::READY, Vec::new())),
+        frame::PREPARE | frame::QUERY if is_foreign(&reader) => Some(error(INVALID, "unconfigured table")),
         frame::QUERY => {
             let cql = reader.long_string();
             statement(state, &cql, &reader.parameters(), false)
@@ -168,6 +231,11 @@ fn answer(state: &mut State, opcode: u8, body: &[u8]) -> Option<(u8, Vec<u8>)> {
         frame::BATCH => batch(state, &mut reader),
         other => panic!("the peer knows no opcode {other}"),
     }
+}
+
+/// Whether a statement is about a table that only ScyllaDB has.
+fn is_foreign(reader: &Reader<'_>) -> bool {
+    Reader(reader.0).long_string().contains("system_schema.scylla_")
 }
 
 /// The fault that a statement meets.

@@ -1,5 +1,6 @@
-//! The peer's tables: rows by key, of which the greater write timestamp stands, what `system_schema` says of them, and the change feed that
-//! Cosmos DB keeps of each: the latest version of every row that was written, no deletes, with a continuation that never ends.
+//! The peer's tables: rows by key, of which the greater write timestamp stands, static columns, conditional writes, what `system_schema` says
+//! of them, and the change feed that Cosmos DB keeps of each: the latest version of every row that was written, no deletes, with a
+//! continuation that never ends. No TTL, and no order but the ascending one.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -36,6 +37,8 @@ pub struct Table {
     pub options: String,
     id: u8,
     rows: BTreeMap<Vec<Vec<u8>>, Row>,
+    /// By partition key.
+    statics: BTreeMap<Vec<Vec<u8>>, BTreeMap<String, Vec<u8>>>,
     deleted: HashMap<Vec<Vec<u8>>, i64>,
     /// The keys of the rows in the order in which they were written.
     changes: Vec<Vec<Vec<u8>>>,
@@ -45,6 +48,8 @@ pub struct Table {
 #[derive(Default)]
 pub struct Tables {
     pub tables: BTreeMap<String, Table>,
+    /// Whether they are Cosmos DB's, which takes no comments.
+    pub is_cosmos_db: bool,
     created: u8,
 }
 
@@ -74,6 +79,7 @@ impl Tables {
         let fixed = match column {
             "[timestamp]" => "bigint",
             "[ttl]" => "int",
+            "[list]" => "list<text>",
             name if name.starts_with("token(") || name.starts_with("writetime(") => "bigint",
             _ if table.starts_with("system") => system_type(column),
             _ => "",
@@ -85,13 +91,17 @@ impl Tables {
         found.unwrap_or_else(|| panic!("there is no column {table}.{column}")).1.clone()
     }
 
+    pub fn expire(&mut self, table: &str) {
+        self.tables.get_mut(table).unwrap().rows.clear();
+    }
+
     pub fn run(&mut self, statement: &Statement, parameters: &Parameters) -> Outcome {
         let values = Values(&parameters.values);
         match statement {
-            Statement::Select { table, columns, conditions } if table.starts_with("system") => {
+            Statement::Select { table, columns, conditions, .. } if table.starts_with("system") => {
                 self.system(table, columns, conditions, &values)
             }
-            Statement::Select { table, columns, conditions } => self.select(table, columns, conditions, parameters),
+            Statement::Select { table, columns, conditions, limit } => self.select(table, columns, conditions, *limit, parameters),
             Statement::Insert { table, values: named, timestamp, if_not_exists, .. } => {
                 let timestamp = timestamp.as_ref().map_or(0, |t| values.bigint(t));
                 let bound: Vec<(String, Bound)> =
@@ -105,25 +115,23 @@ impl Tables {
                 if *if_not_exists { applied(true) } else { Outcome::Void }
             }
             Statement::Update { table, values: named, conditions, only_if } => {
-                let bound = |name: &String, term: &Term| (name.clone(), values.of(term, &self.type_of(table, name)));
+                let bound = |name: &str, term: &Term| (name.to_owned(), values.of(term, &self.type_of(table, name)));
                 let changes: Vec<_> = named.iter().map(|(name, term)| bound(name, term)).collect();
-                let key: Vec<_> = conditions.iter().map(|c| bound(&c.left, &c.right)).collect();
-                let wanted: Vec<_> = only_if.iter().map(|c| bound(&c.left, &c.right)).collect();
+                let key: Vec<_> = conditions.iter().flat_map(Condition::pairs).map(|(name, term)| bound(name, term)).collect();
+                let wanted: Vec<_> = only_if.iter().flat_map(Condition::pairs).map(|(name, term)| bound(name, term)).collect();
                 let table = self.tables.get_mut(table).unwrap();
                 let key = table.key_of(&key);
-                let row = table.rows.get_mut(&key);
-                let holds = |row: &Row| wanted.iter().all(|(name, value)| row.cells.get(name).map(Vec::as_slice) == value.bytes());
-                match row {
-                    Some(row) if holds(row) => {
-                        changes.into_iter().for_each(|(name, value)| row.set(name, &value));
-                        applied(true)
-                    }
-                    _ => applied(false),
+                let holds =
+                    table.rows.contains_key(&key) && wanted.iter().all(|(name, value)| table.cell(&key, name).as_deref() == value.bytes());
+                if holds {
+                    changes.into_iter().for_each(|(name, value)| table.set(&key, name, &value));
                 }
+                applied(holds)
             }
             Statement::Delete { table, timestamp, conditions } => {
                 let timestamp = timestamp.as_ref().map_or(i64::MAX, |t| values.bigint(t));
-                let key: Vec<_> = conditions.iter().map(|c| (c.left.clone(), values.of(&c.right, "text"))).collect();
+                let key: Vec<_> =
+                    conditions.iter().flat_map(Condition::pairs).map(|(name, term)| (name.to_owned(), values.of(term, "text"))).collect();
                 self.tables.get_mut(table).unwrap().delete(&key, timestamp);
                 Outcome::Void
             }
@@ -157,8 +165,8 @@ impl Tables {
 
     fn system(&self, table: &str, columns: &[String], conditions: &[Condition], values: &Values<'_>) -> Outcome {
         let named = |name: &str| {
-            let condition = conditions.iter().find(|c| c.left == name);
-            condition.map(|c| String::from_utf8(values.of(&c.right, "text").bytes().unwrap().to_vec()).unwrap()).unwrap_or_default()
+            let term = conditions.iter().flat_map(Condition::pairs).find(|(left, _)| *left == name).map(|(_, term)| term);
+            term.map(|term| String::from_utf8(values.of(term, "text").bytes().unwrap().to_vec()).unwrap()).unwrap_or_default()
         };
         let text = |text: &str| Some(text.as_bytes().to_vec());
         let all: Vec<HashMap<&str, Cell>> = match table {
@@ -172,11 +180,13 @@ impl Tables {
                 ("release_version", text("3.11.0")),
                 ("tokens", Some([&1_i32.to_be_bytes()[..], &1_i32.to_be_bytes(), b"0"].concat())),
             ])],
+            // What the driver asks for whole keyspaces: it knows none, and goes without.
+            _ if conditions.iter().any(|c| c.operator == "IN") => Vec::new(),
             "system_schema.keyspaces" => vec![HashMap::from([("keyspace_name", text(&named("keyspace_name")))])],
             "system_schema.tables" => {
                 let found = self.tables.get(&named("table_name"));
-                // Cosmos DB takes no comment.
-                found.map(|t| HashMap::from([("id", Some(vec![t.id; 16])), ("comment", text(""))])).into_iter().collect()
+                let comment = |t: &Table| if self.is_cosmos_db { String::new() } else { t.comment() };
+                found.map(|t| HashMap::from([("id", Some(vec![t.id; 16])), ("comment", text(&comment(t)))])).into_iter().collect()
             }
             "system_schema.columns" => {
                 let described = self.tables.get(&named("table_name")).map(|t| t.columns.clone()).unwrap_or_default();
@@ -198,25 +208,22 @@ impl Tables {
         Outcome::Rows { columns, rows, next: None }
     }
 
-    fn select(&self, name: &str, columns: &[String], conditions: &[Condition], parameters: &Parameters) -> Outcome {
+    fn select(&self, name: &str, columns: &[String], conditions: &[Condition], limit: Option<usize>, parameters: &Parameters) -> Outcome {
         let (table, values) = (&self.tables[name], Values(&parameters.values));
         let names: Vec<String> = match columns {
             [all] if all == "*" => table.columns.iter().map(|c| c.0.clone()).collect(),
             named => named.to_vec(),
         };
-        let cells = |key: &Vec<Vec<u8>>| {
-            let row = &table.rows[key];
-            names.iter().map(|n| row.cell(n)).collect::<Vec<Cell>>()
-        };
+        let cells = |key: &Vec<Vec<u8>>| names.iter().map(|n| table.cell(key, n)).collect::<Vec<Cell>>();
         let columns: Columns = names.iter().map(|n| (n.clone(), self.type_of(name, n))).collect();
         let page = usize::try_from(parameters.page_size.unwrap_or(i32::MAX)).unwrap();
         let state = parameters.paging_state.as_ref().map(|s| u64::from_be_bytes(s.as_slice().try_into().unwrap()));
         let from = usize::try_from(state.unwrap_or(0)).unwrap();
-        let is_feed = conditions.iter().any(|c| c.left == "cosmos_changefeed_start_time()");
+        let is_feed = conditions.iter().any(|c| c.left == ["cosmos_changefeed_start_time()"]);
         let found: Vec<&Vec<Vec<u8>>> = if is_feed {
             table.changes.iter().collect()
         } else {
-            table.rows.keys().filter(|key| table.rows[*key].meets(conditions, &values)).collect()
+            table.rows.keys().filter(|key| table.meets(key, conditions, &values)).take(limit.unwrap_or(usize::MAX)).collect()
         };
         let end = found.len().min(from.saturating_add(page));
         let here = found.iter().enumerate().take(end).skip(from);
@@ -228,10 +235,35 @@ impl Tables {
     }
 }
 
+/// A value as it is ordered: numbers by their sign first.
+fn ordered(value: &[u8], cql: &str) -> Vec<u8> {
+    let mut bytes = value.to_vec();
+    if matches!(cql, "bigint" | "int" | "tinyint" | "timestamp") && !bytes.is_empty() {
+        bytes[0] ^= 0x80;
+    }
+    bytes
+}
+
 impl Table {
+    fn comment(&self) -> String {
+        let (_, rest) = self.options.split_once("comment = '").unwrap_or_default();
+        rest.split('\'').next().unwrap_or_default().to_owned()
+    }
+
+    fn described(&self, name: &str) -> &Described {
+        self.columns.iter().find(|c| c.0 == name).unwrap_or_else(|| panic!("there is no column {name}"))
+    }
+
     fn key_of(&self, values: &[(String, Bound)]) -> Vec<Vec<u8>> {
-        let of = |name: &String| values.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.bytes()).unwrap_or_default().to_vec();
+        let of = |name: &String| {
+            let value = values.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.bytes()).unwrap_or_default();
+            ordered(value, &self.described(name).1)
+        };
         self.key.iter().map(of).collect()
+    }
+
+    fn partition_of(&self, key: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        key[..self.columns.iter().filter(|c| c.2 == "partition_key").count()].to_vec()
     }
 
     fn put(&mut self, key: Vec<Vec<u8>>, values: Vec<(String, Bound)>, timestamp: i64) {
@@ -239,10 +271,33 @@ impl Table {
         if is_older || self.deleted.get(&key).is_some_and(|d| *d >= timestamp && timestamp > 0) {
             return;
         }
-        let row = self.rows.entry(key.clone()).or_default();
-        row.timestamp = timestamp;
-        values.into_iter().for_each(|(name, value)| row.set(name, &value));
+        self.rows.entry(key.clone()).or_default().timestamp = timestamp;
+        values.into_iter().for_each(|(name, value)| self.set(&key, name, &value));
         self.changes.push(key);
+    }
+
+    fn set(&mut self, key: &[Vec<u8>], name: String, value: &Bound) {
+        let cells = if self.described(&name).2 == "static" {
+            self.statics.entry(self.partition_of(key)).or_default()
+        } else {
+            &mut self.rows.entry(key.to_vec()).or_default().cells
+        };
+        match value {
+            Bound::Bytes(bytes) => drop(cells.insert(name, bytes.clone())),
+            Bound::Null => drop(cells.remove(&name)),
+            Bound::Unset => {}
+        }
+    }
+
+    fn cell(&self, key: &[Vec<u8>], name: &str) -> Cell {
+        let row = self.rows.get(key)?;
+        if name.starts_with("writetime(") {
+            return Some(row.timestamp.to_be_bytes().to_vec());
+        }
+        match self.described(name).2 {
+            "static" => self.statics.get(&self.partition_of(key))?.get(name).cloned(),
+            _ => row.cells.get(name).cloned(),
+        }
     }
 
     /// Deletes the rows whose key begins with the values `of`.
@@ -252,28 +307,25 @@ impl Table {
         self.rows.retain(|key, row| !key.starts_with(prefix) || row.timestamp > timestamp);
         self.deleted.insert(whole, timestamp);
     }
-}
-
-impl Row {
-    fn set(&mut self, name: String, value: &Bound) {
-        match value {
-            Bound::Bytes(bytes) => drop(self.cells.insert(name, bytes.clone())),
-            Bound::Null => drop(self.cells.remove(&name)),
-            Bound::Unset => {}
-        }
-    }
-
-    fn cell(&self, name: &str) -> Cell {
-        if name.starts_with("writetime(") { Some(self.timestamp.to_be_bytes().to_vec()) } else { self.cells.get(name).cloned() }
-    }
 
     /// Ranges of tokens are the whole table for the first one, and nothing for the others.
-    fn meets(&self, conditions: &[Condition], values: &Values<'_>) -> bool {
-        conditions.iter().all(|c| match (c.left.starts_with("token("), c.operator.as_str()) {
-            (true, ">") => values.bigint(&c.right) == i64::MIN,
-            (true, _) => true,
-            (false, "=") => self.cells.get(&c.left).map(Vec::as_slice) == values.of(&c.right, "text").bytes(),
-            (false, other) => panic!("the peer knows no {other}"),
+    fn meets(&self, key: &[Vec<u8>], conditions: &[Condition], values: &Values<'_>) -> bool {
+        conditions.iter().all(|c| {
+            if c.left[0].starts_with("token(") {
+                return c.operator != ">" || values.bigint(&c.right[0]) == i64::MIN;
+            }
+            let of = |(name, term): (&str, &Term)| {
+                let cql = &self.described(name).1;
+                let is = self.cell(key, name).map(|cell| ordered(&cell, cql));
+                (is, values.of(term, cql).bytes().map(|bytes| ordered(bytes, cql)))
+            };
+            let (is, wanted): (Vec<_>, Vec<_>) = c.pairs().map(of).unzip();
+            match c.operator.as_str() {
+                "=" => is == wanted,
+                ">" => is > wanted,
+                "<=" => is <= wanted,
+                other => panic!("the peer knows no {other}"),
+            }
         })
     }
 }
@@ -289,6 +341,9 @@ fn system_type(column: &str) -> &'static str {
         "rpc_address" => "inet",
         "tokens" => "set<text>",
         "position" => "int",
+        "replication" => "map<text,text>",
+        "durable_writes" => "boolean",
+        "field_names" | "field_types" => "list<text>",
         _ => "text",
     }
 }
