@@ -18,8 +18,8 @@ use super::directory::Directory;
 use super::settings::KafkaSettings;
 use crate::topics::{Admission, Ledger, LogTopicSink, Outputs, Progress, Underway, topic_spec};
 
-/// The sink for flows into the cluster's topics: with transactions, or without where it has none (`kafka.transactions`); then by `log`, which is
-/// the cluster's. Reaches nothing yet.
+/// The sink for flows into the cluster's topics: with transactions, or without where it has none (`kafka.transactions`); then by `log`,
+/// which is the cluster's. Reaches nothing yet.
 pub fn topic_sink(
     settings: &KafkaSettings,
     log: Arc<dyn EventLog>,

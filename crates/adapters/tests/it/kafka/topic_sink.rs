@@ -1,5 +1,5 @@
-//! Flows into the topics of a cluster, with transactions and without: a real one where there is one, and always librdkafka's mock cluster, which
-//! keeps transactional ids, producer epochs and group offsets as a cluster does, but creates no topics and aborts nothing.
+//! Flows into the topics of a cluster, with transactions and without: a real one where there is one, and always librdkafka's mock
+//! cluster, which keeps transactional ids, producer epochs and group offsets as a cluster does, but creates no topics and aborts nothing.
 
 use std::sync::Arc;
 
