@@ -2,6 +2,8 @@
 //! cluster. That keeps transactional ids and producer epochs as a cluster does, but it creates and deletes no topics, aborts nothing, and
 //! forgets the offsets of transactions at once: there what the system store has put down counts.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 use std::sync::Arc;
 
 use millstream_adapters::kafka::{KafkaLog, KafkaSettings, topic_sink};
