@@ -1,5 +1,5 @@
-//! Topics as the target of flows, on any [`EventLog`](millstream_core::ports::EventLog) that appends a batch whole and knows no transactions:
-//! the built-in one, and Event Hubs.
+//! Topics as the target of flows, on any [`EventLog`](millstream_core::ports::EventLog) that appends a batch whole and knows no
+//! transactions: the built-in one, and Event Hubs.
 //!
 //! How far a flow has come is kept in the system store, beside the checkpoints ([`progress`]); what stands in the topic of an epoch that
 //! was torn is found by the header of its records ([`standing`]). Knows no broker, and no engine.

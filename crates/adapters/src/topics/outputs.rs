@@ -45,7 +45,8 @@ impl<L: Default> Outputs<L> {
         lock(&self.tables).insert(spec.name.clone(), Arc::new(output));
     }
 
-    /// The topic of `table`, and the way of `flow` into it. [`NotFound`](millstream_core::ErrorKind::NotFound) for a table that was not made known.
+    /// The topic of `table`, and the way of `flow` into it. [`NotFound`](millstream_core::ErrorKind::NotFound) for a table that was not
+    /// made known.
     pub(crate) fn get(&self, table: &str, flow: &FlowId) -> Result<(Arc<Output>, Lane<L>)> {
         let output = lock(&self.tables).get(table).cloned();
         let output = output.ok_or_else(|| Error::not_found(format!("table {table} is no topic that flows write")))?;

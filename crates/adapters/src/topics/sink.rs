@@ -1,8 +1,8 @@
 //! [`LogTopicSink`]: epochs into topics of a log without transactions.
 //!
-//! An epoch is appended partition by partition, in batches that the log appends whole, and is committed when the system store holds its number.
-//! Nobody knows what stands in a topic after a crash, or after an append whose answer was lost: so the first epoch after that is looked
-//! for behind the end of the one before it, and only what is not there yet is appended. The engine commits a torn epoch again with
+//! An epoch is appended partition by partition, in batches that the log appends whole, and is committed when the system store holds its
+//! number. Nobody knows what stands in a topic after a crash, or after an append whose answer was lost: so the first epoch after that is
+//! looked for behind the end of the one before it, and only what is not there yet is appended. The engine commits a torn epoch again with
 //! the same changes (a sink that isolates row by row is promised that), and the same changes are the same records.
 //!
 //! A call is carried out to its end even if nobody waits for it any more, one at a time for each flow.
@@ -46,8 +46,8 @@ struct State {
 }
 
 impl LogTopicSink {
-    /// A sink into the topics of `log`, which is at `place` (the name of one broker and no other), with its progress in `system`. One append has
-    /// at most `append_bytes_max` bytes, unless a single record has more.
+    /// A sink into the topics of `log`, which is at `place` (the name of one broker and no other), with its progress in `system`. One
+    /// append has at most `append_bytes_max` bytes, unless a single record has more.
     pub fn new(log: Arc<dyn EventLog>, place: impl Into<String>, system: Arc<dyn SystemStore>, append_bytes_max: usize) -> Self {
         let shared = Shared { log, ledger: Ledger::new(system), place: place.into(), append_bytes_max, outputs: Outputs::default() };
         Self { shared: Arc::new(shared), underway: Underway::default() }

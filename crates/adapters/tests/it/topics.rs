@@ -86,9 +86,10 @@ async fn an_epoch_that_was_torn_anywhere_is_finished_and_nothing_is_there_twice(
         for restarts in [false, true] {
             for nth in 1..=12 {
                 let world = World { disk: Arc::default(), faults: Arc::default() };
-                match after {
-                    true => world.faults.fail_after(Call::Append, nth, ErrorKind::Unavailable),
-                    false => world.faults.fail(Call::Append, nth, ErrorKind::Unavailable),
+                if after {
+                    world.faults.fail_after(Call::Append, nth, ErrorKind::Unavailable);
+                } else {
+                    world.faults.fail(Call::Append, nth, ErrorKind::Unavailable);
                 }
                 let (spec, mut sink, mut attempt) = (tables::topic("t"), world.sink().await, 1);
                 let mut writer = Writer::begin(&sink, &spec, "f", attempt).await.unwrap();

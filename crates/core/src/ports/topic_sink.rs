@@ -39,12 +39,12 @@ pub struct TopicOutput {
 /// Topics as the target of flows.
 ///
 /// An epoch ([`EpochSink`]) is appended whole: readers that follow Kafka's `read_committed` isolation (KIP-98) see all of its records or
-/// none, each once, whatever died in between. Changes are appended in order; a delete is a tombstone of its key, which needs key
-/// columns. A record's timestamp is its row's version, cut to the millisecond, and its header `millstream-position` names where it stands in what
+/// none, each once, whatever died in between. Changes are appended in order; a delete is a tombstone of its key, which needs key columns.
+/// A record's timestamp is its row's version, cut to the millisecond, and its header `millstream-position` names where it stands in what
 /// its flow has written (`flow/attempt/epoch/sequence`). Where a broker has no transactions ([`isolation`](EpochSink::isolation) is then
-/// [`Row`](super::Isolation::Row)), records show as they are appended; an epoch that was torn by a crash is finished when it is
-/// committed again with the same changes: what stands there already is left out. A double, where the broker took a record after all
-/// that it had not acknowledged, has the same flow, epoch and sequence.
+/// [`Row`](super::Isolation::Row)), records show as they are appended; an epoch that was torn by a crash is finished when it is committed
+/// again with the same changes: what stands there already is left out. A double, where the broker took a record after all that it had not
+/// acknowledged, has the same flow, epoch and sequence.
 #[async_trait]
 pub trait TopicSink: EpochSink {
     /// Makes the topic known under the table's name, and creates it where it is absent.

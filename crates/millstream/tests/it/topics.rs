@@ -1,4 +1,5 @@
-//! Flows into the built-in topics: the contract on the log and the store of a data directory, and a pipeline that is killed while it writes.
+//! Flows into the built-in topics: the contract on the log and the store of a data directory, and a pipeline that is killed while it
+//! writes.
 
 use std::net::TcpListener;
 use std::sync::Arc;

@@ -18,8 +18,8 @@ use super::directory::Directory;
 use super::settings::KafkaSettings;
 use crate::topics::{Admission, Ledger, LogTopicSink, Outputs, Progress, Underway, topic_spec};
 
-/// The sink for flows into the cluster's topics: with transactions, or without where it has none (`kafka.transactions`); then by `log`, which is
-/// the cluster's. Reaches nothing yet.
+/// The sink for flows into the cluster's topics: with transactions, or without where it has none (`kafka.transactions`); then by `log`,
+/// which is the cluster's. Reaches nothing yet.
 pub fn topic_sink(
     settings: &KafkaSettings,
     log: Arc<dyn EventLog>,
@@ -69,28 +69,28 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 }
 
 impl Shared {
-    async fn open(&self, flow: &FlowId, table: &str, topic: &str, progress: &Progress) -> Result<Open> {
+    /// Opens a flow's transactions for the attempt of `progress`, in place of `before`.
+    async fn open(&self, before: Option<Open>, flow: &FlowId, table: &str, topic: &str, progress: &Progress) -> Result<Open> {
         let (cluster, names) = (self.cluster.clone(), Names::new(&self.cluster, flow, table, topic));
-        let (transactions, committed, place) = blocking(move || {
+        let (flow, table, topic, progress) = (flow.clone(), table.to_owned(), topic.to_owned(), progress.clone());
+        blocking(move || {
+            // The end of a client waits for its threads, too.
+            drop(before);
             let (transactions, committed) = Transactions::open(&cluster, names)?;
             let place = transactions.cluster_id();
-            Ok((transactions, committed, place))
-        })
-        .await?;
-        let committed = match committed {
-            Some(committed) => committed,
-            None => {
-                progress.check_place(flow, table, &place)?;
-                Committed { attempt: progress.attempt, epoch: progress.epoch }
+            let Some(committed) = committed else {
+                progress.check_place(&flow, &table, &place)?;
+                return Ok(Open { epoch: progress.epoch, place, transactions });
+            };
+            if committed.attempt > progress.attempt {
+                return Err(Error::fenced(format!(
+                    "attempt {} of flow {flow} writes to topic {topic}, where attempt {} has committed",
+                    progress.attempt, committed.attempt
+                )));
             }
-        };
-        if committed.attempt > progress.attempt {
-            return Err(Error::fenced(format!(
-                "attempt {} of flow {flow} writes to topic {topic}, where attempt {} has committed",
-                progress.attempt, committed.attempt
-            )));
-        }
-        Ok(Open { epoch: committed.epoch, place, transactions })
+            Ok(Open { epoch: committed.epoch, place, transactions })
+        })
+        .await
     }
 
     async fn begin(&self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<Epoch> {
@@ -103,8 +103,8 @@ impl Shared {
         if progress != before {
             self.ledger.put(table, flow, progress.clone()).await?;
         }
-        *lane = None;
-        let open = self.open(flow, table, &output.topic, &progress).await?;
+        let before = lane.take();
+        let open = self.open(before, flow, table, &output.topic, &progress).await?;
         Ok(lane.insert(open).epoch)
     }
 
@@ -113,16 +113,16 @@ impl Shared {
         let mut lane = lane.lock().await;
         let mut progress = self.ledger.get(&write.table, &write.flow).await?;
         progress.check_attempt(&write.flow, write.attempt, &write.table)?;
+        progress.attempt = write.attempt;
         let open = match lane.take() {
             Some(open) => open,
-            None => self.open(&write.flow, &write.table, &output.topic, &Progress { attempt: write.attempt, ..progress.clone() }).await?,
+            None => self.open(None, &write.flow, &write.table, &output.topic, &progress).await?,
         };
         progress.epoch = open.epoch;
-        let encoded = match progress.admit(&write) {
-            Ok(Admission::Append) => output.encoder.encode_epoch(&write, output.partitions).map(Some),
-            Ok(Admission::Done) => Ok(None),
-            Err(error) => Err(error),
-        };
+        let encoded = progress.admit(&write).and_then(|admission| match admission {
+            Admission::Append => output.encoder.encode_epoch(&write, output.partitions).map(Some),
+            Admission::Done => Ok(None),
+        });
         // Until here nothing has happened: the producer is as good as before.
         let Ok(Some(records)) = encoded else {
             *lane = Some(open);
@@ -137,7 +137,6 @@ impl Shared {
         open.epoch = write.epoch;
         progress.place.clone_from(&open.place);
         *lane = Some(open);
-        progress.attempt = write.attempt;
         progress.epoch = write.epoch;
         self.ledger.put(&write.table, &write.flow, progress).await?;
         Ok(count)

@@ -78,7 +78,8 @@ pub(super) struct Transactions {
 }
 
 impl Transactions {
-    /// Fences every earlier producer of the flow, settles what it left open, and says what is committed; `None`: the cluster knows of nothing.
+    /// Fences every earlier producer of the flow, settles what it left open, and says what is committed; `None`: the cluster knows of
+    /// nothing.
     pub(super) fn open(cluster: &Arc<Cluster>, names: Names) -> Result<(Self, Option<Committed>)> {
         let s = &cluster.settings;
         let timeout_ms = s.transaction_timeout_ms;

@@ -1,5 +1,8 @@
-//! Flows into the topics of a cluster, with transactions and without: a real one where there is one, and always librdkafka's mock cluster, which
-//! keeps transactional ids, producer epochs and group offsets as a cluster does, but creates no topics and aborts nothing.
+//! Flows into the topics of a cluster, with transactions and without: a real one where there is one, and always librdkafka's mock
+//! cluster. That keeps transactional ids and producer epochs as a cluster does, but it creates and deletes no topics, aborts nothing, and
+//! forgets the offsets of transactions at once: there what the system store has put down counts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::sync::Arc;
 

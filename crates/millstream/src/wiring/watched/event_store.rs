@@ -63,6 +63,10 @@ impl Watched<dyn EventStore> {
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl StoreSnapshot for Watched<dyn StoreSnapshot> {
+    fn is_consistent(&self) -> bool {
+        self.inner.is_consistent()
+    }
+
     async fn epochs(&self, table: &str) -> Result<BTreeMap<FlowId, Epoch>> {
         self.health.observe(self.inner.epochs(table).await)
     }

@@ -115,13 +115,15 @@ pub async fn flows_that_commit_at_the_same_time_lose_nothing(h: &dyn Harness<Por
     Ok(())
 }
 
-/// Lets what a dropped call has under way come to its end, or be given up. The death of a process does that by itself; here the process lives on.
+/// Lets what a dropped call has under way come to its end, or be given up. The death of a process does that by itself; here the process
+/// lives on.
 async fn settled(port: &Port, w: &Writer) -> CaseResult {
     port.sink.begin(&w.flow, w.attempt, "t").await?;
     Ok(())
 }
 
-/// A commit whose future is dropped leaves the whole epoch or nothing, where readers see whole epochs; else, committed again it leaves each record once.
+/// A commit whose future is dropped leaves the whole epoch or nothing, where readers see whole epochs; else, committed again it leaves
+/// each record once.
 pub async fn a_dropped_commit_is_whole_or_can_be_finished(h: &dyn Harness<Port>) -> CaseResult {
     let (port, spec, w) = keyed(h).await?;
     let all = changes(&rows("f", 1, 500));

@@ -36,7 +36,7 @@ pub async fn records_stand_in_the_order_of_their_changes(h: &dyn Harness<Port>) 
         check!(places.is_sorted(), "partition {partition} has its records in the order of their changes: {places:?}");
     }
     let times: BTreeSet<Timestamp> = found.iter().flatten().map(|r| r.timestamp).collect();
-    let expected = (0..50).map(|id| Timestamp((FIRST_VERSION + id * 1_001) / 1_000 * 1_000)).collect();
+    let expected: BTreeSet<Timestamp> = (0..50).map(|id| Timestamp((FIRST_VERSION + id * 1_001) / 1_000 * 1_000)).collect();
     check_eq!(times, expected, "a record's time is its row's version, cut to the millisecond");
     Ok(())
 }
