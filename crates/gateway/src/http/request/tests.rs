@@ -152,7 +152,7 @@ fn reads_that_differ_have_different_cache_keys() {
     let tables = ["departures1", "departures"].map(|table| row_cache_key(table, &[Value::Bytes(vec![1, 2])]));
     let all: Vec<String> = keys.into_iter().chain(rows).chain(tables).collect();
     assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len(), "{all:?}");
-    let spelt_otherwise = partition(&format!("limit=100&{PARTITION}&ts=2013-07-22%2019:00:00").replace("%20", " "));
+    let spelt_otherwise = partition(&format!("limit=100&{PARTITION}&ts=2013-07-22 19:00:00"));
     assert_eq!(partition_cache_key("departures", &spelt_otherwise), all[5], "equal reads have one key");
 }
 

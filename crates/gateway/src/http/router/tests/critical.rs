@@ -145,13 +145,14 @@ async fn a_row_that_can_not_be_filled_in_is_given_all_the_same() {
     let passes = async {
         // The store said that it has no such row; the load waits. Then the store hangs, and the load goes on.
         world.toy_critical.switches.until_ended(1).await;
-        let _closed = world.toy_critical.switches.gate.acquire_many(GATE).await.unwrap();
+        let closed = world.toy_critical.switches.gate.acquire_many(GATE).await.unwrap();
         world.clock.until_sleepers(1).await;
         drop(loader);
         world.clock.until_sleepers(2).await;
         world.clock.advance(Duration::from_millis(HttpSettings::default().critical_timeout_ms));
+        closed
     };
-    let (answer, ()) = futures::join!(asked, passes);
+    let (answer, _closed) = futures::join!(asked, passes);
     assert_eq!((answer.status, answer.header("cache-status")), (200, "millstream; fwd=miss; detail=event-store"));
     assert_eq!(world.toy_critical.fills.load(Ordering::SeqCst), 1);
 }
