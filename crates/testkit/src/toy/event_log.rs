@@ -112,7 +112,7 @@ impl EventLog for ToyEventLog {
         let mut topics = self.disk.log.lock();
         match topics.get(&spec.name) {
             Some(present) if present.len() == partitions => Ok(false),
-            Some(present) => Err(Error::already_exists(format!("topic {} has {} partitions", spec.name, present.len()))),
+            Some(present) => Err(Error::already_exists(format!("topic {} has {} partitions, not {partitions}", spec.name, present.len()))),
             None => {
                 topics.insert(spec.name.clone(), vec![Vec::new(); partitions]);
                 Ok(true)

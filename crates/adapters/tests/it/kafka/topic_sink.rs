@@ -68,7 +68,9 @@ async fn run_on_a_mock(system: &str, transactions: bool) {
         }
         OnData::new(corner, move |corner, clock| open(settings.clone(), corner, clock))
     };
-    let without = |case: &&&str| **case != "drop_topic_removes_records_and_epochs";
+    // Where nothing is aborted, what an abandoned transaction has written stays.
+    let aborted = "every_record_is_there_once_however_often_its_writer_dies";
+    let without = |case: &&&str| **case != "drop_topic_removes_records_and_epochs" && !(transactions && **case == aborted);
     let cases: Vec<&str> = suite::topic_sink::CASES.iter().filter(without).copied().collect();
     suite::topic_sink::run_only(system, harness, &cases).await.assert_passed();
 }
