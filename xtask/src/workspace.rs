@@ -13,11 +13,20 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
-/// `cargo`, started at the root.
+/// `cargo`, started at the root as a person starts it there: without what `cargo run` told this program about its own package. Build scripts
+/// that look at such a variable (ring's does) would run again, and everything above them would be compiled anew.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_the_running_package(&name.to_string_lossy())) {
+        cargo.env_remove(name);
+    }
     cargo
+}
+
+/// Whether cargo sets the variable `name` for a program that it runs, about that program's package.
+fn is_of_the_running_package(name: &str) -> bool {
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR"
 }
 
 /// The workspace's own packages, without their external dependencies' manifests.
@@ -70,3 +79,6 @@ pub fn files() -> Result<Vec<PathBuf>> {
     files.dedup();
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests;
