@@ -88,6 +88,20 @@ pub fn is_column_type(data_type: &DataType) -> bool {
     }
 }
 
+/// Whether all maps in it have strings as keys, as JSON's objects have: what a system that holds nested values as JSON asks for.
+#[must_use]
+pub fn has_text_keys(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(item) => has_text_keys(item.data_type()),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) => fields[0].data_type() == &DataType::Utf8 && has_text_keys(fields[1].data_type()),
+            _ => false,
+        },
+        DataType::Struct(fields) => fields.iter().all(|f| has_text_keys(f.data_type())),
+        _ => true,
+    }
+}
+
 /// The Arrow type of Spark's TIMESTAMP.
 #[must_use]
 pub fn timestamp_type() -> DataType {

@@ -13,6 +13,7 @@
 //! | ARRAY, MAP, STRUCT | text of JSON | |
 
 use arrow::datatypes::{DataType, TimeUnit};
+use millstream_core::table::has_text_keys;
 use millstream_core::{Error, Result};
 
 use super::settings::TimestampColumns;
@@ -140,9 +141,9 @@ impl Column {
     }
 }
 
-/// Types that are held as JSON.
+/// Types that are held as JSON, whose objects have strings as keys.
 pub(super) fn is_nested(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::List(_) | DataType::LargeList(_) | DataType::Map(..) | DataType::Struct(_))
+    matches!(data_type, DataType::List(_) | DataType::LargeList(_) | DataType::Map(..) | DataType::Struct(_)) && has_text_keys(data_type)
 }
 
 #[cfg(test)]

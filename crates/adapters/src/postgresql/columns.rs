@@ -1,6 +1,7 @@
 //! Which PostgreSQL type holds a column's values, and the names of things in SQL text.
 
 use arrow::datatypes::{DataType, TimeUnit};
+use millstream_core::table::has_text_keys;
 use millstream_core::{Error, Result};
 use tokio_postgres::types::Type;
 
@@ -29,7 +30,7 @@ pub(super) fn sql_type(data_type: &DataType) -> Result<String> {
         DataType::Date32 => "date",
         DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => "timestamp with time zone",
         DataType::Timestamp(TimeUnit::Microsecond, None) => "timestamp without time zone",
-        DataType::List(_) | DataType::Struct(_) | DataType::Map(_, _) => "jsonb",
+        nested @ (DataType::List(_) | DataType::Struct(_) | DataType::Map(_, _)) if has_text_keys(nested) => "jsonb",
         other => return Err(Error::unsupported(format!("PostgreSQL has no type for values of type {other}"))),
     }
     .to_owned())
