@@ -107,7 +107,8 @@ async fn connections_that_the_server_ended_are_made_again() {
     let (store, spec) = (store(&settings), tables::report("daily"));
     store.ensure_report(&spec).await.unwrap();
     // Only those of this test: others share the server.
-    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%' || $1 || '%' AND pid <> pg_backend_pid()";
+    // Waits for their end, at most 10 s each.
+    let end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE query LIKE '%' || $1 || '%' AND pid <> pg_backend_pid()";
     store.published_run("daily").await.unwrap();
     let ended = admin.query(end, &[&settings.schema]).await.unwrap();
     assert!(!ended.is_empty(), "there was a connection to end");
