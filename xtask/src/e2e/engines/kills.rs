@@ -147,8 +147,7 @@ fn finish(millstream: &mut Millstream, departures: usize) -> Result<Content> {
     Ok(content)
 }
 
-/// Enough rows, no lag, and nothing more comes of it: a flow that has only just begun knows of no lag yet, and a feed's flow may only now
-/// learn of what the flow before it has written.
+/// Enough rows, no lag, and nothing more comes of it: a feed's flow may only now learn of what the flow before it has written.
 fn settle(millstream: &mut Millstream, departures: usize) -> Result<()> {
     let (http, sql) = (millstream.http.clone(), millstream.sql.clone());
     let counts = || {

@@ -14,6 +14,7 @@ use millstream_core::{Error, Result};
 use millstream_pipeline::graph::{Binding, Pipeline};
 
 use crate::config::Config;
+use crate::wiring;
 
 /// A connection that takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -76,6 +77,12 @@ pub async fn topics(config: &Config, pipeline: &Pipeline) -> Result<()> {
         absent.join(", "),
         if absent.len() == 1 { "it" } else { "them" }
     )))
+}
+
+/// Tries the places of those tables of files that have one of their own.
+pub async fn lake_tables(config: &Config, pipeline: &Pipeline) -> Result<()> {
+    let places = wiring::bound_lake_tables(config, pipeline)?.into_values().collect();
+    wiring::lake_probe(config.lake.clone().unwrap_or_default(), places)().await
 }
 
 /// One line each.
