@@ -255,6 +255,9 @@ pub struct PublishArgs {
     /// Publish the flights of this Parquet file, in place of the ones inside this program
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
+    /// Publish the year so many times, each 365 days after the one before
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub years: u32,
 }
 
 /// How log lines look.

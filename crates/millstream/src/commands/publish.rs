@@ -19,7 +19,7 @@ use crate::{project, runtime};
 pub fn run(args: PublishArgs) -> Result<ExitCode> {
     let (endpoint, topic) = destination(&args)?;
     let published = runtime::block_on(async move {
-        let flights = Flights::open(flights::data(args.data.as_deref())?)?;
+        let flights = Flights::open_years(flights::data(args.data.as_deref())?, args.years)?;
         let bar = present::bar("publishing {bar:40} {human_pos}/{human_len} events, {per_sec}, {eta} left");
         bar.set_length(flights.total().min(args.limit.unwrap_or(u64::MAX)));
         let held = endpoint.held(&topic).await?;
