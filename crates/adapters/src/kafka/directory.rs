@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use millstream_core::ports::{LogBounds, TopicInfo, TopicSpec};
 use millstream_core::{Error, ErrorKind, Offset, Result, TopicPartition};
-use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 
 use super::client::{Cluster, Renewable, Served};
 use super::error::ClientError;
+use super::retention::Retention;
 
 /// How long to wait before the cluster is asked again whether it has carried out what it accepted.
 const SETTLE_STEP: Duration = Duration::from_millis(10);
@@ -102,6 +103,19 @@ impl Directory {
         });
         let (start, end) = asked?;
         Ok(LogBounds { start: Offset(start), end: Offset(end) })
+    }
+
+    /// How long `topic` keeps records.
+    pub(super) fn retention(&self, topic: &str) -> Result<Retention> {
+        let operation = format!("asking for the settings of topic {topic}");
+        let admin = self.cluster.admin()?;
+        let answers = wait_for(admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &self.options()));
+        let answers = answers.map_err(|source| self.cluster.failed(operation.clone(), source))?;
+        match answers.into_iter().next() {
+            Some(Ok(settings)) => Ok(Retention::of(|name| settings.get(name)?.value.clone())),
+            Some(Err(code)) => Err(self.refused(&operation, code)),
+            None => Err(self.no_topic(topic)),
+        }
     }
 
     pub(super) fn no_topic(&self, topic: &str) -> Error {
