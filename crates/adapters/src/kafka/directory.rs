@@ -75,6 +75,14 @@ impl Directory {
         Ok(self.metadata(None)?.brokers().len())
     }
 
+    /// The name that the cluster has given itself; of one that has none (Event Hubs), where it was found.
+    pub(super) fn cluster_id(&self) -> Result<String> {
+        // With its answer comes the name: no name then means that there is none.
+        self.metadata(None)?;
+        let named = self.client()?.consumer.client().fetch_cluster_id(self.cluster.settings.call_timeout());
+        Ok(named.unwrap_or_else(|| self.cluster.endpoint().to_owned()))
+    }
+
     /// How many partitions `topic` has; `None`: it does not exist.
     pub(super) fn partitions(&self, topic: &str) -> Result<Option<i32>> {
         Ok(self.state_of(topic)?.map(|(partitions, _)| partitions))

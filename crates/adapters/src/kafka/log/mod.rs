@@ -300,6 +300,10 @@ fn check_range(partition: &TopicPartition, from: i64, bounds: LogBounds) -> Resu
 
 #[async_trait]
 impl EventLog for KafkaLog {
+    async fn identity(&self) -> Result<String> {
+        self.blocking(|shared| shared.directory.cluster_id()).await
+    }
+
     async fn create_topic(&self, spec: &TopicSpec) -> Result<bool> {
         let spec = spec.clone();
         self.blocking(move |shared| shared.directory.create(&spec)).await
