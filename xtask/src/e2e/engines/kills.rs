@@ -74,7 +74,7 @@ fn run(site: &Site, mix: Mix, seed: u64, expected: &Content) -> Result<()> {
         until(LIMIT, &format!("{point} events are processed"), || {
             millstream.must_run()?;
             let all = publisher.has_ended()? && watch::caught_up(&millstream.http).unwrap_or(false);
-            Ok(all || watch::processed(&millstream.http).unwrap_or(0) >= point)
+            Ok(all || watch::processed(&millstream.http, "departures").unwrap_or(0) >= point)
         })
         .with_context(|| millstream.log())?;
         millstream.kill()?;
