@@ -15,11 +15,12 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use fjall::{Readable, Snapshot};
 use futures::StreamExt;
+use millstream_core::admission::{Admission, FlowProgress};
 use millstream_core::ports::{Clock, EpochSink, EpochWrite, Publication, Published, ReportSnapshot, ReportStore};
 use millstream_core::{Attempt, Epoch, Error, FlowId, Result, TableSpec, Timestamp, Value};
 
 use super::database::{Store, blocking};
-use super::epochs::{self, Admission, Progress};
+use super::epochs;
 use super::error::During;
 use super::key_codec::{TABLE_BYTES, after_prefix};
 use super::keyed_table::{EncodedChanges, KeyedTable};
@@ -203,7 +204,7 @@ impl Report {
             }
             let mut batch = store.batch(changes.len() + 1);
             let net = changes.fold_into(&mut batch, store, &store.rows, &self.keyed, self.keyed.expiry(now))?;
-            epochs::put(&mut batch, store, self.keyed.id, &write.flow, Progress { attempt: write.attempt, epoch: write.epoch });
+            epochs::put(&mut batch, store, self.keyed.id, &write.flow, FlowProgress::after(write));
             store.commit(batch)?;
             Ok(net.len() as u64)
         })
