@@ -6,15 +6,19 @@
 //! versions, retry delays) is a pure function here; whatever does I/O is a trait in [`ports`].
 
 pub mod batches;
+mod calendar;
 pub mod change;
+pub mod decode;
 pub mod encode;
 pub mod error;
 pub mod ident;
 pub mod key;
+pub mod pattern;
 pub mod ports;
 mod raw_bytes;
 pub mod retry;
 pub mod status;
+pub mod style;
 pub mod table;
 pub mod time;
 pub mod value;

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use crate::change::{ChangeBatch, ChangeKind};
 use crate::error::{Error, Result};
 use crate::ports::{TopicOutput, ValueFormat};
+use crate::style::{TextStyle, TimeFormats};
 use crate::table::TableSpec;
 use crate::time::Timestamp;
 
@@ -36,6 +37,7 @@ pub struct EncodedRecord {
 pub struct RowEncoder {
     table: String,
     format: ValueFormat,
+    style: TextStyle,
     key: Vec<usize>,
 }
 
@@ -75,7 +77,7 @@ impl RowEncoder {
         if let Some(column) = key.iter().map(|i| spec.schema.field(*i)).find(|f| !json::fits(f.data_type())) {
             return Err(Error::unsupported(format!("table {}: key column {} is a {}", spec.name, column.name(), column.data_type())));
         }
-        Ok(Self { table: spec.name.clone(), format: output.format, key })
+        Ok(Self { table: spec.name.clone(), format: output.format, style: output.style.clone(), key })
     }
 
     /// The records of `changes`, in order. A delete is a tombstone of its key; [`InvalidInput`](crate::ErrorKind::InvalidInput) where it has none.
@@ -90,8 +92,8 @@ impl RowEncoder {
             let has_value = changes.kind(row) != ChangeKind::Delete;
             if has_value {
                 match self.format {
-                    ValueFormat::Json => json::write_row(&mut bytes, rows, row)?,
-                    ValueFormat::Csv => csv::write_row(&mut bytes, rows, row)?,
+                    ValueFormat::Json => json::write_row(&mut bytes, rows, row, &self.style.times)?,
+                    ValueFormat::Csv => csv::write_row(&mut bytes, rows, row, &self.style)?,
                     ValueFormat::Avro => avro::write_row(&mut bytes, rows, row)?,
                 }
             } else if !has_key {
@@ -119,12 +121,13 @@ impl RowEncoder {
             [] => Ok(false),
             [one] if rows.column(*one).is_null(row) => Ok(false),
             [one] => {
-                text::write(out, rows.column(*one).as_ref(), row)?;
+                text::write(out, rows.column(*one).as_ref(), row, &TimeFormats::default())?;
                 Ok(true)
             }
             several => {
                 let columns = rows.schema_ref().fields();
-                json::write_object(out, several.iter().map(|i| (columns[*i].name().as_str(), rows.column(*i).as_ref())), row)?;
+                let members = several.iter().map(|i| (columns[*i].name().as_str(), rows.column(*i).as_ref()));
+                json::write_object(out, members, row, &TimeFormats::default())?;
                 Ok(true)
             }
         }

@@ -10,14 +10,14 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, stream};
 use millstream_core::batches::BatchStream;
+use millstream_core::decode::RecordDecoder;
 use millstream_core::ports::{EventLog, Record};
 use millstream_core::table::project_schema;
 use millstream_core::{ChangeKind, Error, Offset, Result, TableSpec, TopicPartition};
 use millstream_pipeline::graph::Topic;
 
 use super::port_table::{Part, Readable, Request};
-use crate::decode::JsonDecoder;
-use crate::decode::metadata::{metadata_column, with_metadata};
+use crate::metadata::{metadata_column, with_metadata};
 
 /// About so many bytes of a partition are read and decoded at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -31,9 +31,9 @@ pub(super) struct TopicTable {
 }
 
 impl TopicTable {
-    /// [`Unsupported`](millstream_core::ErrorKind::Unsupported) for columns that JSON can't be decoded into.
+    /// [`Unsupported`](millstream_core::ErrorKind::Unsupported) for columns that its values can't be decoded into.
     pub(super) fn new(spec: Arc<TableSpec>, topic: Topic, log: Arc<dyn EventLog>) -> Result<Self> {
-        JsonDecoder::new(spec.schema.clone(), topic.mode, &topic.key_columns)?;
+        RecordDecoder::new(spec.schema.clone(), &topic.reading())?;
         let schema = with_metadata(&spec.schema);
         Ok(Self { spec, topic, log, schema })
     }
@@ -57,7 +57,7 @@ impl Readable for TopicTable {
             let (spec, topic, log) = (self.spec.clone(), self.topic.clone(), self.log.clone());
             let (columns, schema) = (request.columns.clone(), project_schema(&self.schema, Some(&request.columns))?);
             parts.push(Box::new(move || {
-                let read = JsonDecoder::new(spec.schema.clone(), topic.mode, &topic.key_columns).map(|decoder| PartitionRead {
+                let read = RecordDecoder::new(spec.schema.clone(), &topic.reading()).map(|decoder| PartitionRead {
                     log: log.clone(),
                     partition: partition.clone(),
                     next: bounds.start,
@@ -106,7 +106,7 @@ struct PartitionRead {
     partition: TopicPartition,
     next: Offset,
     end: Offset,
-    decoder: JsonDecoder,
+    decoder: RecordDecoder,
     columns: Vec<usize>,
     schema: SchemaRef,
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
+use millstream_core::decode::RecordDecoder;
 use millstream_core::ports::{EventLog, Record};
 use millstream_core::time::next_version;
 use millstream_core::{ChangeBatch, Error, FlowId, Offset, Result, RowPosition, TopicPartition, Version};
 use millstream_pipeline::graph::{TOPIC_METADATA, Topic};
 
 use super::{Chunk, ChunkLimit, ChunkReader, ChunkSource, DIRECTED_HEADER, PartitionState, RejectedRecord, SourcePosition, SourceState};
-use crate::decode::{JsonDecoder, metadata};
+use crate::metadata;
 
 /// A topic, its columns, and the metadata columns that its flows use.
 pub struct TopicSource {
@@ -59,7 +60,7 @@ impl ChunkSource for TopicSource {
             topic: self.topic.name.clone(),
             schema: scan_schema(&self.columns, &self.metadata),
             metadata: self.metadata.clone(),
-            decoder: JsonDecoder::new(self.columns.clone(), self.topic.mode, &self.topic.key_columns)?,
+            decoder: RecordDecoder::new(self.columns.clone(), &self.topic.reading())?,
             buffers: Vec::new(),
         }))
     }
@@ -128,7 +129,7 @@ pub struct TopicReader {
     topic: String,
     schema: SchemaRef,
     metadata: Vec<&'static str>,
-    decoder: JsonDecoder,
+    decoder: RecordDecoder,
     buffers: Vec<Buffer>,
 }
 

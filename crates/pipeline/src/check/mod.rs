@@ -5,6 +5,7 @@
 
 mod columns;
 mod flows;
+mod formats;
 pub(crate) mod inserted;
 mod keys;
 mod lineage;
@@ -402,7 +403,7 @@ impl<'a> Checker<'a> {
     fn streamed(&self, name: &str, place: Place, table: &Table) -> Result<(), Problem> {
         match &table.binding {
             Binding::Topic(topic) if !topic.is_readable() => {
-                let format = topic.output.map_or("", targets::format_name);
+                let format = topic.output.map_or("", formats::format_name);
                 let message = format!("the topic `{name}` holds {format} values, which can only be written so far");
                 let help = format!("write 'value.format' = 'json' for `{name}`, or read what feeds it");
                 Err(Problem::new("millstream::not_supported", place, message).help(help))

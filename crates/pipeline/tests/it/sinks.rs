@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use millstream_core::TableKind;
 use millstream_core::ports::{TopicOutput, ValueFormat};
+use millstream_core::style::TextStyle;
 use millstream_pipeline::explain;
 use millstream_pipeline::graph::{Binding, OutputMode};
 
@@ -31,6 +32,7 @@ fn a_topic_is_written_as_its_properties_say() {
         partitions: 8,
         retention: Some(Duration::from_secs(7 * 86_400)),
         format: ValueFormat::Avro,
+        style: TextStyle::default(),
         key_columns: vec!["origin".to_owned(), "event_id".to_owned()],
     };
     assert_eq!(topic.to_output(), Some(expected));
