@@ -37,6 +37,9 @@ pub struct CsvStyle {
     pub ignores_leading_space: bool,
     /// `ignoreTrailingWhiteSpace`: the same behind it.
     pub ignores_trailing_space: bool,
+    /// Whether what is quoted is never null, and `emptyValue` without quotes is the empty string: so lines that Millstream wrote are read, which
+    /// quotes whatever could be taken for something else. Spark takes nothing in quotes for `nullValue` too.
+    pub exact: bool,
     /// `quoteAll`: whether every value is written in quotes.
     pub quotes_all: bool,
 }
@@ -54,6 +57,7 @@ impl Default for CsvStyle {
             negative_infinity: "-Inf".to_owned(),
             ignores_leading_space: false,
             ignores_trailing_space: false,
+            exact: false,
             quotes_all: false,
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use datafusion::logical_expr::LogicalPlan;
 use millstream_core::decode::{ReadFormat, Reading};
 use millstream_core::ports::{TopicOutput, ValueFormat};
-use millstream_core::style::TextStyle;
+use millstream_core::style::{TextStyle, TimeFormats};
 use millstream_core::{FlowId, TableSpec};
 
 pub use millstream_core::decode::ParseMode;
@@ -127,6 +127,15 @@ impl Topic {
             corrupt_record: self.corrupt_record.clone(),
             key_columns: self.key_columns.clone(),
         }
+    }
+
+    /// Whether what a flow wrote is read again exactly: a pattern of times may cut something off.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        let times = match &self.format {
+            ReadFormat::Json(times) | ReadFormat::Csv(_, times) => times,
+        };
+        self.is_readable() && *times == TimeFormats::default()
     }
 
     /// Whether its values can be read: Avro is only written so far.

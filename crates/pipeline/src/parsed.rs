@@ -8,6 +8,7 @@ use crate::check::{self, references};
 use crate::diagnostic::{Diagnostics, Problem, Sources};
 use crate::graph::{Pipeline, Reference};
 use crate::surroundings::Surroundings;
+use crate::syntax::functions::{self, Functions};
 use crate::syntax::statement::Statement;
 use crate::syntax::{heads, lexer};
 
@@ -26,6 +27,8 @@ pub struct Parsed {
     pub(crate) sources: Sources,
     /// Each with the index of its file.
     pub(crate) statements: Vec<(usize, Statement)>,
+    /// The functions of the pipeline, which the statements no longer call.
+    pub(crate) functions: Functions,
     pub(crate) surroundings: Surroundings,
 }
 
@@ -50,8 +53,9 @@ pub fn parse(files: &[SourceFile]) -> Result<Parsed, Diagnostics> {
             }
         }
     }
+    let functions = functions::write_out(&mut statements, &mut problems);
     if problems.is_empty() {
-        Ok(Parsed { sources, statements, surroundings: Surroundings::default() })
+        Ok(Parsed { sources, statements, functions, surroundings: Surroundings::default() })
     } else {
         Err(sources.diagnostics(problems))
     }

@@ -126,11 +126,12 @@ impl CsvReader {
             return match (field.text, field.quoted) {
                 ("", false) => Slot::Null,
                 ("", true) => self.empty(kind, spill),
-                (text, _) if text == self.style.null_value => Slot::Null,
+                (text, quoted) if text == self.style.null_value && !(quoted && self.style.exact) => Slot::Null,
+                (text, false) if self.style.exact && self.style.empty_value.as_deref() == Some(text) => self.empty(kind, spill),
                 (text, _) => self.value(kind, text, spill).unwrap_or(bad),
             };
         };
-        if *unescaped == self.style.null_value {
+        if *unescaped == self.style.null_value && !self.style.exact {
             return Slot::Null;
         }
         match self.value(kind, unescaped, spill) {
@@ -145,8 +146,8 @@ impl CsvReader {
 
     /// What nothing in quotes stands for.
     fn empty<'a>(&self, kind: &ColumnType, spill: &mut Spill<'a>) -> Slot<'a> {
-        let text = self.style.empty_value.as_deref().unwrap_or_default();
-        if text == self.style.null_value {
+        let text = if self.style.exact { "" } else { self.style.empty_value.as_deref().unwrap_or_default() };
+        if !self.style.exact && text == self.style.null_value {
             return Slot::Null;
         }
         match (kind, text) {

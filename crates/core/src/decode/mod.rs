@@ -30,9 +30,14 @@ mod column;
 mod csv;
 mod json;
 mod members;
+mod path;
 mod scalar;
 mod scan;
 mod slot;
+mod values;
+
+pub use path::JsonPath;
+pub use values::JsonValues;
 
 use arrow::array::{RecordBatch, RecordBatchOptions, UInt8Array};
 use arrow::datatypes::{DataType, SchemaRef};

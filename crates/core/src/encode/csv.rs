@@ -29,7 +29,7 @@ pub(super) fn write_row(out: &mut Vec<u8>, rows: &RecordBatch, row: usize, style
         if out.len() == start && !csv.quotes_all {
             out.extend_from_slice(csv.empty_value.as_deref().unwrap_or("\"\"").as_bytes());
         } else if let Some(quote) = csv.quote
-            && (csv.quotes_all || needs_quotes(&out[start..], csv))
+            && (csv.quotes_all || is_ambiguous(&out[start..], csv) || needs_quotes(&out[start..], csv))
         {
             let plain = out.split_off(start);
             out.push(quote);
@@ -45,6 +45,11 @@ pub(super) fn write_row(out: &mut Vec<u8>, rows: &RecordBatch, row: usize, style
         }
     }
     Ok(())
+}
+
+/// Whether it could be taken for null or for an empty string.
+fn is_ambiguous(value: &[u8], csv: &CsvStyle) -> bool {
+    value == csv.null_value.as_bytes() || csv.empty_value.as_ref().is_some_and(|empty| value == empty.as_bytes())
 }
 
 fn needs_quotes(value: &[u8], csv: &CsvStyle) -> bool {

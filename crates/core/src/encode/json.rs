@@ -122,7 +122,7 @@ fn quoted(out: &mut Vec<u8>, array: &dyn Array, row: usize, times: &TimeFormats)
 }
 
 /// A string with the escapes of RFC 8259, section 7.
-fn string(out: &mut Vec<u8>, text: &str) {
+pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     out.push(b'"');
     let mut plain = 0;

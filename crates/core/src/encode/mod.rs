@@ -12,6 +12,8 @@ pub use avro::avro_schema;
 pub use epoch::{EpochPosition, POSITION_HEADER, PlacedRecord};
 pub use partition::{murmur2, partition_of_key};
 
+use arrow::array::{Array, StringArray, StringBuilder};
+
 use bytes::Bytes;
 
 use crate::change::{ChangeBatch, ChangeKind};
@@ -20,6 +22,36 @@ use crate::ports::{TopicOutput, ValueFormat};
 use crate::style::{TextStyle, TimeFormats};
 use crate::table::TableSpec;
 use crate::time::Timestamp;
+
+/// The values of `array` as Spark's `to_json` writes them.
+pub fn to_json(array: &dyn Array, times: &TimeFormats) -> Result<StringArray> {
+    let mut texts = StringBuilder::with_capacity(array.len(), array.len() * 32);
+    let mut bytes = Vec::new();
+    for row in 0..array.len() {
+        if array.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        bytes.clear();
+        json::value(&mut bytes, array, row, times)?;
+        texts.append_value(std::str::from_utf8(&bytes).map_err(|_| Error::internal("JSON was written that is not UTF-8"))?);
+    }
+    Ok(texts.finish())
+}
+
+/// A text as a string of JSON, with its quotes.
+#[must_use]
+pub fn json_string(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    json::string(&mut out, text);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Whether [`to_json`] can write values of `data_type`.
+#[must_use]
+pub fn has_json(data_type: &arrow::datatypes::DataType) -> bool {
+    json::fits(data_type)
+}
 
 /// A change as it stands in a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]

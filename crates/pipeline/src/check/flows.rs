@@ -147,8 +147,12 @@ impl<'a> Checker<'a> {
         }
         let found =
             StreamShape { file, query: &query, source: &source, watermark: watermark.as_ref() }.check(&plan).map_err(|p| vec![p])?;
-        if self.updated.contains(&source) && (found.window.is_some() || found.joins) {
-            let what = if found.window.is_some() { "aggregated" } else { "joined" };
+        if self.updated.contains(&source) && (found.window.is_some() || found.joins || found.explodes) {
+            let what = match (found.window.is_some(), found.joins) {
+                (true, _) => "aggregated",
+                (_, true) => "joined",
+                _ => "exploded",
+            };
             let message = format!("rows of `{source}` change after they were written, so its changes can't be {what}");
             let problem = Problem::new("millstream::updated_feed", place, message);
             return Err(vec![problem.help(format!("{what} rows must be final: read what feeds `{source}`, or do it in a batch job"))]);

@@ -83,7 +83,7 @@ pub(super) fn written(table: &Name, form: &str, settings: &mut Settings) -> Writ
     match written.value.to_lowercase().as_str() {
         "json" => WrittenValues { read: ReadFormat::Json(time_formats(Use::Writes, settings)), ..json },
         "csv" => {
-            let style = csv_style(Use::Writes, settings);
+            let style = CsvStyle { exact: true, ..csv_style(Use::Writes, settings) };
             WrittenValues { format: ValueFormat::Csv, read: ReadFormat::Csv(style, time_formats(Use::Writes, settings)) }
         }
         "avro" => WrittenValues { format: ValueFormat::Avro, ..json },

@@ -3,6 +3,7 @@
 //! Statements are checked in the order of what they read, whatever their order in the text. A statement that reads
 //! one that is wrong is passed over, so that one mistake is one error.
 
+mod bodies;
 mod columns;
 mod flows;
 mod formats;
@@ -104,6 +105,10 @@ pub(super) struct Checker<'a> {
 
 /// Checks a parsed pipeline.
 pub(crate) fn check(parsed: &Parsed, reference_schemas: &BTreeMap<String, Result<SchemaRef, String>>) -> Result<Pipeline, Vec<Problem>> {
+    let problems = bodies::problems(&parsed.functions);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     let mut checker = Checker {
         parsed,
         planner: Planner::new(),
@@ -146,7 +151,8 @@ impl<'a> Checker<'a> {
             let file = *file;
             let text = |query: &'a WrittenQuery| QueryText { file, query, named: relations::named(file, query) };
             let (name, node) = match statement {
-                Statement::Flow { .. } => continue,
+                // Functions are written out where they are called.
+                Statement::Flow { .. } | Statement::Function(_) => continue,
                 Statement::Table(head) => (&head.name, Node::Table { file, head }),
                 Statement::StreamingTable(head, query) => {
                     let own = query.as_ref().map(|query| FlowText { order, name: &head.name, text: text(query) });

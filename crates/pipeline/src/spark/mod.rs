@@ -4,10 +4,13 @@
 
 pub mod arithmetic;
 pub mod cast;
+pub mod collections;
 pub mod datetime;
 pub mod decimal;
 pub mod format;
 pub mod functions;
+pub mod generators;
+pub mod json;
 pub mod planner;
 pub mod sum;
 pub mod window;

@@ -3,13 +3,13 @@
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::cursor::Cursor;
-use super::query;
 use super::statement::{Column, Head, Name, Setting, Statement, Written};
 use super::types;
+use super::{functions, query};
 use crate::diagnostic::Problem;
 
 const STATEMENTS: &str =
-    "a pipeline has CREATE TABLE, CREATE STREAMING TABLE, CREATE FLOW, CREATE MATERIALIZED VIEW and CREATE TEMPORARY VIEW";
+    "a pipeline has CREATE TABLE, CREATE STREAMING TABLE, CREATE FLOW, CREATE MATERIALIZED VIEW, CREATE TEMPORARY VIEW and CREATE FUNCTION";
 
 /// Reads one statement.
 pub(crate) fn parse(file: usize, tokens: &[TokenWithSpan]) -> Result<Statement, Problem> {
@@ -29,6 +29,8 @@ pub(crate) fn parse(file: usize, tokens: &[TokenWithSpan]) -> Result<Statement, 
         (materialized_view(&mut cursor), form)
     } else if cursor.eat_words(&["TEMPORARY", "VIEW"]) || cursor.eat_words(&["TEMP", "VIEW"]) {
         (view(&mut cursor), "CREATE TEMPORARY VIEW v AS SELECT ... FROM t")
+    } else if cursor.eat_words(&["FUNCTION"]) || cursor.eat_words(&["TEMPORARY", "FUNCTION"]) {
+        (functions::function(&mut cursor), "CREATE FUNCTION f(x DOUBLE) RETURNS DOUBLE RETURN x * 2")
     } else if cursor.eat_words(&["FLOW"]) {
         (flow(&mut cursor), "CREATE FLOW f AS INSERT INTO t BY NAME SELECT ... FROM STREAM events")
     } else if cursor.eat_words(&["TABLE"]) {
@@ -37,24 +39,16 @@ pub(crate) fn parse(file: usize, tokens: &[TokenWithSpan]) -> Result<Statement, 
         return Err(other_statement(&mut cursor));
     };
     let statement = statement.map_err(|p| if p.help.is_some() { p } else { p.help(format!("the form is {form}")) });
-    if replace && !matches!(statement, Ok(Statement::View(..)) | Err(_)) {
-        return Err(Problem::new("millstream::syntax", kind, "OR REPLACE is for temporary views alone").help("leave OR REPLACE out"));
+    if replace && !matches!(statement, Ok(Statement::View(..) | Statement::Function(_)) | Err(_)) {
+        return Err(
+            Problem::new("millstream::syntax", kind, "OR REPLACE is for temporary views and functions").help("leave OR REPLACE out")
+        );
     }
     statement
 }
 
 fn other_statement(cursor: &mut Cursor) -> Problem {
     let place = cursor.place();
-    let function = cursor.eat_words(&["FUNCTION"]) || cursor.eat_words(&["TEMPORARY", "FUNCTION"]);
-    if function {
-        let name = cursor.identifier("a name").map_or_else(|_| String::new(), |n| format!(" {}", n.value));
-        return Problem::new(
-            "millstream::not_supported",
-            place.to(cursor.previous_place()),
-            format!("CREATE FUNCTION{name} is not supported yet"),
-        )
-        .help("write the expression out where it is used");
-    }
     if cursor.eat_words(&["VIEW"]) {
         return Problem::new("millstream::unknown_statement", place, "a pipeline has no permanent views")
             .help("write CREATE TEMPORARY VIEW for a named sub-query, or CREATE MATERIALIZED VIEW for a report");
@@ -249,7 +243,7 @@ fn setting_key(cursor: &mut Cursor, clause: &str) -> Result<Name, Problem> {
     Ok(key)
 }
 
-fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, Problem> {
+pub(super) fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, Problem> {
     cursor.expect(&Token::LParen, "before the columns")?;
     let mut columns: Vec<Column> = Vec::new();
     loop {

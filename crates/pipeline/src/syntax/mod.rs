@@ -4,6 +4,8 @@
 
 pub(crate) mod cursor;
 pub(crate) mod duration;
+pub(crate) mod functions;
+pub(crate) mod generators;
 pub(crate) mod heads;
 pub(crate) mod lexer;
 pub(crate) mod query;

@@ -67,6 +67,15 @@ fn options_change_what_separates_quotes_and_is_null() {
 }
 
 #[test]
+fn lines_that_millstream_wrote_are_read_exactly() {
+    let exact = CsvStyle { exact: true, null_value: "NULL".to_owned(), empty_value: Some("EMPTY".to_owned()), ..CsvStyle::default() };
+    assert_eq!(strings(exact.clone(), "NULL,EMPTY").unwrap(), ["null", ""]);
+    assert_eq!(strings(exact, r#""NULL","EMPTY""#).unwrap(), ["NULL", "EMPTY"]);
+    let plain = CsvStyle { exact: true, ..CsvStyle::default() };
+    assert_eq!(strings(plain, r#","""#).unwrap(), ["null", ""]);
+}
+
+#[test]
 fn values_become_what_their_columns_hold() {
     let columns = schema(&[
         ("b", DataType::Boolean, true),
