@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use millstream_adapters::embedded::{self, DataDir, EmbeddedStore, StoreSettings};
 use millstream_adapters::lake::{self, LakeTableStore};
+use millstream_adapters::schema_registry::HttpSchemaRegistry;
 use millstream_adapters::{postgresql, redis};
 use millstream_broker::{BrokerSettings, Log};
-use millstream_core::ports::{Clock, SystemClock};
+use millstream_core::ports::{Clock, SchemaRegistry, SystemClock};
 use millstream_core::{Error, Result, TableKind, TableSpec};
 use millstream_engine::{Engine, Ports};
 use millstream_gateway::http::cache::{InvalidatingCriticalStore, InvalidatingEventStore, InvalidatingReportStore, Invalidations};
@@ -80,6 +81,7 @@ pub async fn open_ports(config: &Config, pipeline: &Pipeline, lock: DataDir, eng
         reports: Arc::new(InvalidatingReportStore::new(reports, invalidations.clone())),
         lake: Some(lake_port),
         topics: Some(topics),
+        schemas: schema_registry(config)?,
         checkpoints: store.checkpoints(),
         system: store.system(),
         references: references::all(config, pipeline, engines)?,
@@ -111,6 +113,13 @@ pub fn check_tables(config: &Config, pipeline: &Pipeline) -> Result<()> {
         checked.map_err(|e| e.context(format!("table {name}")))?;
     }
     Ok(())
+}
+
+/// Where records' schemas are, if the configuration says so. Connects to nothing.
+fn schema_registry(config: &Config) -> Result<Option<Arc<dyn SchemaRegistry>>> {
+    let Some(settings) = config.schema_registry.clone() else { return Ok(None) };
+    let registry: Arc<dyn SchemaRegistry> = Arc::new(HttpSchemaRegistry::new(settings)?);
+    Ok(Some(registry))
 }
 
 /// The store's recovery reads files: on a thread that may block.

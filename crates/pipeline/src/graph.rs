@@ -113,6 +113,7 @@ impl Topic {
             style: match &self.format {
                 ReadFormat::Json(times) => TextStyle { times: times.clone(), ..TextStyle::default() },
                 ReadFormat::Csv(csv, times) => TextStyle { times: times.clone(), csv: csv.clone() },
+                _ => TextStyle::default(),
             },
             key_columns: self.key_columns.clone(),
         })
@@ -132,16 +133,7 @@ impl Topic {
     /// Whether what a flow wrote is read again exactly: a pattern of times may cut something off.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        let times = match &self.format {
-            ReadFormat::Json(times) | ReadFormat::Csv(_, times) => times,
-        };
-        self.is_readable() && *times == TimeFormats::default()
-    }
-
-    /// Whether its values can be read: Avro is only written so far.
-    #[must_use]
-    pub fn is_readable(&self) -> bool {
-        self.output != Some(ValueFormat::Avro)
+        self.format.times() == TimeFormats::default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::SchemaRef;
 
-use crate::check::{self, references};
+use crate::check::{self, formats, references};
 use crate::diagnostic::{Diagnostics, Problem, Sources};
 use crate::graph::{Pipeline, Reference};
 use crate::surroundings::Surroundings;
@@ -81,6 +81,16 @@ impl Parsed {
                 _ => None,
             })
             .collect()
+    }
+
+    /// The files that topics name (`avroSchemaFile`, `descriptor`), by path. The caller reads them, and hands them to [`within`](Self::within).
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        let heads = self.statements.iter().filter_map(|(file, statement)| match statement {
+            Statement::Table(head) => Some((*file, head)),
+            _ => None,
+        });
+        heads.flat_map(|(file, head)| formats::files(&self.sources, file, head)).collect()
     }
 
     /// Checks everything and gives the graph.

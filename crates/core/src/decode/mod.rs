@@ -25,12 +25,15 @@
 //! NOT NULL column, bare `NaN`, and lone surrogates are malformed. Not read: zone names other than `Z`, `UTC`, `UT` and `GMT`, times without a date,
 //! and days since 1970 as a DATE.
 
+pub mod avro;
 mod build;
 mod column;
 mod csv;
 mod json;
 mod members;
+mod nested;
 mod path;
+pub mod protobuf;
 mod scalar;
 mod scan;
 mod slot;
@@ -40,17 +43,20 @@ pub use path::JsonPath;
 pub use values::JsonValues;
 
 use arrow::array::{RecordBatch, RecordBatchOptions, UInt8Array};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use std::collections::BTreeSet;
 
 use crate::change::ChangeKind;
 use crate::error::{Error, Result};
 use crate::ports::Record;
 use crate::style::{CsvStyle, TimeFormats};
 
+use avro::{AvroReader, AvroSchemas};
 use build::Builder;
 use column::ColumnType;
 use csv::CsvReader;
 use json::JsonReader;
+use protobuf::{ProtobufMessage, ProtobufReader};
 use scan::Scanner;
 use slot::{Slot, Spill};
 
@@ -77,6 +83,15 @@ pub enum ReadFormat {
     Json(TimeFormats),
     /// One line of CSV.
     Csv(CsvStyle, TimeFormats),
+    /// One record in Avro's binary encoding.
+    Avro(AvroSchemas),
+    /// One Protobuf message.
+    Protobuf {
+        /// Its type.
+        message: Box<ProtobufMessage>,
+        /// `emit.default.values`: whether a field without presence that is left out is zero, and not null.
+        defaults: bool,
+    },
 }
 
 impl Default for ReadFormat {
@@ -92,12 +107,17 @@ impl ReadFormat {
         match self {
             Self::Json(_) => "json",
             Self::Csv(..) => "csv",
+            Self::Avro(_) => "avro",
+            Self::Protobuf { .. } => "protobuf",
         }
     }
 
-    fn times(&self) -> TimeFormats {
+    /// The patterns of its times.
+    #[must_use]
+    pub fn times(&self) -> TimeFormats {
         match self {
             Self::Json(times) | Self::Csv(_, times) => times.clone(),
+            Self::Avro(_) | Self::Protobuf { .. } => TimeFormats::default(),
         }
     }
 }
@@ -156,6 +176,8 @@ pub struct RecordDecoder {
 enum Reader {
     Json,
     Csv(CsvReader),
+    Avro(AvroReader),
+    Protobuf(ProtobufReader),
 }
 
 impl RecordDecoder {
@@ -174,6 +196,9 @@ impl RecordDecoder {
             .collect::<Result<Vec<_>>>()?;
         let corrupt = reading.corrupt_record.as_deref().map(|name| corrupt_column(&schema, name)).transpose()?;
         let own = || schema.fields().iter().enumerate().filter(|(at, _)| Some(*at) != corrupt);
+        let column = |(at, field): (usize, &FieldRef)| {
+            columns.get(at).map(|kind: &ColumnType| (at, field.name().clone(), kind.clone(), !field.is_nullable()))
+        };
         let reader = match &reading.format {
             ReadFormat::Json(_) => Reader::Json,
             ReadFormat::Csv(style, _) => {
@@ -185,6 +210,11 @@ impl RecordDecoder {
                 }
                 Reader::Csv(CsvReader::new(style.clone(), own().map(|(at, _)| at).collect()))
             }
+            ReadFormat::Avro(schemas) => Reader::Avro(AvroReader::try_new(schemas, own().filter_map(column).collect())?),
+            ReadFormat::Protobuf { message, defaults } => {
+                let columns: Vec<_> = own().filter_map(column).collect();
+                Reader::Protobuf(ProtobufReader::try_new(message, &columns, *defaults)?)
+            }
         };
         let json = JsonReader::new(own().map(|(at, f)| (at, f.name().as_str())));
         Ok(Self { schema, mode: reading.mode, columns, required, key, corrupt, json, reader })
@@ -194,6 +224,22 @@ impl RecordDecoder {
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// The ids of schemas by which `records` are written, and which [`learn_schema`](Self::learn_schema) has to be told before they are decoded.
+    #[must_use]
+    pub fn missing_schemas(&self, records: &[Record]) -> BTreeSet<u32> {
+        match &self.reader {
+            Reader::Avro(reader) => reader.missing(records),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// The text of the schema `id`, as the registry has it. One that can't be rows of this table rejects its records.
+    pub fn learn_schema(&mut self, id: u32, text: &str) {
+        if let Reader::Avro(reader) = &mut self.reader {
+            reader.learn(id, text);
+        }
     }
 
     /// Decodes `records`. A record that isn't a row is in [`Decoded::rejected`], never an error; an error is a defect.
@@ -234,6 +280,8 @@ impl RecordDecoder {
         let read = match &self.reader {
             Reader::Json => self.json.object(&self.columns, value, slots, spill),
             Reader::Csv(reader) => reader.line(&self.columns, value, slots, spill),
+            Reader::Avro(reader) => reader.record(value, slots, spill),
+            Reader::Protobuf(reader) => reader.message(value, slots, spill),
         };
         match read {
             Ok(()) => self.settle(slots, spill)?,
@@ -257,7 +305,7 @@ impl RecordDecoder {
     #[inline]
     fn settle(&self, slots: &mut [Slot<'_>], spill: &mut Spill<'_>) -> Result<(), String> {
         for (column, slot) in slots.iter_mut().enumerate() {
-            if json::is_wrong(*slot) {
+            if nested::is_wrong(*slot) {
                 if self.mode == ParseMode::DeadLetter {
                     return Err(self.misfit(column, *slot, spill));
                 }
@@ -298,7 +346,7 @@ impl RecordDecoder {
                     Slot::Missing | Slot::Null => {
                         return Err(format!("the key of a tombstone has no {}: {}", self.name(column), shown(text)));
                     }
-                    wrong if json::is_wrong(wrong) => {
+                    wrong if nested::is_wrong(wrong) => {
                         return Err(format!("the key of a tombstone: {}", self.misfit(column, wrong, spill)));
                     }
                     _ => {}
@@ -339,6 +387,7 @@ impl RecordDecoder {
                 format!("column {name}: {} does not fit {kind}", shown(value))
             }
             Slot::Misfit(at) => match spill.misfits.get(at) {
+                Some(misfit) if misfit.path.is_empty() => format!("column {name}: {}", misfit.problem),
                 Some(misfit) => format!("column {name}: {name}{} {}", misfit.path, misfit.problem),
                 None => format!("column {name} does not fit"),
             },

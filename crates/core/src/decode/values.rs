@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 
 use super::build::Builder;
 use super::column::ColumnType;
-use super::json::is_wrong;
+use super::nested::is_wrong;
 use super::scan::Scanner;
 use super::slot::{Slot, Spill};
 use super::{ParseMode, shown};

@@ -178,6 +178,7 @@ impl World {
             reports: Arc::new(toy::ToyReportStore::open(disk.clone())),
             lake: None,
             topics: None,
+            schemas: None,
             checkpoints: Arc::new(toy::ToyCheckpointStore::open(disk.clone())),
             system: Arc::new(toy::ToySystemStore::open(disk)),
             references: [("airlines".to_owned(), Arc::new(Fixed(airlines)) as Arc<dyn ReferenceSource>)].into(),

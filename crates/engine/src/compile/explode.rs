@@ -22,11 +22,9 @@ impl Explode {
     /// What `unnest` does; of the language's queries, each takes one list apart.
     pub(super) fn of(unnest: &Unnest, flow: &FlowId) -> Result<Self> {
         match (unnest.list_type_columns.as_slice(), unnest.struct_type_columns.as_slice()) {
-            ([(list, column)], []) if column.depth == 1 && !unnest.options.preserve_nulls => Ok(Self {
-                list: *list,
-                from: unnest.dependency_indices.clone(),
-                schema: nullable(unnest.schema.as_arrow()),
-            }),
+            ([(list, column)], []) if column.depth == 1 && !unnest.options.preserve_nulls() => {
+                Ok(Self { list: *list, from: unnest.dependency_indices.clone(), schema: nullable(unnest.schema.as_arrow()) })
+            }
             _ => Err(Error::internal(format!("flow {flow}: a streaming query takes one list apart at a time"))),
         }
     }

@@ -85,7 +85,8 @@ impl Stored {
             Holder::Reports(reports) => reports.scan(&self.spec.name, None).await,
             Holder::Lake(lake) => lake.scan(&self.spec.name, None).await,
             Holder::Topic { log, topic, latest_only, limit } => {
-                let source = TopicSource::new(log.clone(), topic.clone(), self.spec.schema.clone(), &[]);
+                // What flows write names no schemas.
+                let source = TopicSource::new(log.clone(), None, topic.clone(), self.spec.schema.clone(), &[]);
                 let mut state = source.beginning().await?;
                 let mut reader = source.reader()?;
                 let mut all: Vec<ChangeBatch> = Vec::new();

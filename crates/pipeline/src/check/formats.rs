@@ -1,20 +1,28 @@
 //! `value.format` of topics, and the options of each format: Spark's names, Spark's defaults.
 
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::DataType;
 use millstream_core::decode::ReadFormat;
+use millstream_core::decode::avro::{AvroSchema, AvroSchemas};
+use millstream_core::decode::protobuf::ProtobufMessage;
 use millstream_core::pattern::TimePattern;
 use millstream_core::ports::ValueFormat;
 use millstream_core::style::{CsvStyle, TimeFormats};
 
 use super::settings::Settings;
 use super::tables::missing;
-use crate::diagnostic::Problem;
+use crate::diagnostic::{Problem, Sources};
 use crate::graph::ParseMode;
+use crate::parsed::Parsed;
 use crate::suggest;
-use crate::syntax::statement::{Column, Name};
-use arrow::datatypes::DataType;
+use crate::syntax::statement::{Column, Head, Name};
 
 /// Spark's name of the column for corrupt records, where no option gives another.
 const CORRUPT_RECORD: &str = "_corrupt_record";
+
+/// Options that name a file.
+const FILE_OPTIONS: [&str; 2] = ["avroSchemaFile", "descriptor"];
 
 /// How the values of a topic that producers write become rows.
 #[derive(Default)]
@@ -30,17 +38,9 @@ pub(super) struct WrittenValues {
     pub(super) read: ReadFormat,
 }
 
-/// The word for a format in `value.format`.
-pub(super) fn format_name(format: ValueFormat) -> &'static str {
-    match format {
-        ValueFormat::Json => "json",
-        ValueFormat::Csv => "csv",
-        ValueFormat::Avro => "avro",
-    }
-}
-
 /// `value.format` and its options, of a topic that producers write.
-pub(super) fn values(table: &Name, columns: &[Column], settings: &mut Settings) -> Values {
+pub(super) fn values(parsed: &Parsed, file: usize, head: &Head, settings: &mut Settings) -> Values {
+    let (table, columns) = (&head.name, head.columns.as_deref().unwrap_or_default());
     let mode = parse_mode(settings);
     let Some(written) = settings.take("value.format") else {
         settings.problem(missing(table, "value.format", "how its values are written", "OPTIONS (subscribe '...', value.format 'json')"));
@@ -53,19 +53,18 @@ pub(super) fn values(table: &Name, columns: &[Column], settings: &mut Settings) 
             refuse_nested(columns, settings);
             ReadFormat::Csv(style, time_formats(Use::Reads, settings))
         }
-        "avro" | "protobuf" => {
-            settings.problem(
-                Problem::new(
-                    "millstream::not_supported",
-                    written.place,
-                    format!("topics with {} values are not supported yet", written.value),
-                )
-                .help("write value.format 'json' or 'csv'"),
-            );
-            ReadFormat::default()
+        "avro" => {
+            let schemas = avro_schemas(parsed, file, written, settings);
+            return Values { format: schemas.map(ReadFormat::Avro).unwrap_or_default(), mode, corrupt_record: None };
+        }
+        "protobuf" => {
+            let message = protobuf_message(parsed, file, table, settings);
+            let defaults = flag("emit.default.values", settings);
+            let format = message.map(|message| ReadFormat::Protobuf { message: Box::new(message), defaults });
+            return Values { format: format.unwrap_or_default(), mode, corrupt_record: None };
         }
         _ => {
-            settings.bad(written, "value.format", "it is 'json' or 'csv'", "json");
+            settings.bad(written, "value.format", "it is 'json', 'csv', 'avro' or 'protobuf'", "json");
             ReadFormat::default()
         }
     };
@@ -90,6 +89,78 @@ pub(super) fn written(table: &Name, form: &str, settings: &mut Settings) -> Writ
         _ => {
             settings.bad(written, "value.format", "it is 'json', 'csv' or 'avro'", "json");
             json
+        }
+    }
+}
+
+/// The files that a topic's options name, by path.
+pub(crate) fn files(sources: &Sources, file: usize, head: &Head) -> Vec<String> {
+    let named = head.options.iter().filter(|o| FILE_OPTIONS.iter().any(|key| o.key.value.eq_ignore_ascii_case(key)));
+    named.map(|option| path(sources, file, &option.value.value)).collect()
+}
+
+/// A path that counts from the folder of the `.sql` file.
+fn path(sources: &Sources, file: usize, written: &str) -> String {
+    let folder = Path::new(sources.name(file)).parent().map_or_else(PathBuf::new, Path::to_path_buf);
+    folder.join(written).to_string_lossy().into_owned()
+}
+
+/// What is in the file that `key` names.
+fn contents<'p>(parsed: &'p Parsed, file: usize, key: &'static str, written: &Name, settings: &mut Settings) -> Option<&'p [u8]> {
+    let path = path(&parsed.sources, file, &written.value);
+    match parsed.surroundings.files.get(&path) {
+        Some(Ok(bytes)) => Some(bytes),
+        Some(Err(why)) => {
+            settings.bad(written, key, &format!("the file {path} can't be read: {why}"), "schemas/flight.avsc");
+            None
+        }
+        None => {
+            settings.bad(written, key, &format!("the file {path} was not read"), "schemas/flight.avsc");
+            None
+        }
+    }
+}
+
+/// `avroSchemaFile`, or the registry.
+fn avro_schemas(parsed: &Parsed, file: usize, format: &Name, settings: &mut Settings) -> Option<AvroSchemas> {
+    const KEY: &str = FILE_OPTIONS[0];
+    let Some(written) = settings.take(KEY) else {
+        if parsed.surroundings.schema_registry {
+            return Some(AvroSchemas::Registry);
+        }
+        let problem = Problem::new("millstream::missing_option", format.place, "nothing says by which Avro schemas the values are written");
+        settings.problem(problem.help(
+            "configure [schema_registry] in millstream.toml; or, where all values are of one schema and nothing stands before them, write              avroSchemaFile 'flight.avsc'",
+        ));
+        return None;
+    };
+    let text = String::from_utf8_lossy(contents(parsed, file, KEY, written, settings)?);
+    match AvroSchema::try_new(&text) {
+        Ok(schema) => Some(AvroSchemas::One(Box::new(schema))),
+        Err(why) => {
+            settings.bad(written, KEY, &format!("the file holds no Avro schema: {why}"), "schemas/flight.avsc");
+            None
+        }
+    }
+}
+
+/// `descriptor` and `message`.
+fn protobuf_message(parsed: &Parsed, file: usize, table: &Name, settings: &mut Settings) -> Option<ProtobufMessage> {
+    const KEY: &str = FILE_OPTIONS[1];
+    const FORM: &str = "OPTIONS (subscribe '...', value.format 'protobuf', descriptor 'flights.desc', message 'Flight')";
+    let (descriptor, message) = (settings.take(KEY), settings.take("message"));
+    if descriptor.is_none() {
+        settings.problem(missing(table, KEY, "in which descriptor file its message is", FORM));
+    }
+    if message.is_none() {
+        settings.problem(missing(table, "message", "which message its values are", FORM));
+    }
+    let (descriptor, message) = (descriptor?, message?);
+    match ProtobufMessage::try_new(contents(parsed, file, KEY, descriptor, settings)?, &message.value) {
+        Ok(message) => Some(message),
+        Err(why) => {
+            settings.bad(message, "message", &format!("in the descriptor file: {why}"), "Flight");
+            None
         }
     }
 }

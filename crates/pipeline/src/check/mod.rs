@@ -6,7 +6,7 @@
 mod bodies;
 mod columns;
 mod flows;
-mod formats;
+pub(crate) mod formats;
 pub(crate) mod inserted;
 mod keys;
 mod lineage;
@@ -408,12 +408,6 @@ impl<'a> Checker<'a> {
     /// Whether a table of a kind that can be read as a stream can be.
     fn streamed(&self, name: &str, place: Place, table: &Table) -> Result<(), Problem> {
         match &table.binding {
-            Binding::Topic(topic) if !topic.is_readable() => {
-                let format = topic.output.map_or("", formats::format_name);
-                let message = format!("the topic `{name}` holds {format} values, which can only be written so far");
-                let help = format!("write 'value.format' = 'json' for `{name}`, or read what feeds it");
-                Err(Problem::new("millstream::not_supported", place, message).help(help))
-            }
             Binding::ExistingTable if !self.parsed.surroundings.abilities.existing_table_feeds => {
                 let message =
                     format!("`{name}` has no change feed: other services write it, and only Cosmos DB keeps a feed of what they write");

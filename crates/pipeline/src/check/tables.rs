@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use millstream_core::decode::RecordDecoder;
 use millstream_core::key::can_be_key;
 use millstream_core::{KeySpec, TableKind, TableSpec};
 
@@ -46,7 +47,7 @@ pub(super) fn table(parsed: &Parsed, file: usize, head: &Head, fetched: Option<&
         return Err(vec![Problem::new("millstream::misplaced_clause", partitioned.place, message).help("take it out")]);
     }
     match using.value.as_str() {
-        "kafka" => topic(head),
+        "kafka" => topic(parsed, file, head),
         format if references::FORMATS.contains(&format) => references::reference_table(parsed, file, head, fetched),
         _ => Err(vec![unsupported_table(using, head)]),
     }
@@ -113,7 +114,7 @@ fn existing(parsed: &Parsed, head: &Head, using: &Name) -> Result<Table, Vec<Pro
     Ok(Table { spec: Arc::new(spec(name, kind, schema, target.key, None)), binding: Binding::ExistingTable })
 }
 
-fn topic(head: &Head) -> Result<Table, Vec<Problem>> {
+fn topic(parsed: &Parsed, file: usize, head: &Head) -> Result<Table, Vec<Problem>> {
     let name = &head.name;
     let mut settings = Settings::new(head);
     if let Some(location) = &head.location {
@@ -139,7 +140,7 @@ fn topic(head: &Head) -> Result<Table, Vec<Problem>> {
     } else {
         settings.problem(missing(name, "subscribe", "which topic it is", "OPTIONS (subscribe 'topic', value.format 'json')"));
     }
-    let values = formats::values(name, columns, &mut settings);
+    let values = formats::values(parsed, file, head, &mut settings);
     let partitions = partitions(&mut settings);
     let retention = settings.duration("retention", "7 days");
     let key_columns = settings.columns("key.columns");
@@ -159,6 +160,11 @@ fn topic(head: &Head) -> Result<Table, Vec<Problem>> {
         corrupt_record: values.corrupt_record,
         output: None,
     };
+    // What is left is how the values fit the columns: only the reader knows.
+    if let Err(error) = RecordDecoder::new(schema(columns), &topic.reading()) {
+        let problem = Problem::new("millstream::unsupported_type", name.place, format!("topic `{}`: {}", name.value, error.message()));
+        return Err(vec![problem.help("declare columns that its values can become")]);
+    }
     Ok(Table { spec: Arc::new(spec(name, TableKind::Topic, schema(columns), KeySpec::default(), None)), binding: Binding::Topic(topic) })
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::arithmetic::{self, Operation};
-use super::{collections, datetime, format, generators, json, window};
+use super::{avro, collections, datetime, format, generators, json, window};
 
 /// DataFusion's scalar functions that behave as Spark's.
 const SCALAR: &[&str] = &[
@@ -160,6 +160,7 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions: Vec<_> = Operation::ALL.into_iter().map(arithmetic::function).collect();
     functions.push(window::function());
     functions.push(format::function());
+    functions.push(avro::function());
     functions.extend(datetime::functions());
     functions.extend(json::functions());
     functions.extend(collections::functions());

@@ -18,7 +18,7 @@ use crate::plan::column_type;
 use crate::syntax::types;
 
 /// Functions whose last argument is a map of options.
-pub(crate) const WITH_OPTIONS: [&str; 2] = ["from_json", "to_json"];
+pub(crate) const WITH_OPTIONS: [&str; 3] = ["from_json", "to_json", "from_avro"];
 
 /// All functions of this module.
 #[must_use]

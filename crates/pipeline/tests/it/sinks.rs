@@ -36,10 +36,9 @@ fn a_topic_is_written_as_its_properties_say() {
         key_columns: vec!["origin".to_owned(), "event_id".to_owned()],
     };
     assert_eq!(topic.to_output(), Some(expected));
-    assert!(!topic.is_readable());
     assert_eq!((table.spec.kind, table.spec.key.partition.len()), (TableKind::Topic, 2));
     let Binding::Topic(source) = &pipeline.tables["flights"].binding else { panic!("a topic") };
-    assert_eq!((source.to_output(), source.is_readable()), (None, true));
+    assert_eq!(source.to_output(), None);
     assert!(explain::text(&pipeline).contains("written as AVRO, with the key (origin, event_id)"));
 }
 
