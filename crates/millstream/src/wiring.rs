@@ -14,7 +14,7 @@ use std::sync::Arc;
 use millstream_adapters::embedded::{self, DataDir, EmbeddedStore, StoreSettings};
 use millstream_adapters::lake::{self, LakeTableStore};
 use millstream_adapters::schema_registry::HttpSchemaRegistry;
-use millstream_adapters::{postgresql, redis};
+use millstream_adapters::{postgresql, redis, schema_registry};
 use millstream_broker::{BrokerSettings, Log};
 use millstream_core::ports::{Clock, SchemaRegistry, SystemClock};
 use millstream_core::{Error, Result, TableKind, TableSpec};
@@ -81,7 +81,7 @@ pub async fn open_ports(config: &Config, pipeline: &Pipeline, lock: DataDir, eng
         reports: Arc::new(InvalidatingReportStore::new(reports, invalidations.clone())),
         lake: Some(lake_port),
         topics: Some(topics),
-        schemas: schema_registry(config)?,
+        schemas: registry(config, engines)?,
         checkpoints: store.checkpoints(),
         system: store.system(),
         references: references::all(config, pipeline, engines)?,
@@ -115,11 +115,13 @@ pub fn check_tables(config: &Config, pipeline: &Pipeline) -> Result<()> {
     Ok(())
 }
 
-/// Where records' schemas are, if the configuration says so. Connects to nothing.
-fn schema_registry(config: &Config) -> Result<Option<Arc<dyn SchemaRegistry>>> {
+/// Where records' schemas are, if the configuration says so. Connects to nothing: the flows that need it wait for it.
+fn registry(config: &Config, engines: &Engines) -> Result<Option<Arc<dyn SchemaRegistry>>> {
     let Some(settings) = config.schema_registry.clone() else { return Ok(None) };
-    let registry: Arc<dyn SchemaRegistry> = Arc::new(HttpSchemaRegistry::new(settings)?);
-    Ok(Some(registry))
+    let registry: Arc<dyn SchemaRegistry> = Arc::new(HttpSchemaRegistry::new(settings.clone())?);
+    let probe = boxes::probe_with(settings.clone(), |s| async move { schema_registry::probe(&s).await });
+    let health = engines.add(boxes::names::SCHEMAS, "schema registry", settings.url, Some(probe));
+    Ok(Some(watched::Watched::<dyn SchemaRegistry>::new(registry, health)))
 }
 
 /// The store's recovery reads files: on a thread that may block.
