@@ -7,15 +7,19 @@
 
 pub mod admission;
 pub mod batches;
+mod calendar;
 pub mod change;
+pub mod decode;
 pub mod encode;
 pub mod error;
 pub mod ident;
 pub mod key;
+pub mod pattern;
 pub mod ports;
 mod raw_bytes;
 pub mod retry;
 pub mod status;
+pub mod style;
 pub mod table;
 pub mod time;
 pub mod value;

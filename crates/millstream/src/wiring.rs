@@ -15,9 +15,10 @@ use std::sync::Arc;
 
 use millstream_adapters::embedded::{self, DataDir, EmbeddedStore, StoreSettings};
 use millstream_adapters::lake::LakeTableStore;
-use millstream_adapters::{postgresql, redis};
+use millstream_adapters::schema_registry::HttpSchemaRegistry;
+use millstream_adapters::{postgresql, redis, schema_registry};
 use millstream_broker::{BrokerSettings, Log};
-use millstream_core::ports::{Clock, SystemClock};
+use millstream_core::ports::{Clock, SchemaRegistry, SystemClock};
 use millstream_core::{Error, Result, TableKind, TableSpec};
 use millstream_engine::{Engine, Ports};
 use millstream_gateway::http::cache::{InvalidatingCriticalStore, InvalidatingEventStore, InvalidatingReportStore, Invalidations};
@@ -84,6 +85,7 @@ pub async fn open_ports(config: &Config, pipeline: &Pipeline, lock: DataDir, eng
         reports: Arc::new(InvalidatingReportStore::new(reports, invalidations.clone())),
         lake: Some(lake_port),
         topics: Some(topics),
+        schemas: registry(config, engines)?,
         checkpoints: store.checkpoints(),
         system: store.system(),
         references: references::all(config, pipeline, engines)?,
@@ -115,6 +117,15 @@ pub fn check_tables(config: &Config, pipeline: &Pipeline) -> Result<()> {
         checked.map_err(|e| e.context(format!("table {name}")))?;
     }
     lake::locations(&lake::bound(config, pipeline)?).map(drop)
+}
+
+/// Where records' schemas are, if the configuration says so. Connects to nothing: the flows that need it wait for it.
+fn registry(config: &Config, engines: &Engines) -> Result<Option<Arc<dyn SchemaRegistry>>> {
+    let Some(settings) = config.schema_registry.clone() else { return Ok(None) };
+    let registry: Arc<dyn SchemaRegistry> = Arc::new(HttpSchemaRegistry::new(settings.clone())?);
+    let probe = boxes::probe_with(settings.clone(), |s| async move { schema_registry::probe(&s).await });
+    let health = engines.add(boxes::names::SCHEMAS, "schema registry", settings.url, Some(probe));
+    Ok(Some(watched::Watched::<dyn SchemaRegistry>::new(registry, health)))
 }
 
 /// The store's recovery reads files: on a thread that may block.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use millstream_core::decode::ReadFormat;
 use millstream_core::{KeySpec, SortOrder};
 use serde_json::{Value, json};
 
@@ -109,6 +110,7 @@ fn table_json(name: &str, table: &Table, served_by: &str) -> Value {
             "partitions": topic.partitions,
             "retention_seconds": topic.retention.map(|r| r.as_secs()),
             "key_columns": topic.key_columns,
+            "format": topic.format.name(),
             "written_as": topic.output,
         }),
         Binding::Reference(reference) => reference_json(reference),
@@ -162,6 +164,9 @@ fn details(table: &Table) -> Vec<String> {
         Binding::Topic(topic) => {
             let retention = topic.retention.map_or_else(|| "by default".to_owned(), |r| format!("for {}", length(r)));
             lines.push(format!("topic: {}, {} partitions, kept {retention}", topic.name, topic.partitions));
+            if topic.output.is_none() && !matches!(topic.format, ReadFormat::Json(_)) {
+                lines.push(format!("its values are {}", topic.format.name().to_uppercase()));
+            }
             if let Some(format) = topic.output {
                 let key =
                     if topic.key_columns.is_empty() { "no key".to_owned() } else { format!("the key ({})", topic.key_columns.join(", ")) };

@@ -12,6 +12,10 @@ pub struct Surroundings {
     pub rebindings: BTreeMap<String, Rebinding>,
     /// What the systems can do.
     pub abilities: Abilities,
+    /// Whether there is a registry of Avro schemas: the section `[schema_registry]`.
+    pub schema_registry: bool,
+    /// The files that the pipeline names ([`Parsed::files`](crate::Parsed::files)), by path: what is in them, or why they can't be read.
+    pub files: BTreeMap<String, Result<Vec<u8>, String>>,
 }
 
 /// Where the configuration says that a reference table is: what it doesn't say stays as the SQL has it.

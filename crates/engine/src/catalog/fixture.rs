@@ -11,6 +11,7 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use millstream_core::batches::BatchStream;
+use millstream_core::decode::ReadFormat;
 use millstream_core::ports::{
     EpochSink, EpochWrite, EventStore, NewRecord, Page, PartitionQuery, Publication, ReferenceSource, Scan, StoreSnapshot, TopicSpec,
 };
@@ -118,6 +119,8 @@ fn pipeline() -> Pipeline {
         retention: None,
         mode: ParseMode::DeadLetter,
         key_columns: vec!["event_id".to_owned()],
+        format: ReadFormat::default(),
+        corrupt_record: None,
         output: None,
     };
     let files = ReferenceFiles { format: ReferenceFormat::Csv, location: "airlines.csv".to_owned() };
@@ -175,6 +178,7 @@ impl World {
             reports: Arc::new(toy::ToyReportStore::open(disk.clone())),
             lake: None,
             topics: None,
+            schemas: None,
             checkpoints: Arc::new(toy::ToyCheckpointStore::open(disk.clone())),
             system: Arc::new(toy::ToySystemStore::open(disk)),
             references: [("airlines".to_owned(), Arc::new(Fixed(airlines)) as Arc<dyn ReferenceSource>)].into(),

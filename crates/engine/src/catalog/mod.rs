@@ -37,7 +37,7 @@ use crate::reference::ReferenceTables;
 use moment::{Moment, OneMoment};
 use port_table::{PortTable, Readable};
 use stored::{CriticalTable, LakeTable, ReferenceTable, ReportTable, StoreTable};
-use topic::{TopicTable, WrittenTopic};
+use topic::TopicTable;
 
 /// The schema of Millstream's own tables.
 pub const SYSTEM_SCHEMA: &str = "system";
@@ -96,8 +96,7 @@ pub fn job_plan(
 fn readable(table: &Table, ports: &Ports, references: &Arc<ReferenceTables>, moment: &Arc<Moment>) -> Result<Arc<dyn Readable>> {
     let spec = table.spec.clone();
     Ok(match &table.binding {
-        Binding::Topic(topic) if !topic.is_readable() => Arc::new(WrittenTopic::new(spec, topic.clone())),
-        Binding::Topic(topic) => Arc::new(TopicTable::new(spec, topic.clone(), ports.log.clone())?),
+        Binding::Topic(topic) => Arc::new(TopicTable::new(spec, topic.clone(), ports.log.clone(), ports.schemas.clone())?),
         Binding::EventStore | Binding::ExistingTable => Arc::new(StoreTable::new(spec, moment.clone())),
         Binding::Critical(_) => Arc::new(CriticalTable::new(spec, ports.critical.clone())),
         Binding::Reference(_) => Arc::new(ReferenceTable::new(spec, references.clone())),

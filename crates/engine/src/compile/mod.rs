@@ -4,6 +4,7 @@
 //! again when the reference data has changed. The shapes that can occur are those that `check` lets through (see
 //! [`Flow::plan`](millstream_pipeline::graph::Flow)).
 
+mod explode;
 mod lookup;
 mod steps;
 
@@ -20,6 +21,7 @@ use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use millstream_core::{Error, Result};
 use millstream_pipeline::graph::{Flow, OutputMode};
 
+pub use explode::Explode;
 pub use lookup::LookupJoin;
 pub use steps::{Rejects, Rows, Step, run};
 
@@ -133,6 +135,10 @@ impl Compiler<'_> {
                 self.lower(&filter.input)?;
                 let predicate = self.expression(&filter.predicate, filter.input.schema())?;
                 self.steps.push(Step::Filter(predicate));
+            }
+            LogicalPlan::Unnest(unnest) => {
+                self.lower(&unnest.input)?;
+                self.steps.push(Step::Explode(Explode::of(unnest, &self.flow.id)?));
             }
             LogicalPlan::Join(join) => self.lower_join(join)?,
             LogicalPlan::Aggregate(aggregate) => self.lower_aggregate(aggregate)?,

@@ -10,6 +10,7 @@ use datafusion::physical_expr::expressions::Column;
 use millstream_core::{ChangeBatch, ChangeKind, Error, EventTime, FlowId, KeySpec, Result, RowPosition, Timestamp, Version};
 use millstream_pipeline::graph::OutputMode;
 
+use super::siblings;
 use super::watermark::WatermarkTracker;
 use crate::compile::{self, Program, Rejects, Rows, Step};
 use crate::source::Chunk;
@@ -28,6 +29,8 @@ pub struct Processor {
     watermark: Option<WatermarkTracker>,
     watermark_column: Option<String>,
     lateness: Lateness,
+    /// Whether one event may become several rows.
+    explodes: bool,
     /// Whether rows get versions from the flow's own counter: results of windows and of joins with reference data.
     draws_versions: bool,
     version_bound: Version,
@@ -100,6 +103,7 @@ impl Processor {
         Ok(Self {
             flow,
             draws_versions: aggregator.is_some() || joins,
+            explodes: program.before.iter().any(|s| matches!(s, Step::Explode(_))),
             single_key: key.partition.len() == 1,
             key: key_columns,
             key_groups,
@@ -335,15 +339,15 @@ impl Processor {
                     self.program.output.field(column).name()
                 )));
             }
-            for (row, column) in keyless.iter().enumerate() {
-                if let Some(column) = column {
-                    rejects.push((
-                        rows.origin.value(row),
-                        format!("key column {} is null or empty", self.program.output.field(*column).name()),
-                    ));
-                }
-            }
-            rows = rows.filter(&keyless.iter().map(|k| Some(k.is_none())).collect())?;
+            let wrong = keyless.iter().enumerate().filter_map(|(row, column)| {
+                let name = self.program.output.field((*column)?).name();
+                Some((rows.origin.value(row), format!("key column {name} is null or empty")))
+            });
+            let keep = siblings::without(&rows.origin, wrong.collect(), rejects);
+            rows = rows.filter(&keep)?;
+        }
+        if source.is_some() && self.explodes {
+            rows = siblings::last_of_each_key(rows, &self.key)?;
         }
         if self.key.is_empty()
             && let Some(source) = source
@@ -422,7 +426,7 @@ fn trace(steps: &[Step], output: usize) -> Option<usize> {
     steps.iter().rev().try_fold(output, |column, step| match step {
         Step::Filter(_) => Some(column),
         Step::Project { expressions, .. } => expressions.get(column)?.downcast_ref::<Column>().map(Column::index),
-        Step::Join(_) => None,
+        Step::Join(_) | Step::Explode(_) => None,
     })
 }
 

@@ -40,8 +40,10 @@ pub mod names {
     pub const CRITICAL_EVENTS: &str = "critical events";
     /// Files that flows write.
     pub const LAKE: &str = "data lake";
+    /// Schemas of records.
+    pub const SCHEMAS: &str = "schemas";
     /// In their order.
-    pub const ALL: [&str; 6] = [TOPICS, EVENT_STORE, REFERENCE_DATA, REPORTS, CRITICAL_EVENTS, LAKE];
+    pub const ALL: [&str; 7] = [TOPICS, EVENT_STORE, REFERENCE_DATA, REPORTS, CRITICAL_EVENTS, LAKE, SCHEMAS];
 }
 
 /// What flows append to a built-in topic at once, in bytes: what consumers take without being told.

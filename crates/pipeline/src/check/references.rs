@@ -236,6 +236,18 @@ pub(super) fn reference_table(
         }
         (None, None) => None,
     };
+    if let (Some(reference), Some(columns)) = (&reference, &head.columns) {
+        let plain = match &reference.origin {
+            ReferenceOrigin::Files(files) if files.format == ReferenceFormat::Csv => "a line of CSV holds plain values only",
+            ReferenceOrigin::Files(_) => "",
+            ReferenceOrigin::Database(_) => "a database's nested values are read as text",
+        };
+        for column in columns.iter().filter(|c| !plain.is_empty() && c.data_type.is_nested()) {
+            let message = format!("column `{}` is nested, and {plain}", column.name.value);
+            let help = "write STRING, and take it apart with from_json";
+            settings.problem(Problem::new("millstream::unsupported_type", column.name.place, message).help(help));
+        }
+    }
     let problems = [settings.finish(), problems].concat();
     match (reference, columns) {
         (Some(reference), Some(schema)) if problems.is_empty() => Ok(Table {

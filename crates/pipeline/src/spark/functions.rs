@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::arithmetic::{self, Operation};
-use super::{datetime, format, window};
+use super::{avro, collections, datetime, format, generators, json, window};
 
 /// DataFusion's scalar functions that behave as Spark's.
 const SCALAR: &[&str] = &[
@@ -44,6 +44,8 @@ const SCALAR: &[&str] = &[
     "lpad",
     "ltrim",
     "make_date",
+    "map_keys",
+    "map_values",
     "md5",
     "named_struct",
     "now",
@@ -158,7 +160,11 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions: Vec<_> = Operation::ALL.into_iter().map(arithmetic::function).collect();
     functions.push(window::function());
     functions.push(format::function());
+    functions.push(avro::function());
     functions.extend(datetime::functions());
+    functions.extend(json::functions());
+    functions.extend(collections::functions());
+    functions.extend(generators::functions());
     functions
 }
 
@@ -166,6 +172,7 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
 #[must_use]
 pub fn names() -> BTreeSet<String> {
     let mut names: BTreeSet<String> = [SCALAR, AGGREGATE, WINDOW].concat().into_iter().map(str::to_owned).collect();
+    names.extend(generators::NAMES.map(str::to_owned));
     names.extend(ALIASES.iter().map(|(alias, _)| (*alias).to_owned()));
     let spark = datafusion_spark::all_default_scalar_functions();
     let own = own_scalar_functions();

@@ -3,11 +3,15 @@
 //! Everything here is a function or a planning rule of DataFusion; nothing knows statements, tables or flows.
 
 pub mod arithmetic;
+pub mod avro;
 pub mod cast;
+pub mod collections;
 pub mod datetime;
 pub mod decimal;
 pub mod format;
 pub mod functions;
+pub mod generators;
+pub mod json;
 pub mod planner;
 pub mod sum;
 pub mod window;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use millstream_adapters::kafka::{self, KafkaLog};
-use millstream_adapters::{cassandra, lake, mysql, postgresql, redis};
+use millstream_adapters::{cassandra, lake, mysql, postgresql, redis, schema_registry};
 use millstream_core::ports::{Clock, EventLog, SystemClock};
 use millstream_core::{Error, Result};
 use millstream_pipeline::graph::{Binding, Pipeline};
@@ -48,6 +48,9 @@ pub async fn all(config: &Config) -> Vec<Tried> {
     }
     if let Some(settings) = &config.lake {
         tries.push(("lake", Box::pin(lake::probe(settings))));
+    }
+    if let Some(settings) = &config.schema_registry {
+        tries.push(("schema_registry", Box::pin(schema_registry::probe(settings))));
     }
     join_all(tries.into_iter().map(async |(system, probe)| {
         let outcome = tokio::select! {

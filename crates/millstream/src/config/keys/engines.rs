@@ -204,6 +204,13 @@ pub(super) const KEYS: &[Key] = &[
     key("lake.gcs.service_account_key", "A service account's key, in the JSON form in which Google hands it out."),
     key("lake.gcs.anonymous", "Nobody: for public buckets."),
     key("lake.gcs.endpoint", "Another address of the service. Not set: Google's."),
+    key("schema_registry.url", "Where the registry is: `https://registry:8081`, without a login."),
+    key("schema_registry.user", "The user; of Confluent Cloud, the API key. Not set: no login."),
+    key("schema_registry.password", "The password's place; of Confluent Cloud, the API secret. It is read for each request."),
+    key("schema_registry.request_timeout_ms", "How long an answer may take, in milliseconds."),
+    key("schema_registry.tls.ca_file", "Certificates of the authorities that are trusted (PEM); not set: those of the operating system."),
+    key("schema_registry.tls.certificate_file", "The client's certificate chain for mutual TLS (PEM); goes with `key_file`."),
+    key("schema_registry.tls.key_file", "The client's private key (PEM, not encrypted)."),
     key(
         "tables.NAME.using",
         "Where a reference table comes from, in place of what the pipeline says: `parquet`, `csv`, `json`, `postgresql`, `mysql`.",

@@ -1,36 +1,19 @@
 //! Texts to scalars: timestamps, dates, decimals and base64, as Spark reads them from JSON. Pure; it knows no JSON.
 
-const DAY_MICROS: i64 = 86_400_000_000;
+use crate::calendar::{DAY_MICROS, days_from_civil};
 
-/// Days from 1970-01-01 to a day of the proleptic Gregorian calendar (Howard Hinnant's `days_from_civil`); `None` for a day that doesn't exist.
-#[inline]
-pub(super) fn days_from_civil(year: i32, month: u32, day: u32) -> Option<i32> {
-    const LENGTHS: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = LENGTHS.get((month as usize).checked_sub(1)?)? + u32::from(leap && month == 2);
-    if day == 0 || day > length {
-        return None;
-    }
-    let y = if month <= 2 { year - 1 } else { year };
-    let era = y.div_euclid(400);
-    let year_of_era = y.rem_euclid(400);
-    let shifted = (month as i32 + 9) % 12;
-    let day_of_year = (153 * shifted + 2) / 5 + day as i32 - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
-}
-
-/// `2013-07-22` (month and day may have one digit, as in Spark's casts) to days since 1970-01-01.
+/// `2013-07-22` to days since 1970-01-01. As in Spark's casts, month and day may have one digit or be left out (they are then 1), and behind a
+/// whole date a `T` or a blank begins what is no part of it.
 #[inline]
 pub(super) fn parse_date(text: &str) -> Option<i32> {
     let mut cursor = Digits { bytes: text.as_bytes(), pos: 0 };
-    let days = cursor.date()?;
-    cursor.at_end().then_some(days)
+    let (days, whole) = cursor.date()?;
+    (cursor.at_end() || (whole && (cursor.eat(b'T') || cursor.eat(b' ')))).then_some(days)
 }
 
 /// A timestamp to microseconds since 1970-01-01T00:00:00Z: `2013-07-22T19:00:00Z`; also with a blank for the `T`, without seconds,
 /// with a fraction of up to nine digits (those after the sixth are cut off, as Spark does), a date alone, an offset (`+02:00`, `+0200`,
-/// `+02`), or `UTC` for the `Z`. Without a zone it is UTC. `zoned`: whether a zone is allowed at all (not in TIMESTAMP_NTZ).
+/// `+02`, also behind `UTC` or `GMT`), or `UTC` for the `Z`. Without a zone it is UTC. `zoned`: whether a zone is allowed at all (not in TIMESTAMP_NTZ).
 #[inline]
 pub(super) fn parse_timestamp(text: &str, zoned: bool) -> Option<i64> {
     if zoned
@@ -65,12 +48,12 @@ fn parse_common(b: &[u8; 20]) -> Option<i64> {
 
 fn parse_any(text: &str, zoned: bool) -> Option<i64> {
     let mut c = Digits { bytes: text.as_bytes(), pos: 0 };
-    let days = c.date()?;
+    let (days, whole) = c.date()?;
     let mut micros = i64::from(days).checked_mul(DAY_MICROS)?;
     if c.at_end() {
         return Some(micros);
     }
-    if !(c.eat(b'T') || c.eat(b' ')) {
+    if !whole || !(c.eat(b'T') || c.eat(b' ')) {
         return None;
     }
     let hour = c.number(1, 2)?;
@@ -107,6 +90,12 @@ impl Digits<'_> {
         found
     }
 
+    fn eat_all(&mut self, bytes: &[u8]) -> bool {
+        let found = self.bytes.get(self.pos..).is_some_and(|rest| rest.starts_with(bytes));
+        self.pos += if found { bytes.len() } else { 0 };
+        found
+    }
+
     /// A number of `least` to `most` digits (at most 9), all that are there.
     fn number(&mut self, least: usize, most: usize) -> Option<u32> {
         let start = self.pos;
@@ -121,21 +110,17 @@ impl Digits<'_> {
         (self.pos - start >= least).then_some(value)
     }
 
-    fn date(&mut self) -> Option<i32> {
+    /// A date, and whether it has all three parts.
+    fn date(&mut self) -> Option<(i32, bool)> {
         let negative = self.eat(b'-');
         if !negative {
             self.eat(b'+');
         }
         let year = i32::try_from(self.number(4, 6)?).ok()?;
-        if !self.eat(b'-') {
-            return None;
-        }
-        let month = self.number(1, 2)?;
-        if !self.eat(b'-') {
-            return None;
-        }
-        let day = self.number(1, 2)?;
-        days_from_civil(if negative { -year } else { year }, month, day)
+        let year = if negative { -year } else { year };
+        let month = if self.eat(b'-') { Some(self.number(1, 2)?) } else { None };
+        let day = if month.is_some() && self.eat(b'-') { Some(self.number(1, 2)?) } else { None };
+        Some((days_from_civil(year, month.unwrap_or(1), day.unwrap_or(1))?, day.is_some()))
     }
 
     /// One to nine digits as microseconds.
@@ -161,10 +146,11 @@ impl Digits<'_> {
         if !allowed {
             return None;
         }
-        let rest = self.bytes.get(self.pos..).unwrap_or_default();
-        if matches!(rest, b"Z" | b"UTC" | b" UTC" | b"GMT") {
+        self.eat(b' ');
+        if ["UTC", "GMT", "UT", "Z"].iter().any(|zone| self.eat_all(zone.as_bytes())) && self.at_end() {
             return Some(0);
         }
+        let rest = self.bytes.get(self.pos..).unwrap_or_default();
         let east = self.eat(b'+');
         if !east && !self.eat(b'-') {
             return None;
@@ -184,6 +170,11 @@ impl Digits<'_> {
         let seconds = i64::from(hours * 3_600 + minutes * 60);
         Some(if east { seconds } else { -seconds })
     }
+}
+
+/// A decimal number in a string: as Spark has it for the United States, commas between the digits mean nothing.
+pub(super) fn parse_decimal_text(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    if text.contains(',') { parse_decimal(&text.replace(',', ""), precision, scale) } else { parse_decimal(text, precision, scale) }
 }
 
 /// A decimal number as text (JSON's grammar, also `+1`, `.5` and `1.` as `BigDecimal` takes them) to the unscaled value of

@@ -70,7 +70,8 @@ fn headers<'a>(records: impl Iterator<Item = &'a Record>) -> ArrayRef {
             }
             entry.append(true);
         }
-        lists.append(true);
+        // As in Spark, a record without headers has null.
+        lists.append(!record.headers.is_empty());
     }
     Arc::new(lists.finish())
 }
