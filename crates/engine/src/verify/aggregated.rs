@@ -7,7 +7,8 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Float64Type};
 use futures::StreamExt as _;
-use millstream_core::{Result, RowPosition, TableSpec, Timestamp};
+use millstream_core::ports::LateRow;
+use millstream_core::{EventTime, FlowId, Result, RowPosition, TableSpec, Timestamp};
 use millstream_pipeline::graph::{Flow, OutputMode};
 
 use super::stored::Stored;
@@ -30,7 +31,7 @@ impl Engine {
         let mut whole = true;
         for flow in self.pipeline.flows.iter().filter(|f| f.target == spec.name) {
             let Some(checkpoint) = self.committed_state(&flow.id, held.epochs.get(&flow.id)).await? else { continue };
-            let late: HashSet<RowPosition> = late_rows.iter().filter(|l| l.flow == flow.id).map(|l| l.position).collect();
+            let late = late_of(&late_rows, &flow.id);
             let (rows, kept) = self.expect_windows(flow, &checkpoint, &late, &mut check).await?;
             expected.push(rows);
             whole &= kept;
@@ -53,7 +54,7 @@ impl Engine {
         &self,
         flow: &Flow,
         checkpoint: &Checkpoint,
-        late: &HashSet<RowPosition>,
+        late: &HashMap<RowPosition, EventTime>,
         check: &mut Check,
     ) -> Result<(RecordBatch, bool)> {
         let watermark = checkpoint.header.watermark.as_ref().and_then(|w| w.current());
@@ -64,12 +65,13 @@ impl Engine {
         processor.decide_lateness(Lateness::Exactly(late.clone()));
         let mut events = 0;
         let mut dead = HashSet::new();
-        let mut met = 0;
+        let (mut met, mut aggregated_nowhere) = (0, 0);
         let whole = self
             .replay_source(flow, &checkpoint.header.source, &mut |chunk| {
                 let processed = processor.process(chunk, Timestamp(0))?;
                 events += chunk.records() as u64;
                 met += processed.late.len();
+                aggregated_nowhere += processed.late.iter().filter(|l| !l.is_in_others).count() as u64;
                 let mine = chunk.rejected.iter().filter(|r| r.directed.as_ref().is_none_or(|flows| flows.contains(&flow.id)));
                 dead.extend(mine.map(|r| r.position));
                 dead.extend(processed.rejected.iter().map(|(position, ..)| *position));
@@ -85,9 +87,14 @@ impl Engine {
         check.count("events", events);
         check.count("late", late.len() as u64);
         check.count("dead", dead_count);
-        check.count("aggregated", events.saturating_sub(met as u64 + dead.len() as u64));
+        check.count("aggregated", events.saturating_sub(aggregated_nowhere + dead.len() as u64));
         Ok((rows, whole))
     }
+}
+
+/// The rows that were late for `flow`, and the watermark that each came behind.
+pub(super) fn late_of(late_rows: &[LateRow], flow: &FlowId) -> HashMap<RowPosition, EventTime> {
+    late_rows.iter().filter(|l| l.flow == *flow).map(|l| (l.position, l.watermark)).collect()
 }
 
 /// Compares windows by key.

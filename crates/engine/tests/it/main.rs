@@ -7,6 +7,7 @@ mod events;
 mod outages;
 mod quarantine;
 mod relational;
+mod sliding;
 mod straight;
 mod topics;
 mod torn;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::lineage::{self, Origin};
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{WINDOW_FUNCTION, Watermark, Window};
+use crate::graph::{FixedWindows, WINDOW_FUNCTION, Watermark, Window, WindowKind};
 use crate::spark::functions::VOLATILE;
 use crate::syntax::cursor::is_word;
 use crate::syntax::statement::WrittenQuery;
@@ -166,9 +166,9 @@ impl StreamShape<'_> {
             .group_expr
             .iter()
             .enumerate()
-            .filter_map(|(at, e)| window_arguments(e).map(|(time, size)| (at, time, size)))
+            .filter_map(|(at, e)| window_arguments(e).map(|(time, windows)| (at, time, windows)))
             .collect();
-        let [(group, time, size)] = windows.as_slice() else {
+        let [(group, time, kind)] = windows.as_slice() else {
             let place = self.word("GROUP").unwrap_or(self.query.place);
             let problem = if windows.is_empty() {
                 Problem::new("millstream::no_window", place, "an aggregate over a stream without a window keeps its state for ever")
@@ -185,7 +185,7 @@ impl StreamShape<'_> {
             return Err(Problem::new("millstream::watermark_mismatch", place, message)
                 .help(format!("write window({}, ...), or put the watermark on the time of the window", watermark.column)));
         }
-        found.window = Some(Window { group: *group, size: *size });
+        found.window = Some(Window { group: *group, kind: WindowKind::Fixed(*kind) });
         self.node(&aggregate.input, found)
     }
 
@@ -288,15 +288,46 @@ fn strip_alias(expr: &Expr) -> &Expr {
     }
 }
 
-/// Time and size of a `window(...)` call.
-fn window_arguments(expr: &Expr) -> Option<(&Expr, Duration)> {
-    match strip_alias(expr) {
-        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == WINDOW_FUNCTION => match args.as_slice() {
-            [time, Expr::Literal(ScalarValue::Int64(Some(size)), _)] => Some((time, Duration::from_micros(u64::try_from(*size).ok()?))),
-            _ => None,
-        },
-        _ => None,
+/// The time of a `window(...)` call, and which windows it means.
+pub(super) fn window_arguments(expr: &Expr) -> Option<(&Expr, FixedWindows)> {
+    let Expr::ScalarFunction(ScalarFunction { func, args }) = strip_alias(expr) else { return None };
+    if func.name() != WINDOW_FUNCTION {
+        return None;
     }
+    let constant = |at: usize| match args.get(at) {
+        Some(Expr::Literal(ScalarValue::Int64(Some(us)), _)) => Some(*us),
+        _ => None,
+    };
+    let length = |us: i64| u64::try_from(us).ok().map(Duration::from_micros);
+    let size = length(constant(1)?)?;
+    let (slide, start_us) = if args.len() > 2 { (length(constant(2)?)?, constant(3)?) } else { (size, 0) };
+    Some((args.first()?, FixedWindows { size, slide, start_us }))
+}
+
+/// Whether `plan`, its views included, has windows that overlap anywhere but, if `in_groups`, as a group of an aggregate.
+pub(super) fn has_misplaced_sliding_window(plan: &LogicalPlan, in_groups: bool) -> bool {
+    let overlap = |expr: &Expr| window_arguments(expr).is_some_and(|(_, windows)| windows.overlap());
+    let mut found = false;
+    let _ = plan.apply_with_subqueries(|node| {
+        let groups = match node {
+            LogicalPlan::Aggregate(aggregate) if in_groups => aggregate.group_expr.as_slice(),
+            _ => &[],
+        };
+        node.apply_expressions(|expr| {
+            let is_group = groups.contains(expr) && overlap(expr);
+            found |= !is_group && expr.exists(|e| Ok(overlap(e))).unwrap_or(false);
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    found
+}
+
+/// Refuses windows that overlap where a row can't become several.
+pub(super) fn misplaced_sliding_window(file: usize, query: &WrittenQuery) -> Problem {
+    let place = query.tokens.iter().find(|t| is_word(&t.token, WINDOW_FUNCTION)).map_or(query.place, |t| Place::new(file, t.span));
+    let message = "windows that overlap make several rows of one, which is supported in the GROUP BY of a stream only";
+    Problem::new("millstream::not_supported", place, message)
+        .help("group a stream by them: FROM STREAM ... GROUP BY window(ts, '1 hour', '15 minutes')")
 }
 
 /// Whether the condition of a join, not yet taken apart, has an equality between both sides.

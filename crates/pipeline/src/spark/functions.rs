@@ -152,6 +152,9 @@ pub const VOLATILE: &[&str] = &[
     "uuid",
 ];
 
+/// Aggregate functions whose result depends on the order of rows, by the names under which they are registered.
+pub const ORDERED_AGGREGATES: &[&str] = &["any_value", "array_agg", "collect_list", "first_value", "last_value", "string_agg"];
+
 /// The scalar functions of this crate, to be registered over DataFusion's.
 #[must_use]
 pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {

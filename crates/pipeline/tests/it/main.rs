@@ -11,9 +11,10 @@ mod surroundings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use millstream_pipeline::graph::Pipeline;
+use millstream_pipeline::graph::{FixedWindows, Pipeline, WindowKind};
 use millstream_pipeline::{Diagnostics, SourceFile, parse};
 
 /// The pipeline of DESIGN.md section 2, with all columns of the data.
@@ -37,4 +38,10 @@ pub fn check(text: &str) -> Result<Pipeline, Diagnostics> {
 /// The same, where it must succeed.
 pub fn checked(text: &str) -> Pipeline {
     check(text).unwrap_or_else(|errors| panic!("{}", errors.render(false)))
+}
+
+/// Windows of so many seconds that follow one another.
+pub fn tumbling(seconds: u64) -> WindowKind {
+    let size = Duration::from_secs(seconds);
+    WindowKind::Fixed(FixedWindows { size, slide: size, start_us: 0 })
 }
