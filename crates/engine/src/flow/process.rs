@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, UInt8Array, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
 use millstream_core::{ChangeBatch, ChangeKind, Error, EventTime, FlowId, KeySpec, Result, RowPosition, Timestamp, Version};
 use millstream_pipeline::graph::OutputMode;
 
@@ -131,6 +133,21 @@ impl Processor {
     /// The aggregation, to restore its state.
     pub fn aggregator_mut(&mut self) -> Option<&mut WindowAggregator> {
         self.aggregator.as_mut()
+    }
+
+    /// For each column of the table, whether its values depend on the order in which events came.
+    #[must_use]
+    pub fn ordered_columns(&self) -> Vec<bool> {
+        let Some(aggregation) = &self.program.aggregation else { return vec![false; self.program.output.fields().len()] };
+        let groups = std::iter::repeat_n(false, aggregation.groups);
+        let mut ordered: Vec<bool> = groups.chain(aggregation.functions.iter().map(|f| f.is_ordered)).collect();
+        for step in &self.program.after {
+            if let Step::Project { expressions, .. } = step {
+                let depends = |e: &Arc<dyn PhysicalExpr>| collect_columns(e).iter().any(|c| ordered.get(c.index()) == Some(&true));
+                ordered = expressions.iter().map(depends).collect();
+            }
+        }
+        ordered
     }
 
     /// The watermark's tracker, where there is one.

@@ -25,9 +25,9 @@ impl Engine {
                 // Sums of floating-point numbers depend on the order of their terms: windows are counted.
                 by_value = false;
                 let late = late_of(&self.ports.system.late_rows().await?, &flow.id);
-                let (rows, kept) = self.expect_windows(flow, &checkpoint, &late, &mut check).await?;
-                expected += rows.num_rows() as u64;
-                whole &= kept;
+                let windows = self.expect_windows(flow, &checkpoint, &late, &mut check).await?;
+                expected += windows.rows.num_rows() as u64;
+                whole &= windows.whole;
             } else {
                 let mut take = |changes: &ChangeBatch| -> Result<u64> {
                     expected += changes.len() as u64;

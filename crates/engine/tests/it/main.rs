@@ -2,6 +2,7 @@
 //! what a few lines of plain Rust make of the same events.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod aggregates;
 mod crashes;
 mod events;
 mod outages;

@@ -1,15 +1,18 @@
 //! Whether a plan over a stream can run for ever: what may stand where, and the bound on its state.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{JoinType, ScalarValue};
+use datafusion::common::{DFSchema, JoinType, ScalarValue};
+use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan};
+use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
 use std::time::Duration;
 
 use super::lineage::{self, Origin};
 use crate::diagnostic::{Place, Problem};
 use crate::graph::{FixedWindows, WINDOW_FUNCTION, Watermark, Window, WindowKind};
-use crate::spark::functions::VOLATILE;
+use crate::spark::functions::{DISTINCT_AGGREGATES, VOLATILE};
 use crate::syntax::cursor::is_word;
 use crate::syntax::statement::WrittenQuery;
 
@@ -145,14 +148,7 @@ impl StreamShape<'_> {
                 "write the inner one as a streaming table, and a flow on its feed or a batch job for the outer one",
             ));
         }
-        if aggregate.aggr_expr.is_empty() {
-            return Err(self.refused(
-                "GROUP BY without an aggregate is not supported over a stream",
-                "GROUP",
-                "select count(*) or another aggregate",
-            ));
-        }
-        self.refuse_distinct(aggregate)?;
+        self.refuse_unusable(aggregate)?;
         let Some(watermark) = self.watermark else {
             let place = self.source_place();
             return Err(Problem::new(
@@ -189,18 +185,22 @@ impl StreamShape<'_> {
         self.node(&aggregate.input, found)
     }
 
-    fn refuse_distinct(&self, aggregate: &Aggregate) -> Result<(), Problem> {
+    /// Refuses aggregate functions whose partial results can't be kept and merged.
+    fn refuse_unusable(&self, aggregate: &Aggregate) -> Result<(), Problem> {
         for expr in &aggregate.aggr_expr {
             let Expr::AggregateFunction(function) = strip_alias(expr) else { continue };
-            if function.params.distinct {
-                return Err(self.refused(
-                    "DISTINCT in an aggregate is not supported over a stream",
-                    "DISTINCT",
-                    "count without DISTINCT, or count in a batch job",
-                ));
+            let name = function.func.name();
+            if function.params.distinct && !DISTINCT_AGGREGATES.contains(&name) {
+                let message = format!("{name}(DISTINCT ...) is not supported over a stream");
+                return Err(self.refused(&message, "DISTINCT", "leave DISTINCT out, or aggregate in a batch job"));
             }
-            if !function.params.order_by.is_empty() {
-                return Err(self.refused("ORDER BY in an aggregate is not supported over a stream", "ORDER", "use min or max"));
+            if !function.params.order_by.is_empty() && name != "percentile_cont" {
+                let message = format!("{name}() with an ORDER BY is not supported over a stream");
+                return Err(self.refused(&message, "ORDER", "use max_by(value, key) or min_by(value, key)"));
+            }
+            if !usable(expr, aggregate.input.schema()) {
+                let message = format!("{} can't be kept as state over a stream", written(name, function.params.distinct));
+                return Err(self.refused(&message, name, "aggregate in a batch job, or use another function"));
             }
         }
         Ok(())
@@ -279,6 +279,21 @@ pub(super) fn aggregate_of(plan: &LogicalPlan) -> Option<&Aggregate> {
         LogicalPlan::Aggregate(aggregate) => Some(aggregate),
         _ => plan.inputs().into_iter().find_map(aggregate_of),
     }
+}
+
+/// Whether an aggregate function can be computed from partial results.
+fn usable(expr: &Expr, input: &DFSchema) -> bool {
+    let (props, planning) = (ExecutionProps::new(), PhysicalPlanningContext::default());
+    let Ok(lowered) = LoweredAggregateBuilder::new(expr, input, input.as_arrow(), &props, &planning).build() else { return false };
+    let function = lowered.aggregate;
+    let Ok(fields) = function.state_fields() else { return false };
+    let state = function.create_accumulator().and_then(|mut accumulator| accumulator.state());
+    let groups = !function.groups_accumulator_supported() || function.create_groups_accumulator().is_ok();
+    groups && state.is_ok_and(|state| state.len() == fields.len())
+}
+
+fn written(function: &str, distinct: bool) -> String {
+    if distinct { format!("{function}(DISTINCT ...)") } else { format!("{function}()") }
 }
 
 fn strip_alias(expr: &Expr) -> &Expr {

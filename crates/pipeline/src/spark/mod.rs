@@ -4,8 +4,10 @@
 
 pub mod arithmetic;
 pub mod cast;
+pub mod count_distinct;
 pub mod datetime;
 pub mod decimal;
+pub mod extreme_by;
 pub mod format;
 pub mod functions;
 pub mod planner;

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::duration;
+use super::{aggregates, duration};
 use crate::diagnostic::{Place, Problem};
 use crate::graph::{TOPIC_METADATA, WINDOW_FUNCTION};
 
@@ -38,6 +38,9 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            aggregates::rewrite(function);
+        }
         match expr {
             Expr::Function(function) if is_window(function) => {
                 if let Err(problem) = fix_window(self.file, function) {
