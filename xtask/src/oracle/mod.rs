@@ -37,7 +37,9 @@ pub fn run(filter: Option<&str>, check: bool) -> Result<()> {
     let folder = workspace::root().join(FOLDER);
     let wanted = |path: &Path| filter.is_none_or(|part| path.to_string_lossy().contains(part));
     let expressions: Vec<_> = files(&folder.join("expressions"), "cases")?.into_iter().filter(|path| wanted(path)).collect();
-    let queries: Vec<_> = files(&folder.join("queries"), "sql")?.into_iter().filter(|path| wanted(path)).collect();
+    let mut queries = files(&folder.join("queries"), "sql")?;
+    queries.extend(files(&folder.join("queries/not_yet"), "sql")?);
+    queries.retain(|path| wanted(path));
     events::settle(&folder.join("events"), check)?;
     let mut spark = Spark::start()?;
     let mut stale = Vec::new();

@@ -4,6 +4,7 @@
 
 mod crashes;
 mod events;
+mod oracle;
 mod outages;
 mod quarantine;
 mod relational;
