@@ -19,5 +19,5 @@ mod syntax;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use parsed::{Parsed, SourceFile, parse};
-pub use spark::functions::names as function_names;
+pub use spark::functions::{Kinds as FunctionKinds, kinds as function_kinds, names as function_names};
 pub use surroundings::{Abilities, Rebinding, Surroundings};

@@ -6,6 +6,7 @@
 //! `--check` evaluates a fixed sample and compares it with the files, so that CI sees when they are not what Spark says.
 
 mod cases;
+mod differences;
 mod events;
 mod flights;
 mod golden;
@@ -75,6 +76,13 @@ pub fn run(filter: Option<&str>, check: bool) -> Result<()> {
         bail!("Spark says otherwise than {} of the golden files, run `cargo xtask oracle`:\n{}", stale.len(), stale.join("\n"));
     }
     Ok(())
+}
+
+/// What differs from Spark and why, and what is not possible yet, for the reference page of SQL.
+pub fn differences() -> Result<String> {
+    let folder = workspace::root().join(FOLDER);
+    let cases = files(&folder.join("expressions"), "cases")?;
+    differences::page(&cases, &files(&folder.join("queries/not_yet"), "sql")?)
 }
 
 fn expressions_text(spark: &mut Spark, cases: &[Case]) -> Result<String> {
