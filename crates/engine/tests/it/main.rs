@@ -5,6 +5,7 @@
 mod aggregates;
 mod crashes;
 mod events;
+mod oracle;
 mod outages;
 mod quarantine;
 mod relational;
