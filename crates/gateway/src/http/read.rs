@@ -8,7 +8,7 @@ use std::time::Duration;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -62,17 +62,13 @@ impl Gateway {
 type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// The handler.
-pub(crate) async fn read_table(
-    State(gateway): State<Arc<Gateway>>,
-    Path(name): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(crate) async fn read_table(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>, http: Request) -> Result<Response, Problem> {
+    let (http, _) = http.into_parts();
     let Some(table) = gateway.tables.get(&name) else {
         let names: Vec<&str> = gateway.tables.keys().map(String::as_str).collect();
         return Err(Problem::not_found(format!("there is no table {name}; the tables are {}", names.join(", "))));
     };
-    let parameters: Vec<Parameter<'_>> = form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes()).collect();
+    let parameters: Vec<Parameter<'_>> = form_urlencoded::parse(http.uri.query().unwrap_or_default().as_bytes()).collect();
     let request = request::parse(table, &parameters, &gateway.settings)?;
     let answer = match request {
         ReadRequest::Partition(query) => partition(&gateway, table, query).await?,
@@ -81,7 +77,7 @@ pub(crate) async fn read_table(
         ReadRequest::Filter { equal, limit, offset } => reference_rows(&gateway, table, &equal, limit, offset)?,
     };
     let next = answer.next.as_deref().map(|token| next_link(&name, &parameters, token));
-    answer.respond(&name, &headers, next)
+    answer.respond(&name, &http.headers, next)
 }
 
 /// An answer before it is dressed as a response.

@@ -29,7 +29,6 @@ pub fn router(parts: HttpParts, settings: HttpSettings) -> Router {
         .route("/v1/tables", get(openapi::tables))
         .route("/v1/tables/{table}", get(read_table))
         .route("/openapi.json", get(openapi::openapi))
-        .layer(from_fn_with_state(bounds.clone(), bound))
         .with_state(gateway);
     let nothing = "there is nothing at this path; see / for what there is, and /openapi.json for the API";
     whole(bounded, (StatusCode::NOT_FOUND, nothing), Probed { about, critical }, bounds)
@@ -50,14 +49,14 @@ struct Probed {
     critical: Option<Arc<CriticalReads>>,
 }
 
-/// `pages`, the probes, what every other path gets, and what holds for every request. Probes and metrics stay outside of the bound on requests, so that a busy process
-/// isn't taken for a dead one.
+/// `pages`, the probes, what every other path gets, and what holds for every request.
 fn whole(pages: Router, other: (StatusCode, &'static str), probed: Probed, bounds: Arc<Bounds>) -> Router {
+    let [healthz, readyz, metrics_path, status] = PROBES;
     let probes = Router::new()
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics::metrics))
-        .route("/v1/status", get(health::status))
+        .route(healthz, get(health::healthz))
+        .route(readyz, get(health::readyz))
+        .route(metrics_path, get(metrics::metrics))
+        .route(status, get(health::status))
         .with_state(probed);
     pages
         .merge(probes)
@@ -65,6 +64,9 @@ fn whole(pages: Router, other: (StatusCode, &'static str), probed: Probed, bound
         .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the API only reads: use GET or HEAD"))
         .layer(from_fn_with_state(bounds, guard))
 }
+
+/// Probes and metrics stay outside of the bounds, so that a busy process isn't taken for a dead one.
+const PROBES: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/v1/status"];
 
 struct Bounds {
     requests: Semaphore,
@@ -79,7 +81,7 @@ impl Bounds {
     }
 }
 
-async fn bound(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {
+async fn bounded(bounds: &Bounds, request: Request, next: Next) -> Response {
     let Ok(_permit) = bounds.requests.try_acquire() else {
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests at one time; try again in a moment").into_response();
     };
@@ -90,13 +92,16 @@ async fn bound(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) 
     })
 }
 
+/// One layer for everything: each would cost a read from memory more than its work does.
 async fn guard(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {
     let length = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
     let mut response = if length > bounds.settings.uri_bytes_max {
         let detail = format!("the URL has {length} bytes; at most {} are read", bounds.settings.uri_bytes_max);
         Problem::new(StatusCode::URI_TOO_LONG, detail).into_response()
-    } else {
+    } else if PROBES.contains(&request.uri().path()) {
         next.run(request).await
+    } else {
+        bounded(&bounds, request, next).await
     };
     ::metrics::counter!("millstream_http_responses_total", "status" => response.status().as_u16().to_string()).increment(1);
     let headers = response.headers_mut();
