@@ -149,7 +149,11 @@ fn flow_json(flow: &Flow) -> Value {
 }
 
 fn windows(kind: WindowKind) -> String {
-    let WindowKind::Fixed(windows) = kind;
+    let windows = match kind {
+        WindowKind::Fixed(windows) => windows,
+        WindowKind::Session { gap: Some(gap) } => return format!("sessions with a gap of {}", length(gap)),
+        WindowKind::Session { gap: None } => return "sessions with a gap that differs by row".to_owned(),
+    };
     let mut text = length(windows.size);
     if windows.overlap() {
         let _ = write!(text, " every {}", length(windows.slide));
@@ -163,7 +167,10 @@ fn windows(kind: WindowKind) -> String {
 }
 
 fn window_json(kind: WindowKind, output_mode: OutputMode) -> Value {
-    let WindowKind::Fixed(windows) = kind;
+    let windows = match kind {
+        WindowKind::Fixed(windows) => windows,
+        WindowKind::Session { gap } => return json!({ "session_gap_us": gap.map(micros), "output_mode": mode(output_mode) }),
+    };
     let mut object = json!({ "size_us": micros(windows.size), "output_mode": mode(output_mode) });
     if windows.overlap() || windows.start_us != 0 {
         object["slide_us"] = json!(micros(windows.slide));

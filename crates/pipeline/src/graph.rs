@@ -18,6 +18,11 @@ pub const TOPIC_METADATA: [&str; 6] = ["_key", "_headers", "_topic", "_partition
 /// null for a null time. Of sliding windows it gives the last one that holds the time; an `Aggregate` that groups by it means all of them.
 pub const WINDOW_FUNCTION: &str = "window";
 
+/// The name of the scalar function that stands for `session_window(time, gap)` in a plan: the span of one row, of the type of a window, from its
+/// time to the end of its gap (a BIGINT literal of microseconds, or a text that may differ by row). An `Aggregate` that groups by it means the
+/// sessions that rows make whose spans meet.
+pub const SESSION_FUNCTION: &str = "session_window";
+
 /// A checked pipeline.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
@@ -213,7 +218,7 @@ pub struct Flow {
     /// The query: analysed (types coerced, Spark's rules applied) and with unused columns pruned. Its output has exactly the columns of
     /// the target, in order.
     ///
-    /// Shape: at most one `Aggregate`, whose `group_expr[window.group]` is a [`WINDOW_FUNCTION`] call; there is no other call of overlapping windows. Below it (or anywhere, where
+    /// Shape: at most one `Aggregate`, whose `group_expr[window.group]` is a [`WINDOW_FUNCTION`] or [`SESSION_FUNCTION`] call; there is no other call of overlapping windows or sessions. Below it (or anywhere, where
     /// there is none) only `Projection`, `Filter`, `SubqueryAlias`, `Join` (inner, or left with the stream on the left; equality keys
     /// and an optional residual filter; the other side is a query over reference tables alone) down to the one `TableScan` of `source`. Above it
     /// only `Projection`, `Filter`, `SubqueryAlias`. A topic's scan has the topic's columns and then [`TOPIC_METADATA`].
@@ -253,6 +258,11 @@ pub struct Window {
 pub enum WindowKind {
     /// Windows of one length at equal distances.
     Fixed(FixedWindows),
+    /// Sessions: rows that follow one another within a gap.
+    Session {
+        /// `None` where it differs by row.
+        gap: Option<Duration>,
+    },
 }
 
 /// Windows of length `size`, one every `slide`, of which one begins `start_us` after 1970-01-01T00:00:00Z. A time is in

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::watermark::WatermarkTracker;
 use crate::source::SourceState;
+use crate::window::Reach;
 
 const FORMAT: u8 = 1;
 const FORMAT_WITH_REDO: u8 = 2;
@@ -33,6 +34,9 @@ pub struct Header {
     pub watermark: Option<WatermarkTracker>,
     /// No row that the flow itself gave a version has a greater one.
     pub version_bound: Version,
+    /// How far back rows can reach that are not late, where only the rows say so: sessions whose gaps differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
     /// The epoch of the full checkpoint that this one builds upon; its own for a full one.
     pub base: Epoch,
 }

@@ -10,12 +10,12 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use millstream_core::{ChangeBatch, ChangeKind, Error, EventTime, FlowId, KeySpec, Result, RowPosition, Timestamp, Version};
-use millstream_pipeline::graph::OutputMode;
+use millstream_pipeline::graph::{OutputMode, WindowKind};
 
 use super::watermark::WatermarkTracker;
 use crate::compile::{self, Program, Rejects, Rows, Step};
 use crate::source::Chunk;
-use crate::window::{LateRow, WindowAggregator, window_ends};
+use crate::window::{Arrivals, LateRow, WindowAggregator, window_ends};
 
 /// The program of a flow with all state that its rows change.
 pub struct Processor {
@@ -128,6 +128,24 @@ impl Processor {
     #[must_use]
     pub fn aggregator(&self) -> Option<&WindowAggregator> {
         self.aggregator.as_ref()
+    }
+
+    /// Whether a row that is added to closed windows can change open ones: sessions that it joins.
+    #[must_use]
+    pub fn closed_windows_reach_open_ones(&self) -> bool {
+        self.program.aggregation.as_ref().is_some_and(|a| matches!(a.kind, WindowKind::Session { .. }))
+    }
+
+    /// Goes on with the windows of `other`, which has seen the same events and closed none, and gives it its own.
+    pub fn exchange_windows(&mut self, other: &mut Self, watermark: Option<EventTime>) -> Result<()> {
+        if let (Some(mine), Some(others)) = (&mut self.aggregator, &mut other.aggregator) {
+            if let Some(reach) = mine.reach() {
+                others.set_reach(reach);
+            }
+            others.drop_closed(watermark)?;
+            std::mem::swap(mine, others);
+        }
+        Ok(())
     }
 
     /// The aggregation, to restore its state.
@@ -301,11 +319,17 @@ impl Processor {
     ) -> Result<(Rows, RecordBatch)> {
         let Some(aggregator) = &mut self.aggregator else { return Err(Error::internal("a flow without windows was asked to aggregate")) };
         let ends = window_ends(rows.batch.column(aggregator.window_column()))?;
+        let no_window = match self.program.aggregation.as_ref().map(|a| a.kind) {
+            Some(WindowKind::Session { .. }) => {
+                "the event time is null, or the gap of the session is null or not a length of time, so that the row is in no session"
+            }
+            _ => "the event time is null, so that the row is in no window",
+        };
         let mut keep = Vec::with_capacity(rows.len());
         for (row, end) in ends.iter().enumerate() {
             let origin = rows.origin.value(row);
             let reason = if end.is_none() {
-                Some("the event time is null, so that the row is in no window".to_owned())
+                Some(no_window.to_owned())
             } else {
                 let missing = self.key_groups.iter().find(|c| is_empty_key(rows.batch.column(**c), row, self.single_key));
                 missing.map(|column| format!("group column {} is null or empty, and it is part of the table's key", column + 1))
@@ -314,16 +338,24 @@ impl Processor {
             rejects.extend(reason.map(|reason| (origin, reason)));
         }
         let rows = rows.filter(&BooleanArray::from(keep))?;
-        let origins = rows.origin.values().iter().map(|origin| *origin as usize);
-        let arrived: Vec<Option<EventTime>> = match &self.lateness {
-            Lateness::ByWatermark => origins.map(|at| timed.before.get(at).copied().flatten()).collect(),
-            Lateness::Exactly(late) => origins.map(|at| late.get(&chunk.changes.position(at)).copied()).collect(),
+        let events = rows.origin.values().iter().map(|origin| *origin as usize);
+        let arrivals = match &self.lateness {
+            Lateness::ByWatermark => Arrivals {
+                watermarks: events.map(|at| timed.before.get(at).copied().flatten()).collect(),
+                origins: rows.origin.values().to_vec(),
+                is_known: false,
+            },
+            Lateness::Exactly(late) => Arrivals {
+                watermarks: events.map(|at| late.get(&chunk.changes.position(at)).copied()).collect(),
+                origins: rows.origin.values().to_vec(),
+                is_known: true,
+            },
         };
         let watermark = match self.lateness {
             Lateness::ByWatermark => self.watermark.as_ref().and_then(WatermarkTracker::current),
             Lateness::Exactly(_) => None,
         };
-        let advanced = aggregator.advance(&rows.batch, &arrived, watermark)?;
+        let advanced = aggregator.advance(&rows.batch, &arrivals, watermark)?;
         for missed in &advanced.late {
             let at = rows.origin.value(missed.row) as usize;
             let (position, version) = (chunk.changes.position(at), chunk.changes.version(at));

@@ -149,6 +149,9 @@ impl FlowRunner {
                 self.restore_state(earlier)?;
             }
             let source = last.header.source.clone();
+            if let (Some(aggregator), Some(reach)) = (self.processor.aggregator_mut(), last.header.reach) {
+                aggregator.set_reach(reach);
+            }
             self.restore_state(last)?;
             let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
             if let Some(aggregator) = self.processor.aggregator_mut() {

@@ -58,7 +58,17 @@ impl FlowRunner {
         let delta = self.processor.aggregator().map(|a| RecordBatch::new_empty(a.state_schema().clone()));
         let summary = EpochSummary { rows_out: rows as u64, watermark, ..EpochSummary::default() };
         let write = Write { end: progress.source.clone(), delta, aside: Quarantined::default(), changes, summary };
-        if !self.commit(progress, write, shutdown).await? {
+        let open_ones_change = self.processor.closed_windows_reach_open_ones();
+        if open_ones_change {
+            self.processor.exchange_windows(&mut with, watermark)?;
+            progress.write_full_checkpoint();
+        }
+        let committed = self.commit(progress, write, shutdown).await;
+        if !matches!(committed, Ok(true)) {
+            if open_ones_change {
+                self.processor.exchange_windows(&mut with, None)?;
+            }
+            committed?;
             return Err(stopped());
         }
         let released = Quarantined { dead_letters: Vec::new(), late_rows: late };

@@ -138,6 +138,11 @@ impl Progress {
         }
     }
 
+    /// The next checkpoint has all of the state.
+    pub(super) fn write_full_checkpoint(&mut self) {
+        self.base = None;
+    }
+
     /// When the log is to be told next; `None`: it knows.
     fn acknowledge_at(&self) -> Option<Timestamp> {
         match self.acknowledged {
@@ -365,6 +370,7 @@ impl FlowRunner {
             source: write.end.clone(),
             watermark: self.processor.watermark().cloned(),
             version_bound: self.processor.version_bound(),
+            reach: aggregator.and_then(|a| a.reach()),
             base: delta_on.unwrap_or(epoch),
         };
         let redo = (self.spec.redo && !write.changes.is_empty()).then(|| write.changes.clone());

@@ -8,6 +8,7 @@ mod events;
 mod outages;
 mod quarantine;
 mod relational;
+mod sessions;
 mod sliding;
 mod straight;
 mod topics;

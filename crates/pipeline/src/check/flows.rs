@@ -14,7 +14,7 @@ use super::targets::{self, Target};
 use super::{Checker, FlowText, Reader, keys, relations};
 use crate::describe;
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{Binding, Critical, CriticalBase, Flow, OutputMode, TOPIC_METADATA, Table, Watermark, Window};
+use crate::graph::{Binding, Critical, CriticalBase, Flow, OutputMode, TOPIC_METADATA, Table, Watermark, Window, WindowKind};
 use crate::syntax::statement::{Head, WatermarkClause, WrittenQuery};
 
 /// A flow whose query is checked, before its table is known.
@@ -140,8 +140,8 @@ impl<'a> Checker<'a> {
                 Problem::new("millstream::volatile_function", text.text.query.place, message).help("take it out of the view"),
             ]);
         }
-        if shape::has_misplaced_sliding_window(&plan, true) {
-            return Err(vec![shape::misplaced_sliding_window(file, &query)]);
+        if shape::has_misplaced_window(&plan, true) {
+            return Err(vec![shape::misplaced_window(file, &query)]);
         }
         if shape::count_scans(&plan, &source) > 1 {
             let message = format!("`{source}` is read twice in one flow");
@@ -204,6 +204,11 @@ impl<'a> Checker<'a> {
         if draft.window.is_none() && target.mode == OutputMode::Update {
             let message = "output_mode 'update' is for aggregates: without one, each event makes its row once";
             problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help("take 'output_mode' out"));
+        }
+        if target.mode == OutputMode::Update && draft.window.as_ref().is_some_and(|w| matches!(w.kind, WindowKind::Session { .. })) {
+            let message = "output_mode 'update' is not for session windows, which grow and merge: Spark refuses it too";
+            let help = "take 'output_mode' out: a session is then written once, when it is closed";
+            problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help(help));
         }
         let feed = self.tables.get(&draft.source).filter(|t| t.binding.is_event_store());
         if key_is_right

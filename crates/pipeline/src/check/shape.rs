@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::lineage::{self, Origin};
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{FixedWindows, WINDOW_FUNCTION, Watermark, Window, WindowKind};
+use crate::graph::{FixedWindows, SESSION_FUNCTION, WINDOW_FUNCTION, Watermark, Window, WindowKind};
 use crate::spark::functions::{DISTINCT_AGGREGATES, VOLATILE};
 use crate::syntax::cursor::is_word;
 use crate::syntax::statement::WrittenQuery;
@@ -162,7 +162,7 @@ impl StreamShape<'_> {
             .group_expr
             .iter()
             .enumerate()
-            .filter_map(|(at, e)| window_arguments(e).map(|(time, windows)| (at, time, windows)))
+            .filter_map(|(at, e)| window_arguments(e).map(|(time, kind)| (at, time, kind)))
             .collect();
         let [(group, time, kind)] = windows.as_slice() else {
             let place = self.word("GROUP").unwrap_or(self.query.place);
@@ -176,12 +176,20 @@ impl StreamShape<'_> {
         let time_origin = lineage::expression(&aggregate.input, time, None);
         let expected = Origin::Column { table: self.source.to_owned(), column: watermark.column.clone() };
         if time_origin.as_ref() != Some(&expected) {
-            let place = self.word(WINDOW_FUNCTION).unwrap_or(self.query.place);
+            let place = self.word(WINDOW_FUNCTION).or_else(|| self.word(SESSION_FUNCTION)).unwrap_or(self.query.place);
             let message = format!("the window is over `{}`, but the watermark is on `{}`", short(time), watermark.column);
             return Err(Problem::new("millstream::watermark_mismatch", place, message)
                 .help(format!("write window({}, ...), or put the watermark on the time of the window", watermark.column)));
         }
-        found.window = Some(Window { group: *group, kind: WindowKind::Fixed(*kind) });
+        if matches!(kind, WindowKind::Session { .. }) && aggregate.group_expr.len() == 1 {
+            let message = "sessions are of something: a stream can't be grouped by session_window() alone, and Spark refuses it too";
+            return Err(self.refused(
+                message,
+                SESSION_FUNCTION,
+                "group by a key beside it: GROUP BY user, session_window(ts, '10 minutes')",
+            ));
+        }
+        found.window = Some(Window { group: *group, kind: *kind });
         self.node(&aggregate.input, found)
     }
 
@@ -303,25 +311,36 @@ fn strip_alias(expr: &Expr) -> &Expr {
     }
 }
 
-/// The time of a `window(...)` call, and which windows it means.
-pub(super) fn window_arguments(expr: &Expr) -> Option<(&Expr, FixedWindows)> {
+/// The time of a `window(...)` or `session_window(...)` call, and which windows it means.
+pub(super) fn window_arguments(expr: &Expr) -> Option<(&Expr, WindowKind)> {
     let Expr::ScalarFunction(ScalarFunction { func, args }) = strip_alias(expr) else { return None };
-    if func.name() != WINDOW_FUNCTION {
-        return None;
-    }
     let constant = |at: usize| match args.get(at) {
         Some(Expr::Literal(ScalarValue::Int64(Some(us)), _)) => Some(*us),
         _ => None,
     };
     let length = |us: i64| u64::try_from(us).ok().map(Duration::from_micros);
-    let size = length(constant(1)?)?;
-    let (slide, start_us) = if args.len() > 2 { (length(constant(2)?)?, constant(3)?) } else { (size, 0) };
-    Some((args.first()?, FixedWindows { size, slide, start_us }))
+    let kind = match func.name() {
+        WINDOW_FUNCTION => {
+            let size = length(constant(1)?)?;
+            let (slide, start_us) = if args.len() > 2 { (length(constant(2)?)?, constant(3)?) } else { (size, 0) };
+            WindowKind::Fixed(FixedWindows { size, slide, start_us })
+        }
+        SESSION_FUNCTION => WindowKind::Session { gap: constant(1).and_then(length) },
+        _ => return None,
+    };
+    Some((args.first()?, kind))
 }
 
-/// Whether `plan`, its views included, has windows that overlap anywhere but, if `in_groups`, as a group of an aggregate.
-pub(super) fn has_misplaced_sliding_window(plan: &LogicalPlan, in_groups: bool) -> bool {
-    let overlap = |expr: &Expr| window_arguments(expr).is_some_and(|(_, windows)| windows.overlap());
+/// Whether `expr` is a call of windows that mean something only as a group: those that overlap, and sessions.
+fn groups_only(expr: &Expr) -> bool {
+    window_arguments(expr).is_some_and(|(_, kind)| match kind {
+        WindowKind::Fixed(windows) => windows.overlap(),
+        WindowKind::Session { .. } => true,
+    })
+}
+
+/// Whether `plan`, its views included, has windows that overlap, or sessions, anywhere but, if `in_groups`, as a group of an aggregate.
+pub(super) fn has_misplaced_window(plan: &LogicalPlan, in_groups: bool) -> bool {
     let mut found = false;
     let _ = plan.apply_with_subqueries(|node| {
         let groups = match node {
@@ -329,18 +348,19 @@ pub(super) fn has_misplaced_sliding_window(plan: &LogicalPlan, in_groups: bool) 
             _ => &[],
         };
         node.apply_expressions(|expr| {
-            let is_group = groups.contains(expr) && overlap(expr);
-            found |= !is_group && expr.exists(|e| Ok(overlap(e))).unwrap_or(false);
+            let is_group = groups.contains(expr) && groups_only(expr);
+            found |= !is_group && expr.exists(|e| Ok(groups_only(e))).unwrap_or(false);
             Ok(TreeNodeRecursion::Continue)
         })
     });
     found
 }
 
-/// Refuses windows that overlap where a row can't become several.
-pub(super) fn misplaced_sliding_window(file: usize, query: &WrittenQuery) -> Problem {
-    let place = query.tokens.iter().find(|t| is_word(&t.token, WINDOW_FUNCTION)).map_or(query.place, |t| Place::new(file, t.span));
-    let message = "windows that overlap make several rows of one, which is supported in the GROUP BY of a stream only";
+/// Refuses such windows where they stand elsewhere.
+pub(super) fn misplaced_window(file: usize, query: &WrittenQuery) -> Problem {
+    let call = |word: &str| query.tokens.iter().find(|t| is_word(&t.token, word)).map(|t| Place::new(file, t.span));
+    let place = call(SESSION_FUNCTION).or_else(|| call(WINDOW_FUNCTION)).unwrap_or(query.place);
+    let message = "windows that overlap, and sessions, are supported in the GROUP BY of a stream only";
     Problem::new("millstream::not_supported", place, message)
         .help("group a stream by them: FROM STREAM ... GROUP BY window(ts, '1 hour', '15 minutes')")
 }

@@ -6,7 +6,7 @@ use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
 use super::expressions;
-use crate::graph::WINDOW_FUNCTION;
+use crate::graph::{SESSION_FUNCTION, WINDOW_FUNCTION};
 
 /// Makes the BIGINT literals of a plan INT literals. Only for a plan fresh from the text, where each stands for a number token.
 pub(super) fn narrow(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -33,6 +33,12 @@ fn narrow_literal(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         },
         // The size of a window is a BIGINT.
         Expr::ScalarFunction(ScalarFunction { func, .. }) if func.name() == WINDOW_FUNCTION => {
+            Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump))
+        }
+        // So is a gap that is the same for all rows.
+        Expr::ScalarFunction(ScalarFunction { func, args })
+            if func.name() == SESSION_FUNCTION && matches!(args.as_slice(), [_, Expr::Literal(..)]) =>
+        {
             Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump))
         }
         // What DataFusion makes of count(*).

@@ -11,5 +11,6 @@ pub mod extreme_by;
 pub mod format;
 pub mod functions;
 pub mod planner;
+pub mod session;
 pub mod sum;
 pub mod window;

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::{aggregates, duration};
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{TOPIC_METADATA, WINDOW_FUNCTION};
+use crate::graph::{SESSION_FUNCTION, TOPIC_METADATA, WINDOW_FUNCTION};
 
 /// Rewrites `query`; `is_topic` says whether a relation of this name is a topic, whose metadata columns are not part of `*`.
 pub(crate) fn rewrite(file: usize, query: &mut Query, is_topic: &dyn Fn(&str) -> bool) -> Vec<Problem> {
@@ -31,8 +31,10 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         hide_metadata(select, self.is_topic);
-        if let Some(call) = window_call(select) {
-            expand_window(select, &call);
+        for function in [WINDOW_FUNCTION, SESSION_FUNCTION] {
+            if let Some(call) = window_call(select, function) {
+                expand_window(select, &call, function);
+            }
         }
         ControlFlow::Continue(())
     }
@@ -42,8 +44,10 @@ impl VisitorMut for Rewriter<'_> {
             aggregates::rewrite(function);
         }
         match expr {
-            Expr::Function(function) if is_window(function) => {
-                if let Err(problem) = fix_window(self.file, function) {
+            Expr::Function(function) if is_named(function, WINDOW_FUNCTION) || is_named(function, SESSION_FUNCTION) => {
+                let is_session = is_named(function, SESSION_FUNCTION);
+                let fixed = if is_session { fix_session(self.file, function) } else { fix_window(self.file, function) };
+                if let Err(problem) = fixed {
                     self.problems.push(problem);
                 }
             }
@@ -75,10 +79,6 @@ impl VisitorMut for Rewriter<'_> {
     }
 }
 
-fn is_window(function: &Function) -> bool {
-    is_named(function, WINDOW_FUNCTION)
-}
-
 fn is_named(function: &Function, name: &str) -> bool {
     matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|i| i.value.eq_ignore_ascii_case(name)))
 }
@@ -105,8 +105,8 @@ fn replace_all_matches(function: &mut Function) {
     }
 }
 
-/// The `window(...)` by which a SELECT groups, or which it selects.
-fn window_call(select: &Select) -> Option<Expr> {
+/// The call of `function` by which a SELECT groups, or which it selects.
+fn window_call(select: &Select, function: &str) -> Option<Expr> {
     let grouped = match &select.group_by {
         GroupByExpr::Expressions(expressions, _) => expressions.as_slice(),
         GroupByExpr::All(_) => &[],
@@ -115,24 +115,24 @@ fn window_call(select: &Select) -> Option<Expr> {
         SelectItem::UnnamedExpr(e) | SelectItem::ExprWithAlias { expr: e, .. } => Some(e),
         _ => None,
     });
-    grouped.iter().chain(selected).find(|e| matches!(e, Expr::Function(f) if is_window(f))).cloned()
+    grouped.iter().chain(selected).find(|e| matches!(e, Expr::Function(f) if is_named(f, function))).cloned()
 }
 
-/// Puts the call in the place of `window`, `window.start` and `window.end`.
-fn expand_window(select: &mut Select, call: &Expr) {
+/// Puts the call of `function` in the place of `window`, `window.start` and `window.end`.
+fn expand_window(select: &mut Select, call: &Expr, function: &str) {
     for item in &mut select.projection {
         if let SelectItem::UnnamedExpr(expr) = item
-            && let Some(name) = window_name(expr)
+            && let Some(name) = window_name(expr, function)
         {
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: name };
         }
     }
     let expand = |expr: &mut Expr| {
         match expr {
-            Expr::Identifier(ident) if is_window_ident(ident) => *expr = call.clone(),
+            Expr::Identifier(ident) if is_ident(ident, function) => *expr = call.clone(),
             Expr::CompoundIdentifier(parts) => {
                 if let [ident, field] = parts.as_slice()
-                    && is_window_ident(ident)
+                    && is_ident(ident, function)
                 {
                     let access_chain = vec![AccessExpr::Dot(field_name(field))];
                     *expr = Expr::CompoundFieldAccess { root: Box::new(call.clone()), access_chain };
@@ -152,17 +152,17 @@ fn field_name(field: &Ident) -> Expr {
     Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(normalized(field)), span: field.span })
 }
 
-fn is_window_ident(ident: &Ident) -> bool {
-    ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case(WINDOW_FUNCTION)
+fn is_ident(ident: &Ident, name: &str) -> bool {
+    ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case(name)
 }
 
 /// The name that Spark gives to `window`, `window(...)`, `window.start`.
-fn window_name(expr: &Expr) -> Option<Ident> {
+fn window_name(expr: &Expr, function: &str) -> Option<Ident> {
     match expr {
-        Expr::Identifier(ident) if is_window_ident(ident) => Some(Ident::new(WINDOW_FUNCTION)),
-        Expr::Function(function) if is_window(function) => Some(Ident::new(WINDOW_FUNCTION)),
+        Expr::Identifier(ident) if is_ident(ident, function) => Some(Ident::new(function)),
+        Expr::Function(call) if is_named(call, function) => Some(Ident::new(function)),
         Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-            [ident, field] if is_window_ident(ident) => Some(Ident::with_quote('`', field.value.to_lowercase())),
+            [ident, field] if is_ident(ident, function) => Some(Ident::with_quote('`', field.value.to_lowercase())),
             _ => None,
         },
         _ => None,
@@ -215,6 +215,39 @@ fn fix_window(file: usize, function: &mut Function) -> Result<(), Problem> {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: number, span: Span::empty() })))
     }));
     Ok(())
+}
+
+/// Brings `session_window(ts, '10 minutes')` to `session_window(ts, 600000000)`. A gap that differs by row stays as it is.
+fn fix_session(file: usize, function: &mut Function) -> Result<(), Problem> {
+    let place = Place::new(file, function.name.span());
+    let help = "write session_window(ts, '10 minutes')";
+    let FunctionArguments::List(list) = &mut function.args else {
+        return Err(Problem::new("millstream::bad_window", place, "session_window() needs a time and a gap").help(help));
+    };
+    let [_, gap] = list.args.as_mut_slice() else {
+        return Err(Problem::new("millstream::bad_window", place, "session_window() needs a time and a gap").help(help));
+    };
+    let at = Place::new(file, gap.span());
+    match gap {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: value @ Value::SingleQuotedString(_), span }))) => {
+            let Value::SingleQuotedString(text) = &*value else { return Ok(()) };
+            let gap = duration::parse(text).map_err(|why| {
+                Problem::new("millstream::bad_window", at, format!("the gap of the sessions can't be read: {why}")).help(help)
+            })?;
+            (*value, *span) = (Value::Number(gap.as_micros().to_string(), false), Span::empty());
+            Ok(())
+        }
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: Value::Number(..), span })))
+            if *span != Span::empty() =>
+        {
+            Err(Problem::new("millstream::bad_window", at, "the gap of sessions is a text, not a number: Spark takes no other").help(help))
+        }
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Interval(_))) => {
+            Err(Problem::new("millstream::bad_window", place, "the gap of sessions is a text, not an INTERVAL: Spark takes no other")
+                .help(help))
+        }
+        _ => Ok(()),
+    }
 }
 
 const WINDOW_HELP: &str = "write window(ts, '1 hour')";

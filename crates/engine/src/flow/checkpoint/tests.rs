@@ -28,6 +28,7 @@ fn checkpoint() -> Checkpoint {
             source: SourceState { partitions },
             watermark: Some(watermark),
             version_bound: Version(99),
+            reach: None,
             base: Epoch(3),
         },
         state: Some(rows.unwrap()),
