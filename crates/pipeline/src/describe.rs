@@ -31,6 +31,9 @@ fn flow_lines(flow: &Flow) -> String {
     if let Some(watermark) = &flow.watermark {
         let _ = writeln!(text, "watermark {} delayed by {} us", watermark.column, watermark.delay.as_micros());
     }
+    for window in &flow.inner_windows {
+        let _ = writeln!(text, "window {} below", window_length(window.kind));
+    }
     if let Some(window) = &flow.window {
         let mode = match flow.mode {
             OutputMode::Append => "append",
@@ -49,6 +52,7 @@ fn window_length(kind: WindowKind) -> String {
         WindowKind::Fixed(windows) => format!("{} us", windows.size.as_micros()),
         WindowKind::Session { gap: Some(gap) } => format!("of sessions, gap {} us", gap.as_micros()),
         WindowKind::Session { gap: None } => "of sessions, gap by row".to_owned(),
+        WindowKind::Same => "of the aggregate below".to_owned(),
     }
 }
 

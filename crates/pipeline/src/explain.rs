@@ -51,6 +51,9 @@ fn flow_text(flow: &Flow) -> String {
     if let Some(watermark) = &flow.watermark {
         let _ = writeln!(text, "    watermark: {}, delayed by {}", watermark.column, length(watermark.delay));
     }
+    for window in &flow.inner_windows {
+        let _ = writeln!(text, "    window: {}", windows(window.kind));
+    }
     if let Some(window) = &flow.window {
         let _ = writeln!(text, "    window: {}, output mode {}", windows(window.kind), mode(flow.mode));
     }
@@ -153,6 +156,7 @@ fn windows(kind: WindowKind) -> String {
         WindowKind::Fixed(windows) => windows,
         WindowKind::Session { gap: Some(gap) } => return format!("sessions with a gap of {}", length(gap)),
         WindowKind::Session { gap: None } => return "sessions with a gap that differs by row".to_owned(),
+        WindowKind::Same => return "those of the aggregate below".to_owned(),
     };
     let mut text = length(windows.size);
     if windows.overlap() {
@@ -169,6 +173,7 @@ fn windows(kind: WindowKind) -> String {
 fn window_json(kind: WindowKind, output_mode: OutputMode) -> Value {
     let windows = match kind {
         WindowKind::Fixed(windows) => windows,
+        WindowKind::Same => return json!({ "same": true, "output_mode": mode(output_mode) }),
         WindowKind::Session { gap } => return json!({ "session_gap_us": gap.map(micros), "output_mode": mode(output_mode) }),
     };
     let mut object = json!({ "size_us": micros(windows.size), "output_mode": mode(output_mode) });

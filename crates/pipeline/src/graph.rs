@@ -23,6 +23,9 @@ pub const WINDOW_FUNCTION: &str = "window";
 /// sessions that rows make whose spans meet.
 pub const SESSION_FUNCTION: &str = "session_window";
 
+/// The name of the scalar function that gives the time of a window's result: the last microsecond in the window.
+pub const WINDOW_TIME_FUNCTION: &str = "window_time";
+
 /// A checked pipeline.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
@@ -218,17 +221,21 @@ pub struct Flow {
     /// The query: analysed (types coerced, Spark's rules applied) and with unused columns pruned. Its output has exactly the columns of
     /// the target, in order.
     ///
-    /// Shape: at most one `Aggregate`, whose `group_expr[window.group]` is a [`WINDOW_FUNCTION`] or [`SESSION_FUNCTION`] call; there is no other call of overlapping windows or sessions. Below it (or anywhere, where
-    /// there is none) only `Projection`, `Filter`, `SubqueryAlias`, `Join` (inner, or left with the stream on the left; equality keys
-    /// and an optional residual filter; the other side is a query over reference tables alone) down to the one `TableScan` of `source`. Above it
-    /// only `Projection`, `Filter`, `SubqueryAlias`. A topic's scan has the topic's columns and then [`TOPIC_METADATA`].
+    /// Shape: any number of `Aggregate`s above one another. Of each, `group_expr[window.group]` is a [`WINDOW_FUNCTION`] or [`SESSION_FUNCTION`]
+    /// call, over [`WINDOW_TIME_FUNCTION`] of the window below it where there is one; or, above another aggregate, that one's window itself. There
+    /// is no other call of overlapping windows or sessions. Below the lowest one (or anywhere, where there is none) only
+    /// `Projection`, `Filter`, `SubqueryAlias`, `Join` (inner, or left with the stream on the left; equality keys and an optional
+    /// residual filter; the other side is a query over reference tables alone) down to the one `TableScan` of `source`. Above it only
+    /// `Projection`, `Filter`, `SubqueryAlias`. A topic's scan has the topic's columns and then [`TOPIC_METADATA`].
     pub plan: LogicalPlan,
     /// The reference tables that it joins.
     pub references: Vec<String>,
     /// `WATERMARK column DELAY OF INTERVAL ...`.
     pub watermark: Option<Watermark>,
-    /// Set when `plan` has an `Aggregate`.
+    /// Set when `plan` has an `Aggregate`: the windows of the uppermost one.
     pub window: Option<Window>,
+    /// The windows of the aggregates below it, the lowest first.
+    pub inner_windows: Vec<Window>,
     /// `output_mode`.
     pub mode: OutputMode,
     /// All that decides what the flow computes, as text: a checkpoint of another text is not this flow's.
@@ -263,6 +270,8 @@ pub enum WindowKind {
         /// `None` where it differs by row.
         gap: Option<Duration>,
     },
+    /// The windows of the aggregate below, of whose results it is grouped again.
+    Same,
 }
 
 /// Windows of length `size`, one every `slide`, of which one begins `start_us` after 1970-01-01T00:00:00Z. A time is in

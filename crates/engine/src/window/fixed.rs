@@ -20,7 +20,8 @@ use crate::compile::Aggregation;
 /// An aggregation over such windows, with its state.
 pub(super) struct FixedAggregator {
     plan: Aggregation,
-    windows: FixedWindows,
+    /// Which windows there are, where they overlap: a row brings the last one.
+    overlapping: Option<FixedWindows>,
     functions: Functions,
     state: GroupState,
 }
@@ -30,7 +31,14 @@ impl FixedAggregator {
     pub(super) fn new(plan: Aggregation, windows: FixedWindows, input: &SchemaRef) -> Result<Self> {
         let functions = Functions::new(&plan, input)?;
         let state = GroupState::new(functions.state_schema().clone());
-        Ok(Self { plan, windows, functions, state })
+        Ok(Self { plan, overlapping: Some(windows).filter(FixedWindows::overlap), functions, state })
+    }
+
+    /// Where each row brings its one window, whatever that is.
+    pub(super) fn of_given_windows(plan: Aggregation, input: &SchemaRef) -> Result<Self> {
+        let functions = Functions::new(&plan, input)?;
+        let state = GroupState::new(functions.state_schema().clone());
+        Ok(Self { plan, overlapping: None, functions, state })
     }
 
     /// The columns of the state: groups, then partial results.
@@ -109,7 +117,10 @@ impl FixedAggregator {
         let mut late = Vec::new();
         for (row, (end, watermark)) in ends.into_iter().zip(arrived).enumerate() {
             let end = required(end)?;
-            let of_row = times.map_or_else(|| RowWindows::one(end), |times| RowWindows::of(&self.windows, times[row], end));
+            let of_row = match (&self.overlapping, times) {
+                (Some(windows), Some(times)) => RowWindows::of(windows, times[row], end),
+                _ => RowWindows::one(end),
+            };
             let n = of_row.open_at(*watermark);
             if let (Some(window_end), Some(watermark)) = (of_row.last_closed(n), *watermark) {
                 late.push(LateRow { row, window_end, watermark, is_in_others: n > 0 });
@@ -134,28 +145,32 @@ impl FixedAggregator {
             n if n == rows.num_rows() => (rows.clone(), open.clone()),
             _ => (filter_record_batch(rows, &is_open)?, filter(open, &is_open)?.as_primitive::<UInt32Type>().clone()),
         };
-        let (fresh, grouped) = if !self.windows.overlap() {
-            let grouped = self.functions.group(&rows)?;
-            let fresh = self.functions.accumulate(&rows, &grouped)?;
-            let as_they_are = every(fresh.num_rows());
-            (fresh, as_they_are)
-        } else if self.plan.is_ordered() {
+        let (fresh, grouped) = match &self.overlapping {
+            None => {
+                let grouped = self.functions.group(&rows)?;
+                let fresh = self.functions.accumulate(&rows, &grouped)?;
+                let as_they_are = every(fresh.num_rows());
+                (fresh, as_they_are)
+            }
             // What depends on the order of rows is not the merged results of panes.
-            let expanded = expand(&rows, self.plan.window, &open, &self.windows)?;
-            let grouped = self.functions.group(&expanded)?;
-            let fresh = self.functions.accumulate(&expanded, &grouped)?;
-            let as_they_are = every(fresh.num_rows());
-            (fresh, as_they_are)
-        } else {
-            let panes = {
-                let encoded = self.functions.encode(&rows)?;
-                number(encoded.iter().map(|row| row.data()).zip(open.values()))
-            };
-            let fresh = self.functions.accumulate(&rows, &panes)?;
-            let open_of_pane = take(&open, &panes.first_rows, None)?;
-            let expanded = expand(&fresh, self.plan.window, open_of_pane.as_primitive(), &self.windows)?;
-            let grouped = self.functions.group(&expanded)?;
-            (expanded, grouped)
+            Some(windows) if self.plan.is_ordered() => {
+                let expanded = expand(&rows, self.plan.window, &open, windows)?;
+                let grouped = self.functions.group(&expanded)?;
+                let fresh = self.functions.accumulate(&expanded, &grouped)?;
+                let as_they_are = every(fresh.num_rows());
+                (fresh, as_they_are)
+            }
+            Some(windows) => {
+                let panes = {
+                    let encoded = self.functions.encode(&rows)?;
+                    number(encoded.iter().map(|row| row.data()).zip(open.values()))
+                };
+                let fresh = self.functions.accumulate(&rows, &panes)?;
+                let open_of_pane = take(&open, &panes.first_rows, None)?;
+                let expanded = expand(&fresh, self.plan.window, open_of_pane.as_primitive(), windows)?;
+                let grouped = self.functions.group(&expanded)?;
+                (expanded, grouped)
+            }
         };
         let keys = self.keys(&take_record_batch(&fresh, &grouped.first_rows)?)?;
         let (known, known_groups) = self.state.gather(&keys)?;

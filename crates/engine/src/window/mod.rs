@@ -10,6 +10,7 @@ mod functions;
 mod placement;
 mod session;
 mod sessions;
+mod stages;
 mod state;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -21,6 +22,7 @@ use crate::compile::Aggregation;
 use fixed::FixedAggregator;
 use session::SessionAggregator;
 pub use sessions::Reach;
+pub use stages::{Stages, StagesAdvanced};
 
 /// The aggregation of one flow, with its state.
 pub struct WindowAggregator {
@@ -58,6 +60,13 @@ pub struct Arrivals {
     pub origins: Vec<u32>,
     /// Whether it is known already which rows are late: those that have a watermark.
     pub is_known: bool,
+}
+
+impl Arrivals {
+    /// `n` rows that are not late.
+    fn in_time(n: usize) -> Self {
+        Self { watermarks: vec![None; n], origins: vec![0; n], is_known: true }
+    }
 }
 
 /// A row that came behind the watermark of at least one of its windows.
@@ -108,6 +117,7 @@ impl WindowAggregator {
         let window_column = plan.window;
         let kind = match plan.kind {
             WindowKind::Fixed(windows) => Kind::Fixed(Box::new(FixedAggregator::new(plan, windows, input)?)),
+            WindowKind::Same => Kind::Fixed(Box::new(FixedAggregator::of_given_windows(plan, input)?)),
             WindowKind::Session { gap } => Kind::Session(Box::new(SessionAggregator::new(plan, gap, input)?)),
         };
         Ok(Self { window_column, kind })

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod aggregates;
+mod chained;
 mod crashes;
 mod events;
 mod outages;

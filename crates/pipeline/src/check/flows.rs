@@ -27,7 +27,8 @@ struct Draft<'t, 'a> {
     source_place: Place,
     references: Vec<String>,
     watermark: Option<Watermark>,
-    window: Option<Window>,
+    /// The lowest first.
+    windows: Vec<Window>,
 }
 
 impl<'a> Checker<'a> {
@@ -150,15 +151,15 @@ impl<'a> Checker<'a> {
         }
         let found =
             StreamShape { file, query: &query, source: &source, watermark: watermark.as_ref() }.check(&plan).map_err(|p| vec![p])?;
-        if self.updated.contains(&source) && (found.window.is_some() || found.joins) {
-            let what = if found.window.is_some() { "aggregated" } else { "joined" };
+        if self.updated.contains(&source) && (!found.windows.is_empty() || found.joins) {
+            let what = if !found.windows.is_empty() { "aggregated" } else { "joined" };
             let message = format!("rows of `{source}` change after they were written, so its changes can't be {what}");
             let problem = Problem::new("millstream::updated_feed", place, message);
             return Err(vec![problem.help(format!("{what} rows must be final: read what feeds `{source}`, or do it in a batch job"))]);
         }
         let outputs = columns::outputs(file, &query, &plan)?;
         let references = shape::scanned(&plan).into_iter().filter(|t| *t != source).collect();
-        Ok(Draft { text, query, plan, outputs, source, source_place: place, references, watermark, window: found.window })
+        Ok(Draft { text, query, plan, outputs, source, source_place: place, references, watermark, windows: found.windows })
     }
 
     fn watermark(&self, source: &str, clause: WatermarkClause) -> Result<Watermark, Vec<Problem>> {
@@ -198,14 +199,18 @@ impl<'a> Checker<'a> {
         let file = draft.text.text.file;
         let mut problems: Vec<Problem> = self.append_problem(&draft, target, spec).into_iter().collect();
         let fitted = columns::fit(file, &draft.query, draft.plan, &draft.outputs, &spec.schema)?;
-        if key_is_right && let Some(window) = &draft.window {
+        if key_is_right && let Some(window) = draft.windows.last() {
             problems.extend(keys::window_key(&fitted, window, target, spec));
         }
-        if draft.window.is_none() && target.mode == OutputMode::Update {
+        if draft.windows.is_empty() && target.mode == OutputMode::Update {
             let message = "output_mode 'update' is for aggregates: without one, each event makes its row once";
             problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help("take 'output_mode' out"));
         }
-        if target.mode == OutputMode::Update && draft.window.as_ref().is_some_and(|w| matches!(w.kind, WindowKind::Session { .. })) {
+        if target.mode == OutputMode::Update && draft.windows.len() > 1 {
+            let message = "output_mode 'update' is for one aggregate: windows over the results of windows need results that are final";
+            let help = "take 'output_mode' out: a window is then written once, when it is closed";
+            problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help(help));
+        } else if target.mode == OutputMode::Update && draft.windows.iter().any(|w| matches!(w.kind, WindowKind::Session { .. })) {
             let message = "output_mode 'update' is not for session windows, which grow and merge: Spark refuses it too";
             let help = "take 'output_mode' out: a session is then written once, when it is closed";
             problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help(help));
@@ -213,7 +218,7 @@ impl<'a> Checker<'a> {
         let feed = self.tables.get(&draft.source).filter(|t| t.binding.is_event_store());
         if key_is_right
             && target.kind == TableKind::Critical
-            && draft.window.is_none()
+            && draft.windows.is_empty()
             && let Some(base) = feed
         {
             problems.extend(keys::base_key(&fitted, &base.spec, spec, target.key_place).err());
@@ -221,12 +226,11 @@ impl<'a> Checker<'a> {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let plan = self.planner.optimize(file, &draft.query, fitted)?;
-        let window = match draft.window {
-            // Optimising may have moved the window within the group.
-            Some(window) => Some(keys::window_of(&plan, window.kind).ok_or_else(|| lost_shape(draft.query.place))?),
-            None => None,
-        };
+        let plan = self.planner.optimize(file, &draft.query, fitted, &|plan| !shape::has_misplaced_window(plan, true))?;
+        // Optimising may have moved the windows within their groups.
+        let kinds: Vec<WindowKind> = draft.windows.iter().map(|w| w.kind).collect();
+        let mut inner_windows = shape::windows_of(&plan, &kinds).ok_or_else(|| lost_shape(draft.query.place))?;
+        let window = inner_windows.pop();
         same_columns(&plan, &spec.schema).ok_or_else(|| lost_shape(draft.query.place))?;
         let mut flow = Flow {
             id: FlowId::new(&draft.text.name.value),
@@ -236,6 +240,7 @@ impl<'a> Checker<'a> {
             references: draft.references,
             watermark: draft.watermark,
             window,
+            inner_windows,
             mode: target.mode,
             fingerprint: String::new(),
         };
@@ -258,7 +263,7 @@ impl<'a> Checker<'a> {
                 "write USING cassandra or postgresql, whose rows have a key".to_owned(),
             ),
         };
-        if draft.window.is_some() && target.mode == OutputMode::Update {
+        if !draft.windows.is_empty() && target.mode == OutputMode::Update {
             let message = format!("output_mode 'update' writes a window's row again and again, but {sink}");
             let help = format!("{remedy}; or take 'output_mode' out: a window is then written once, when it is closed");
             return Some(Problem::new("millstream::append_only", target.mode_place, message).help(help));

@@ -80,6 +80,10 @@ fn located(file: usize, query: &WrittenQuery, place: Option<Place>, message: &st
         return Problem::new("millstream::bad_window", place, "session_window() needs a TIMESTAMP and a gap")
             .help("write session_window(ts, '10 minutes') with the event time; a gap that differs by row is a text too");
     }
+    if message.starts_with("window_time() needs") {
+        return Problem::new("millstream::bad_window", place, "window_time() needs a window")
+            .help("select `window` in a query that groups by window(ts, '1 hour'), and take its time outside of that query");
+    }
     if let Some((function, types)) = refused_arguments(message) {
         return Problem::new("millstream::bad_argument", place, format!("{function}() does not take ({types})"))
             .help("give it other arguments, or cast them: CAST(x AS STRING)");

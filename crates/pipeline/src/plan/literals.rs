@@ -1,5 +1,7 @@
 //! What a plan fresh from the text means to Spark: whole numbers are INT where they fit, not BIGINT, and the average of decimals is a decimal.
 
+use std::sync::Arc;
+
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
@@ -7,6 +9,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
 use super::expressions;
 use crate::graph::{SESSION_FUNCTION, WINDOW_FUNCTION};
+use crate::spark::window_time;
 
 /// Makes the BIGINT literals of a plan INT literals. Only for a plan fresh from the text, where each stands for a number token.
 pub(super) fn narrow(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -31,9 +34,16 @@ fn narrow_literal(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(small) => Ok(Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(small)), metadata.clone()))),
             Err(_) => Ok(Transformed::no(expr)),
         },
-        // The size of a window is a BIGINT.
-        Expr::ScalarFunction(ScalarFunction { func, .. }) if func.name() == WINDOW_FUNCTION => {
-            Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump))
+        // The size of a window is a BIGINT. A window of windows is of their times.
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == WINDOW_FUNCTION => {
+            let of_windows = args.first().is_some_and(|time| time.get_type(schema).is_ok_and(|t| window_time::is_window(&t)));
+            if !of_windows {
+                return Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump));
+            }
+            let mut args = args.clone();
+            args[0] = Expr::ScalarFunction(ScalarFunction::new_udf(window_time::function(), vec![args[0].clone()]));
+            let call = Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(func), args));
+            Ok(Transformed::new(call, true, TreeNodeRecursion::Jump))
         }
         // So is a gap that is the same for all rows.
         Expr::ScalarFunction(ScalarFunction { func, args })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::arithmetic::{self, Operation};
-use super::{count_distinct, datetime, extreme_by, format, session, sum, window};
+use super::{count_distinct, datetime, extreme_by, format, session, sum, window, window_time};
 use crate::syntax::aggregates::REWRITTEN;
 
 /// DataFusion's scalar functions that behave as Spark's.
@@ -200,6 +200,7 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions: Vec<_> = Operation::ALL.into_iter().map(arithmetic::function).collect();
     functions.push(window::function());
     functions.push(session::function());
+    functions.push(window_time::function());
     functions.push(format::function());
     functions.extend(datetime::functions());
     functions

@@ -14,3 +14,4 @@ pub mod planner;
 pub mod session;
 pub mod sum;
 pub mod window;
+pub mod window_time;

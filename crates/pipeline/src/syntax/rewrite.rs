@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, CastKind, DataType, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
     ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned, TableFactor, UnaryOperator, Value, ValueWithSpan,
-    VisitMut, VisitorMut, visit_expressions_mut,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -127,24 +127,52 @@ fn expand_window(select: &mut Select, call: &Expr, function: &str) {
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: name };
         }
     }
-    let expand = |expr: &mut Expr| {
+    let mut expander = Expander { call, function, inside: 0 };
+    let _ = VisitMut::visit(&mut select.projection, &mut expander);
+    let _ = VisitMut::visit(&mut select.having, &mut expander);
+    let _ = VisitMut::visit(&mut select.group_by, &mut expander);
+}
+
+struct Expander<'a> {
+    call: &'a Expr,
+    function: &'a str,
+    /// How many calls of the function we are in: what these name is a column, as in `window(window_time(window), '1 hour')`.
+    inside: usize,
+}
+
+impl Expander<'_> {
+    fn is_call(&self, expr: &Expr) -> bool {
+        matches!(expr, Expr::Function(function) if is_named(function, self.function))
+    }
+}
+
+impl VisitorMut for Expander<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        self.inside += usize::from(self.is_call(expr));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        self.inside -= usize::from(self.is_call(expr));
+        if self.inside > 0 {
+            return ControlFlow::Continue(());
+        }
         match expr {
-            Expr::Identifier(ident) if is_ident(ident, function) => *expr = call.clone(),
+            Expr::Identifier(ident) if is_ident(ident, self.function) => *expr = self.call.clone(),
             Expr::CompoundIdentifier(parts) => {
                 if let [ident, field] = parts.as_slice()
-                    && is_ident(ident, function)
+                    && is_ident(ident, self.function)
                 {
                     let access_chain = vec![AccessExpr::Dot(field_name(field))];
-                    *expr = Expr::CompoundFieldAccess { root: Box::new(call.clone()), access_chain };
+                    *expr = Expr::CompoundFieldAccess { root: Box::new(self.call.clone()), access_chain };
                 }
             }
             _ => {}
         }
-        ControlFlow::<()>::Continue(())
-    };
-    let _ = visit_expressions_mut(&mut select.projection, expand);
-    let _ = visit_expressions_mut(&mut select.having, expand);
-    let _ = visit_expressions_mut(&mut select.group_by, expand);
+        ControlFlow::Continue(())
+    }
 }
 
 /// The name of a struct's field as DataFusion's planner takes it: a text.
