@@ -216,8 +216,7 @@ impl Processor {
         let rows = compile::run(&self.program.before, self.inputs(chunk)?, &mut rejects)?;
         let mut late = Vec::new();
         let sourced = self.stages.is_none();
-        let (rows, delta) =
-            if sourced { (rows, Vec::new()) } else { self.aggregate(rows, chunk, &timed, &mut late, &mut rejects)? };
+        let (rows, delta) = if sourced { (rows, Vec::new()) } else { self.aggregate(rows, chunk, &timed, &mut late, &mut rejects)? };
         let changes = self.changes(rows, sourced.then_some(&chunk.changes), now, &mut rejects)?;
         let rejected = rejects.into_iter().map(|(row, reason)| {
             let row = row as usize;

@@ -43,12 +43,16 @@ impl Stage {
         Ok(Self { plan: stage.aggregation, aggregator, after: stage.after })
     }
 
-    /// Results of windows, after the steps.
-    fn finish(&self, results: RecordBatch) -> Result<Rows> {
-        let kind = match self.plan.mode {
+    /// What results of windows do to the rows of the table.
+    fn kind(&self) -> ChangeKind {
+        match self.plan.mode {
             OutputMode::Update => ChangeKind::Update,
             OutputMode::Append => ChangeKind::Insert,
-        };
+        }
+    }
+
+    /// Results of windows, after the steps. An update that a step does not keep becomes a delete; an insert is no row.
+    fn finish(&self, results: RecordBatch, kind: ChangeKind) -> Result<Rows> {
         let n = results.num_rows();
         let origin = UInt32Array::from_iter_values(0..u32::try_from(n).unwrap_or(u32::MAX));
         let rows = Rows { batch: results, origin, kinds: UInt8Array::from_value(kind.code(), n) };
@@ -194,11 +198,11 @@ impl Stages {
     /// aggregation to the last.
     pub fn advance(&mut self, rows: &RecordBatch, arrivals: &Arrivals, watermark: Option<EventTime>) -> Result<StagesAdvanced> {
         let advanced = self.first.aggregator.advance(rows, arrivals, watermark)?;
-        let mut due = self.first.finish(advanced.due)?;
+        let mut due = self.first.finish(advanced.due, self.first.kind())?;
         let mut delta = vec![advanced.delta];
         for stage in &mut self.further {
             let advanced = stage.aggregator.advance(&due.batch, &Arrivals::in_time(due.len()), watermark)?;
-            due = stage.finish(advanced.due)?;
+            due = stage.finish(advanced.due, stage.kind())?;
             delta.push(advanced.delta);
         }
         Ok(StagesAdvanced { due, delta, late: advanced.late })
@@ -207,10 +211,10 @@ impl Stages {
     /// The results of the windows whose end `only` picks, after all steps. No window was closed before: results of aggregations below go into those
     /// above now, so this is asked once.
     pub fn results(&mut self, only: impl Fn(EventTime) -> bool) -> Result<Rows> {
-        let mut due = self.first.finish(self.first.aggregator.results(&only)?)?;
+        let mut due = self.first.finish(self.first.aggregator.results(&only)?, ChangeKind::Insert)?;
         for stage in &mut self.further {
             stage.aggregator.advance(&due.batch, &Arrivals::in_time(due.len()), None)?;
-            due = stage.finish(stage.aggregator.results(&only)?)?;
+            due = stage.finish(stage.aggregator.results(&only)?, ChangeKind::Insert)?;
         }
         Ok(due)
     }

@@ -366,9 +366,10 @@ pub(super) fn windows_of(plan: &LogicalPlan, kinds: &[WindowKind]) -> Option<Vec
     let group = match kind {
         WindowKind::Same => same_window(aggregate, aggregate_of(&aggregate.input)?)?,
         // An alias would hide the call from the engine: `graph` promises the call itself.
-        WindowKind::Fixed(_) | WindowKind::Session { .. } => aggregate.group_expr.iter().position(
-            |e| matches!(e, Expr::ScalarFunction(call) if [WINDOW_FUNCTION, SESSION_FUNCTION].contains(&call.func.name())),
-        )?,
+        WindowKind::Fixed(_) | WindowKind::Session { .. } => aggregate
+            .group_expr
+            .iter()
+            .position(|e| matches!(e, Expr::ScalarFunction(call) if [WINDOW_FUNCTION, SESSION_FUNCTION].contains(&call.func.name())))?,
     };
     let mut windows = windows_of(&aggregate.input, lower)?;
     windows.push(Window { group, kind: *kind });

@@ -103,11 +103,8 @@ impl Planner {
     }
 
     fn optimized(&self, file: usize, query: &WrittenQuery, plan: LogicalPlan, move_filters: bool) -> Result<LogicalPlan, Vec<Problem>> {
-        let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
-            Arc::new(SimplifyExpressions::new()),
-            Arc::new(ExtractEquijoinPredicate::new()),
-            Arc::new(EliminateCrossJoin::new()),
-        ];
+        let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
+            vec![Arc::new(SimplifyExpressions::new()), Arc::new(ExtractEquijoinPredicate::new()), Arc::new(EliminateCrossJoin::new())];
         if move_filters {
             rules.push(Arc::new(PushDownFilter::new()));
         }
