@@ -8,8 +8,8 @@ use millstream_engine::{Engine, ReplayRequest};
 use millstream_testkit::faults::Call;
 use tokio_util::sync::CancellationToken;
 
-use crate::events::{Reading, readings};
-use crate::world::{World, checked, rows};
+use crate::events::{Reading, hourly, readings};
+use crate::world::{World, checked, hours, rows};
 
 /// The busiest quarter of an hour of each hour, over all meters; and how many meters had more than two readings in a quarter of an hour.
 const CHAINED: &str = "
@@ -163,4 +163,34 @@ async fn replayed_late_rows_reach_the_windows_above_theirs_closed_and_open() {
     assert!(report.is_clean(), "{report}");
     stop.cancel();
     running.join_all().await.into_iter().for_each(|r| r.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn duplicates_are_grouped_away_before_they_count() {
+    let mut world = World::with_epochs_of(13);
+    world.pipeline = checked(
+        "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
+         USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');
+         CREATE STREAMING TABLE counted USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'hour ASC')
+         AS SELECT meter, window.start AS hour, count(*) AS n, sum(value) AS total, max(value) AS most
+            FROM (SELECT id, meter, window, min_by(value, ts) AS value
+                  FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR GROUP BY id, meter, window(ts, '1 hour'))
+            GROUP BY meter, window;",
+    );
+    world.settings.idle_after_ms = 1_000_000_000_000;
+    let events = readings(99, 400);
+    drop(world.engine().await);
+    for part in events.chunks(20) {
+        world.publish(part).await;
+        world.publish(&part[5..]).await;
+    }
+    let engine = world.run().await.unwrap();
+    let greatest = |partition| events.iter().filter(|r| r.partition() == partition).map(|r| r.ts).max();
+    let watermark = greatest(0).min(greatest(1)).unwrap() - 3_600;
+    let mut expected = hourly(&events);
+    expected.retain(|(_, hour), _| hour + 3_600 <= watermark);
+    assert!(!expected.is_empty());
+    assert_eq!(hours(&engine, "counted").await, expected);
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
 }
