@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
 use millstream_core::TableSpec;
+use millstream_core::decode::ReadFormat;
 
 use crate::check::tables::sql_type;
 use crate::graph::{Binding, Flow, OutputMode, ParseMode, Pipeline, Table, WindowKind};
@@ -97,7 +98,8 @@ fn binding(table: &Table) -> String {
             let keys =
                 if topic.key_columns.is_empty() { String::new() } else { format!("; key columns ({})", topic.key_columns.join(", ")) };
             let output = topic.output.map_or_else(String::new, |format| format!("; written as {format:?}"));
-            format!("; topic {}{mode}{keys}{output}", topic.name)
+            let format = if topic.format == ReadFormat::default() { String::new() } else { format!("; values {:?}", topic.format) };
+            format!("; topic {}{mode}{keys}{format}{output}", topic.name)
         }
         Binding::ExistingTable => "; of other services".to_owned(),
         _ => String::new(),

@@ -1,8 +1,9 @@
-//! The graph for people and for programs: tables with who serves them, flows, jobs.
+//! The graph for people and for programs: tables with who serves them, flows, jobs. Who that is, the caller says.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use millstream_core::decode::ReadFormat;
 use millstream_core::{KeySpec, SortOrder};
 use serde_json::{Value, json};
 
@@ -11,12 +12,15 @@ use crate::graph::{
     Binding, DatabaseSystem, Flow, Job, OutputMode, Pipeline, Reference, ReferenceFormat, ReferenceOrigin, Table, WindowKind,
 };
 
+/// Says who serves a table, by its name: `the built-in event store`, `Cassandra (keyspace flights)`.
+pub type ServedBy<'a> = &'a dyn Fn(&str, &Table) -> String;
+
 /// The graph as text.
 #[must_use]
-pub fn text(pipeline: &Pipeline) -> String {
+pub fn text(pipeline: &Pipeline, served_by: ServedBy<'_>) -> String {
     let mut text = String::from("Tables\n");
     for (name, table) in &pipeline.tables {
-        let _ = writeln!(text, "  {name}: {}, served by {}", table.spec.kind.as_str(), server(table));
+        let _ = writeln!(text, "  {name}: {}, served by {}", table.spec.kind.as_str(), served_by(name, table));
         let columns: Vec<_> = table.spec.schema.fields().iter().map(|f| column(f)).collect();
         let _ = writeln!(text, "    columns: {}", columns.join(", "));
         if !table.spec.key.is_empty() {
@@ -70,8 +74,8 @@ fn indented(plan: &str) -> String {
 
 /// The graph as JSON: `tables`, `flows`, `jobs`, `warnings`.
 #[must_use]
-pub fn json(pipeline: &Pipeline) -> Value {
-    let tables: Vec<Value> = pipeline.tables.iter().map(|(name, table)| table_json(name, table)).collect();
+pub fn json(pipeline: &Pipeline, served_by: ServedBy<'_>) -> Value {
+    let tables: Vec<Value> = pipeline.tables.iter().map(|(name, table)| table_json(name, table, &served_by(name, table))).collect();
     let flows: Vec<Value> = pipeline.flows.iter().map(flow_json).collect();
     let jobs: Vec<Value> = pipeline
         .jobs
@@ -88,7 +92,7 @@ pub fn json(pipeline: &Pipeline) -> Value {
     json!({ "tables": tables, "flows": flows, "jobs": jobs, "warnings": pipeline.warnings })
 }
 
-fn table_json(name: &str, table: &Table) -> Value {
+fn table_json(name: &str, table: &Table, served_by: &str) -> Value {
     let columns: Vec<Value> = table
         .spec
         .schema
@@ -100,7 +104,7 @@ fn table_json(name: &str, table: &Table) -> Value {
     let mut object = json!({
         "name": name,
         "kind": table.spec.kind,
-        "served_by": server(table),
+        "served_by": served_by,
         "columns": columns,
         "key": { "partition": table.spec.key.partition, "clustering": clustering },
         "ttl_seconds": table.spec.ttl.map(|t| t.as_secs()),
@@ -111,6 +115,7 @@ fn table_json(name: &str, table: &Table) -> Value {
             "partitions": topic.partitions,
             "retention_seconds": topic.retention.map(|r| r.as_secs()),
             "key_columns": topic.key_columns,
+            "format": topic.format.name(),
             "written_as": topic.output,
         }),
         Binding::Reference(reference) => reference_json(reference),
@@ -188,22 +193,6 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Who serves a table when the configuration says nothing else.
-fn server(table: &Table) -> &'static str {
-    match &table.binding {
-        Binding::Topic(_) => "the built-in Kafka endpoint",
-        Binding::EventStore => "the built-in event store",
-        Binding::Critical(_) => "the built-in cache",
-        Binding::ExistingTable => "Cassandra",
-        Binding::Reference(reference) => match &reference.origin {
-            ReferenceOrigin::Files(_) => "files",
-            ReferenceOrigin::Database(database) => database_name(database.system),
-        },
-        Binding::Report => "the built-in report store",
-        Binding::Lake => "Parquet files",
-    }
-}
-
 fn details(table: &Table) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(ttl) = table.spec.ttl {
@@ -213,6 +202,9 @@ fn details(table: &Table) -> Vec<String> {
         Binding::Topic(topic) => {
             let retention = topic.retention.map_or_else(|| "by default".to_owned(), |r| format!("for {}", length(r)));
             lines.push(format!("topic: {}, {} partitions, kept {retention}", topic.name, topic.partitions));
+            if topic.output.is_none() && !matches!(topic.format, ReadFormat::Json(_)) {
+                lines.push(format!("its values are {}", topic.format.name().to_uppercase()));
+            }
             if let Some(format) = topic.output {
                 let key =
                     if topic.key_columns.is_empty() { "no key".to_owned() } else { format!("the key ({})", topic.key_columns.join(", ")) };

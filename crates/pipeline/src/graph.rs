@@ -5,8 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::logical_expr::LogicalPlan;
+use millstream_core::decode::{ReadFormat, Reading};
 use millstream_core::ports::{TopicOutput, ValueFormat};
+use millstream_core::style::{TextStyle, TimeFormats};
 use millstream_core::{FlowId, TableSpec};
+
+pub use millstream_core::decode::ParseMode;
 
 /// The metadata columns of a topic, readable beside its own (after them in the scan's schema, in this order), not part of `*`:
 /// `_key` BINARY, `_headers` ARRAY of STRUCT of `key` STRING and `value` BINARY, `_topic` STRING, `_partition` INT, `_offset` BIGINT,
@@ -98,7 +102,11 @@ pub struct Topic {
     /// `key.columns`: columns that are read from the record key of a tombstone (a JSON object, or for one column a plain value), so
     /// that it deletes the row; without them a tombstone is a dead letter. Where flows write it, `key`: the columns that make the record key.
     pub key_columns: Vec<String>,
-    /// `value.format` of a topic that flows write; `None`: producers write it, as JSON.
+    /// What the value of a record is, and how it is read.
+    pub format: ReadFormat,
+    /// `columnNameOfCorruptRecord`: the column that gets the value of a record that wasn't wholly a row, in [`ParseMode::Permissive`].
+    pub corrupt_record: Option<String>,
+    /// `value.format` of a topic that flows write; `None`: producers write it.
     pub output: Option<ValueFormat>,
 }
 
@@ -111,25 +119,31 @@ impl Topic {
             partitions: self.partitions,
             retention: self.retention,
             format: self.output?,
+            style: match &self.format {
+                ReadFormat::Json(times) => TextStyle { times: times.clone(), ..TextStyle::default() },
+                ReadFormat::Csv(csv, times) => TextStyle { times: times.clone(), csv: csv.clone() },
+                _ => TextStyle::default(),
+            },
             key_columns: self.key_columns.clone(),
         })
     }
 
-    /// Whether its values can be read: JSON is, CSV and Avro are only written so far.
+    /// How its records become rows.
     #[must_use]
-    pub fn is_readable(&self) -> bool {
-        matches!(self.output, None | Some(ValueFormat::Json))
+    pub fn reading(&self) -> Reading {
+        Reading {
+            format: self.format.clone(),
+            mode: self.mode,
+            corrupt_record: self.corrupt_record.clone(),
+            key_columns: self.key_columns.clone(),
+        }
     }
-}
 
-/// What becomes of a value that isn't a row of the topic's columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ParseMode {
-    /// The row goes to `system.dead_letters`.
-    #[default]
-    DeadLetter,
-    /// Spark's `PERMISSIVE`: what can't be read is null.
-    Permissive,
+    /// Whether what a flow wrote is read again exactly: a pattern of times may cut something off.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.format.times() == TimeFormats::default()
+    }
 }
 
 /// A redis table's way back to the event store.

@@ -4,6 +4,7 @@
 //! again when the reference data has changed. The shapes that can occur are those that `check` lets through (see
 //! [`Flow::plan`](millstream_pipeline::graph::Flow)).
 
+mod explode;
 mod lookup;
 mod steps;
 
@@ -21,6 +22,7 @@ use millstream_core::{Error, Result};
 use millstream_pipeline::ORDERED_AGGREGATES;
 use millstream_pipeline::graph::{Flow, OutputMode, WindowKind};
 
+pub use explode::Explode;
 pub use lookup::LookupJoin;
 pub use steps::{Rejects, Rows, Step, run};
 
@@ -161,6 +163,10 @@ impl Compiler<'_> {
                 self.lower(&filter.input)?;
                 let predicate = self.expression(&filter.predicate, filter.input.schema())?;
                 self.add(Step::Filter(predicate));
+            }
+            LogicalPlan::Unnest(unnest) => {
+                self.lower(&unnest.input)?;
+                self.add(Step::Explode(Explode::of(unnest, &self.flow.id)?));
             }
             LogicalPlan::Join(join) => self.lower_join(join)?,
             LogicalPlan::Aggregate(aggregate) => self.lower_aggregate(aggregate)?,

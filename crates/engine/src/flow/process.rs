@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType}
 use millstream_core::{ChangeBatch, ChangeKind, Error, EventTime, FlowId, KeySpec, Result, RowPosition, Timestamp, Version};
 use millstream_pipeline::graph::{OutputMode, WindowKind};
 
+use super::siblings;
 use super::watermark::WatermarkTracker;
 use crate::compile::{self, Program, Rejects, Rows, Step};
 use crate::source::Chunk;
@@ -27,6 +28,8 @@ pub struct Processor {
     watermark: Option<WatermarkTracker>,
     watermark_column: Option<String>,
     lateness: Lateness,
+    /// Whether one event may become several rows.
+    explodes: bool,
     /// Whether rows get versions from the flow's own counter: results of windows and of joins with reference data.
     draws_versions: bool,
     version_bound: Version,
@@ -91,6 +94,7 @@ impl Processor {
         Ok(Self {
             flow,
             draws_versions: stages.is_some() || joins,
+            explodes: program.before.iter().any(|s| matches!(s, Step::Explode(_))),
             single_key: key.partition.len() == 1,
             key: key_columns,
             key_groups,
@@ -348,15 +352,15 @@ impl Processor {
                     self.program.output.field(column).name()
                 )));
             }
-            for (row, column) in keyless.iter().enumerate() {
-                if let Some(column) = column {
-                    rejects.push((
-                        rows.origin.value(row),
-                        format!("key column {} is null or empty", self.program.output.field(*column).name()),
-                    ));
-                }
-            }
-            rows = rows.filter(&keyless.iter().map(|k| Some(k.is_none())).collect())?;
+            let wrong = keyless.iter().enumerate().filter_map(|(row, column)| {
+                let name = self.program.output.field((*column)?).name();
+                Some((rows.origin.value(row), format!("key column {name} is null or empty")))
+            });
+            let keep = siblings::without(&rows.origin, wrong.collect(), rejects);
+            rows = rows.filter(&keep)?;
+        }
+        if source.is_some() && self.explodes {
+            rows = siblings::last_of_each_key(rows, &self.key)?;
         }
         if self.key.is_empty()
             && let Some(source) = source

@@ -70,7 +70,7 @@ impl Stage {
         let column = self.after.iter().rev().try_fold(output, |column, step| match step {
             Step::Filter(_) => Some(column),
             Step::Project { expressions, .. } => expressions.get(column)?.downcast_ref::<Column>().map(Column::index),
-            Step::Join(_) => None,
+            Step::Join(_) | Step::Explode(_) => None,
         })?;
         Some(column).filter(|column| *column < self.plan.groups)
     }

@@ -6,6 +6,7 @@ mod aggregates;
 mod chained;
 mod crashes;
 mod events;
+mod oracle;
 mod outages;
 mod quarantine;
 mod relational;

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
+use millstream_core::decode::ReadFormat;
+use millstream_core::decode::avro::{AvroSchema, AvroSchemas};
+use millstream_core::encode::avro_schema;
 use millstream_core::ports::ValueFormat;
 use millstream_core::{FlowId, TableKind, TableSpec};
 
@@ -14,7 +17,7 @@ use super::targets::{self, Target};
 use super::{Checker, FlowText, Reader, keys, relations};
 use crate::describe;
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{Binding, Critical, CriticalBase, Flow, OutputMode, TOPIC_METADATA, Table, Watermark, Window, WindowKind};
+use crate::graph::{Binding, Critical, CriticalBase, Flow, OutputMode, TOPIC_METADATA, Table, Topic, Watermark, Window, WindowKind};
 use crate::syntax::statement::{Head, WatermarkClause, WrittenQuery};
 
 /// A flow whose query is checked, before its table is known.
@@ -93,11 +96,17 @@ impl<'a> Checker<'a> {
             self.deleted.insert(head.name.value.clone());
         }
         self.flows.extend(flows);
-        let binding = match (target.kind, &target.topic) {
+        // What is written by the table's own schema is read by it again.
+        let read = |topic: &Topic| match topic.output {
+            Some(ValueFormat::Avro) => own_avro(&schema).map(|format| Topic { format, ..topic.clone() }),
+            _ => Some(topic.clone()),
+        };
+        let binding = match (target.kind, target.topic.as_ref().map(read)) {
             (TableKind::Critical, _) => Binding::Critical(Critical { base }),
             (TableKind::Report, _) => Binding::Report,
             (TableKind::Lake, _) => Binding::Lake,
-            (_, Some(topic)) => Binding::Topic(topic.clone()),
+            (_, Some(Some(topic))) => Binding::Topic(topic),
+            (_, Some(None)) => return Err(lost_shape(head.name.place)),
             _ => Binding::EventStore,
         };
         self.add_table(Table { spec, binding });
@@ -151,8 +160,12 @@ impl<'a> Checker<'a> {
         }
         let found =
             StreamShape { file, query: &query, source: &source, watermark: watermark.as_ref() }.check(&plan).map_err(|p| vec![p])?;
-        if self.updated.contains(&source) && (!found.windows.is_empty() || found.joins) {
-            let what = if !found.windows.is_empty() { "aggregated" } else { "joined" };
+        if self.updated.contains(&source) && (!found.windows.is_empty() || found.joins || found.explodes) {
+            let what = match (!found.windows.is_empty(), found.joins) {
+                (true, _) => "aggregated",
+                (_, true) => "joined",
+                _ => "exploded",
+            };
             let message = format!("rows of `{source}` change after they were written, so its changes can't be {what}");
             let problem = Problem::new("millstream::updated_feed", place, message);
             return Err(vec![problem.help(format!("{what} rows must be final: read what feeds `{source}`, or do it in a batch job"))]);
@@ -282,6 +295,12 @@ impl<'a> Checker<'a> {
         let key = keys::base_positions(&flow.plan, &base.spec, spec)?;
         Some(CriticalBase { flow: flow.id.clone(), table: flow.source.clone(), key })
     }
+}
+
+/// How values of the Avro schema that the columns have are read.
+fn own_avro(columns: &SchemaRef) -> Option<ReadFormat> {
+    let schema = AvroSchema::try_new(&avro_schema(columns).to_string()).ok()?;
+    Some(ReadFormat::Avro(AvroSchemas::One(Box::new(schema))))
 }
 
 /// Columns that a topic can't have: its metadata's, and names that Avro doesn't know (Avro specification, Names).

@@ -31,6 +31,8 @@ pub(super) struct Found {
     /// The windows of the aggregates, the lowest first.
     pub(super) windows: Vec<Window>,
     pub(super) joins: bool,
+    /// Whether one event may become several rows.
+    pub(super) explodes: bool,
     aggregates: usize,
 }
 
@@ -39,6 +41,10 @@ impl StreamShape<'_> {
     pub(super) fn check(&self, plan: &LogicalPlan) -> Result<Found, Problem> {
         let mut found = Found::default();
         self.node(plan, &mut found)?;
+        if found.explodes && found.aggregates > 0 {
+            let help = "write the rows into a streaming table, and aggregate its feed in a flow of its own or in a batch job";
+            return Err(self.refused("rows that explode() makes can't be aggregated in the same flow yet", "SELECT", help));
+        }
         Ok(found)
     }
 
@@ -52,6 +58,10 @@ impl StreamShape<'_> {
             LogicalPlan::Projection(p) => self.node(&p.input, found),
             LogicalPlan::Filter(f) => self.node(&f.input, found),
             LogicalPlan::SubqueryAlias(a) => self.node(&a.input, found),
+            LogicalPlan::Unnest(unnest) => {
+                found.explodes = true;
+                self.node(&unnest.input, found)
+            }
             LogicalPlan::Join(join) => self.join(join, found),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate, found),
             LogicalPlan::Sort(_) => {

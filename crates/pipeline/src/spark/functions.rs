@@ -8,7 +8,9 @@ use std::sync::Arc;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::arithmetic::{self, Operation};
-use super::{count_distinct, datetime, extreme_by, format, session, sum, window, window_time};
+use super::{
+    avro, collections, count_distinct, datetime, extreme_by, format, generators, json, session, sum, window, window_time,
+};
 use crate::syntax::aggregates::REWRITTEN;
 
 /// DataFusion's scalar functions that behave as Spark's.
@@ -45,6 +47,8 @@ const SCALAR: &[&str] = &[
     "lpad",
     "ltrim",
     "make_date",
+    "map_keys",
+    "map_values",
     "md5",
     "named_struct",
     "now",
@@ -202,23 +206,50 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions.push(session::function());
     functions.push(window_time::function());
     functions.push(format::function());
+    functions.push(avro::function());
     functions.extend(datetime::functions());
+    functions.extend(json::functions());
+    functions.extend(collections::functions());
+    functions.extend(generators::functions());
     functions
 }
 
 /// The names of all functions of the language, scalar, aggregate and window functions alike.
 #[must_use]
 pub fn names() -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = [SCALAR, AGGREGATE, WINDOW].concat().into_iter().map(str::to_owned).collect();
-    names.extend(ALIASES.iter().map(|(alias, _)| (*alias).to_owned()));
-    names.extend(REWRITTEN.map(str::to_owned));
+    let Kinds { scalar, aggregate, window } = kinds();
+    scalar.into_iter().chain(aggregate).chain(window).collect()
+}
+
+/// The names of the functions of each kind. Some are of two kinds.
+#[derive(Clone, Debug, Default)]
+pub struct Kinds {
+    /// A value for each row.
+    pub scalar: BTreeSet<String>,
+    /// A value for each group.
+    pub aggregate: BTreeSet<String>,
+    /// A value for each row, with an OVER clause.
+    pub window: BTreeSet<String>,
+}
+
+/// The names of all functions by their kinds.
+#[must_use]
+pub fn kinds() -> Kinds {
+    let with_aliases = |names: &[&str]| -> BTreeSet<String> {
+        let aliases = ALIASES.iter().filter(|(_, registered)| names.contains(registered)).map(|(alias, _)| *alias);
+        names.iter().copied().chain(aliases).map(str::to_owned).collect()
+    };
+    let (mut scalar, mut aggregate, window) = (with_aliases(SCALAR), with_aliases(AGGREGATE), with_aliases(WINDOW));
+    scalar.extend(generators::NAMES.map(str::to_owned));
+    aggregate.extend(REWRITTEN.map(str::to_owned));
     let spark = datafusion_spark::all_default_scalar_functions();
     let own = own_scalar_functions();
     for function in spark.iter().chain(own.iter().filter(|f| !f.name().starts_with("spark_"))) {
-        names.insert(function.name().to_owned());
-        names.extend(function.aliases().iter().cloned());
+        scalar.insert(function.name().to_owned());
+        scalar.extend(function.aliases().iter().cloned());
     }
-    names
+    scalar.extend(ALIASES.iter().map(|(alias, _)| (*alias).to_owned()).filter(|alias| !aggregate.contains(alias)));
+    Kinds { scalar, aggregate, window }
 }
 
 /// The name under which a function of the language is registered.

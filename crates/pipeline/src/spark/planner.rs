@@ -5,12 +5,13 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
-use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr, TypePlanner};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, cast};
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
 use millstream_core::table::timestamp_type;
 
 use super::arithmetic::{self, Operation};
+use super::collections;
 
 /// Plans `+ - * / % DIV` as Spark does.
 #[derive(Debug, Default)]
@@ -44,6 +45,20 @@ impl ExprPlanner for SparkOperators {
                 Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![raw.left, days]))))
             }
             _ => Ok(PlannerResult::Original(raw)),
+        }
+    }
+
+    /// `array[place]` counts from 0, and fails beyond the array; `map[key]` is null for a key that isn't there.
+    fn plan_field_access(&self, raw: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        let collection = raw.expr.get_type(schema)?;
+        match (&collection, raw.field_access) {
+            (DataType::List(_) | DataType::Map(..), GetFieldAccess::ListIndex { key }) => {
+                Ok(PlannerResult::Planned(collections::item(raw.expr, *key)))
+            }
+            (DataType::Map(..), GetFieldAccess::NamedStructField { name }) => {
+                Ok(PlannerResult::Planned(collections::item(raw.expr, Expr::Literal(name, None))))
+            }
+            (_, field_access) => Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr: raw.expr })),
         }
     }
 }

@@ -5,8 +5,11 @@
 pub(crate) mod aggregates;
 pub(crate) mod cursor;
 pub(crate) mod duration;
+pub(crate) mod functions;
+pub(crate) mod generators;
 pub(crate) mod heads;
 pub(crate) mod lexer;
 pub(crate) mod query;
 pub(crate) mod rewrite;
 pub(crate) mod statement;
+pub(crate) mod types;

@@ -9,9 +9,10 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::{aggregates, duration};
+use super::{aggregates, duration, generators};
 use crate::diagnostic::{Place, Problem};
 use crate::graph::{SESSION_FUNCTION, TOPIC_METADATA, WINDOW_FUNCTION};
+use crate::spark::json;
 
 /// Rewrites `query`; `is_topic` says whether a relation of this name is a topic, whose metadata columns are not part of `*`.
 pub(crate) fn rewrite(file: usize, query: &mut Query, is_topic: &dyn Fn(&str) -> bool) -> Vec<Problem> {
@@ -30,7 +31,12 @@ impl VisitorMut for Rewriter<'_> {
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        hide_metadata(select, self.is_topic);
+        if !generators::is_made(select) {
+            hide_metadata(select, self.is_topic);
+        }
+        if let Err(problem) = generators::expand(self.file, select) {
+            self.problems.push(problem);
+        }
         for function in [WINDOW_FUNCTION, SESSION_FUNCTION] {
             if let Some(call) = window_call(select, function) {
                 expand_window(select, &call, function);
@@ -59,6 +65,15 @@ impl VisitorMut for Rewriter<'_> {
                     }
                 }
             }
+            Expr::Function(function) if generators::generator(function).is_some() => {
+                let name = generators::generator(function).unwrap_or_default();
+                let place = Place::new(self.file, function.name.span());
+                let message = format!("{name}() makes rows, so it stands alone in the SELECT list, or behind LATERAL VIEW");
+                let help = format!("write FROM t LATERAL VIEW {name}(...) v AS item");
+                self.problems.push(Problem::new("millstream::not_supported", place, message).help(help));
+            }
+            Expr::Function(function) if json::WITH_OPTIONS.iter().any(|name| is_named(function, name)) => spread_options(function),
+            Expr::Function(function) if is_named(function, "struct") => name_members(function),
             Expr::Function(function) if COUNTING.iter().any(|name| is_named(function, name)) => count_in_int(function),
             Expr::Function(function) if is_named(function, "regexp_replace") => replace_all_matches(function),
             Expr::Value(ValueWithSpan { value: Value::Number(number, long), span }) => {
@@ -103,6 +118,39 @@ fn replace_all_matches(function: &mut Function) {
         let flag = ValueWithSpan { value: Value::SingleQuotedString("g".to_owned()), span: Span::empty() };
         list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(flag))));
     }
+}
+
+/// `from_json(x, schema, map('a', 'b'))` to `from_json(x, schema, 'a', 'b')`.
+fn spread_options(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(options)))) = list.args.last()
+        && is_named(options, "map")
+        && let FunctionArguments::List(options) = &options.args
+    {
+        let options = options.args.clone();
+        list.args.pop();
+        list.args.extend(options);
+    }
+}
+
+/// `struct(a, b + 1)` to `named_struct('a', a, 'col2', b + 1)`: the names that Spark gives.
+fn name_members(function: &mut Function) {
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let mut named = Vec::with_capacity(list.args.len() * 2);
+    for (at, argument) in list.args.drain(..).enumerate() {
+        let name = match &argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(ident))) => normalized(ident),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::CompoundIdentifier(parts))) => {
+                parts.last().map(normalized).unwrap_or_default()
+            }
+            _ => format!("col{}", at + 1),
+        };
+        let name = ValueWithSpan { value: Value::SingleQuotedString(name), span: Span::empty() };
+        named.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(name))));
+        named.push(argument);
+    }
+    list.args = named;
+    function.name = ObjectName::from(vec![Ident::with_span(function.name.span(), "named_struct")]);
 }
 
 /// The call of `function` by which a SELECT groups, or which it selects.
