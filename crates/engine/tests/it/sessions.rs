@@ -192,7 +192,7 @@ async fn an_event_without_a_gap_is_in_no_session_and_a_dead_letter() {
     world.pipeline = checked(&format!(
         "{TOPIC}CREATE STREAMING TABLE s USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'began ASC')
          AS SELECT meter, session_window.start AS began, count(*) AS n FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 MINUTE
-            GROUP BY meter, session_window(ts, CASE value WHEN 1 THEN '1 minute' WHEN 2 THEN '0 minutes' WHEN 3 THEN 'a while' END);"
+            GROUP BY meter, session_window(ts, CASE WHEN value = 1 THEN '1 minute' WHEN value = 2 THEN '0 minutes' WHEN value = 3 THEN 'a while' END);"
     ));
     drop(world.engine().await);
     let reading = |id, value| Reading { id, ts: 1_704_067_200 + id, meter: "a", value };

@@ -1,10 +1,10 @@
-//! What a plan fresh from the text means to Spark: whole numbers are INT where they fit, not BIGINT, and the average of decimals is a decimal.
+//! What a plan fresh from the text means to Spark: whole numbers are INT where they fit, not BIGINT, and windows of windows are of their times.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
 use super::expressions;
@@ -18,12 +18,6 @@ pub(super) fn narrow(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 fn narrow_literal(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match &expr {
-        // datafusion-spark's average is a DOUBLE always and knows no DISTINCT; DataFusion's of DECIMAL(p, s) is DECIMAL(p + 4, s + 4), as Spark's.
-        Expr::AggregateFunction(function) if averages_otherwise(function, schema) => {
-            let func = datafusion::functions_aggregate::average::avg_udaf();
-            let params = function.params.clone();
-            Ok(Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, params })))
-        }
         Expr::AggregateFunction(function) if function.func.name() == "percentile_cont" => {
             let Some(share) = function.params.args.get(1).and_then(percentage) else { return Ok(Transformed::no(expr)) };
             let mut function = function.clone();
@@ -57,14 +51,6 @@ fn narrow_literal(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         _ => Ok(Transformed::no(expr)),
     }
-}
-
-fn averages_otherwise(function: &AggregateFunction, schema: &DFSchema) -> bool {
-    let decimal = |argument: &Expr| argument.get_type(schema).is_ok_and(|t| t.is_decimal());
-    let differs = function.params.distinct || function.params.args.iter().any(decimal);
-    matches!(function.func.name(), "avg" | "mean")
-        && function.func.as_ref() != datafusion::functions_aggregate::average::avg_udaf().as_ref()
-        && differs
 }
 
 /// The percentage of `percentile_cont(value, percentage)` as the DOUBLE literal that DataFusion asks for.

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::arithmetic::{self, Operation};
 use super::{
-    avro, collections, count_distinct, datetime, extreme_by, format, generators, json, session, sum, window, window_time,
+    average, avro, collections, count_distinct, datetime, extreme_by, format, generators, json, session, sum, window, window_time,
 };
 use crate::syntax::aggregates::REWRITTEN;
 
@@ -193,6 +193,7 @@ pub const DISTINCT_AGGREGATES: &[&str] = &[
 #[must_use]
 pub fn own_aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     let mut functions = extreme_by::functions();
+    functions.push(average::function());
     functions.push(count_distinct::function());
     functions.push(sum::function());
     functions
