@@ -1,11 +1,12 @@
 //! The checkpoint of an epoch: all that a flow needs to go on after it.
 //!
-//! Format, version 1: a byte 1; the header's length in bytes, 4 bytes, big endian; the header, JSON ([`Header`]); window state rows
-//! in the Arrow IPC stream format, or nothing. Version 2, for a checkpoint with changes to redo: a byte 2; the header's length and the
-//! header as before; the length in bytes of the state, 8 bytes, big endian; the state; the changes in the Arrow IPC stream format, with their
-//! hidden columns after their own. Version 3, for a flow of several aggregations: a byte 3; the header's length and the header as before; how many
-//! states there are, a byte; each state's length in bytes, 8 bytes, big endian, and the state; the changes, or nothing. A checkpoint is *full* (its state is everything) or a *delta* (the groups that its epoch
-//! changed); a flow is restored from the last full one and the deltas after it.
+//! Format, version 1: a byte 1; the header's length in bytes, 4 bytes, big endian; the header, JSON ([`Header`]); window state rows in
+//! the Arrow IPC stream format, or nothing. Version 2, for a checkpoint with changes to redo: a byte 2; the header's length and the
+//! header as before; the length in bytes of the state, 8 bytes, big endian; the state; the changes in the Arrow IPC stream format, with
+//! their hidden columns after their own. Version 3, for a flow of several aggregations: a byte 3; the header's length and the header as
+//! before; how many states there are, a byte; each state's length in bytes, 8 bytes, big endian, and the state; the changes, or nothing.
+//! A checkpoint is *full* (its state is everything) or a *delta* (the groups that its epoch changed); a flow is restored from the last
+//! full one and the deltas after it.
 
 use std::sync::Arc;
 

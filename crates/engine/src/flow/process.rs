@@ -54,7 +54,8 @@ pub enum Lateness {
     /// The watermark, as rows come; it also closes windows.
     #[default]
     ByWatermark,
-    /// A run that was: exactly these rows were late, each behind the watermark that is told, and no window closes. For verification and repair.
+    /// A run that was: exactly these rows were late, each behind the watermark that is told, and no window closes. For verification and
+    /// repair.
     Exactly(HashMap<RowPosition, EventTime>),
 }
 
@@ -160,7 +161,8 @@ impl Processor {
         self.lateness = lateness;
     }
 
-    /// The results of the windows that `only` picks by their end, as rows of the table. For a processor that closes no windows; to be asked once.
+    /// The results of the windows that `only` picks by their end, as rows of the table. For a processor that closes no windows; to be
+    /// asked once.
     pub fn results(&mut self, only: impl Fn(EventTime) -> bool) -> Result<RecordBatch> {
         let schema = compile::nullable(&self.program.output);
         let Some(stages) = &mut self.stages else { return Ok(RecordBatch::new_empty(schema)) };

@@ -121,8 +121,8 @@ impl Functions {
         Ok(RecordBatch::try_new(self.state.clone(), columns)?)
     }
 
-    /// One state for each of the groups that `grouped` makes of `fresh`, merged with the `known` states, of which each belongs to the group that
-    /// `group_of_known` says: older first.
+    /// One state for each of the groups that `grouped` makes of `fresh`, merged with the `known` states, of which each belongs to the
+    /// group that `group_of_known` says: older first.
     ///
     /// An accumulator takes every group that a batch introduces for seen in that batch (DataFusion's `NullState`), so the groups of known
     /// states are numbered first for it: else a group that is not among them would lose that it has only seen nulls.

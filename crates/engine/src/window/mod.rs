@@ -1,8 +1,8 @@
 //! The windowed aggregation: per-epoch partial aggregates, merged into keyed state that is kept as columns of partial results.
 //!
-//! In each epoch, rows are grouped and aggregated from scratch (vectorized, by DataFusion's group accumulators); the partial results
-//! of the groups that occurred are merged with the state they had, and the merged rows are the epoch's *delta*: what the checkpoint
-//! stores and what `update` mode evaluates. A window whose end the watermark has reached is closed: its groups leave the state, and `append`
+//! In each epoch, rows are grouped and aggregated from scratch (vectorized, by DataFusion's group accumulators); the partial results of
+//! the groups that occurred are merged with the state they had, and the merged rows are the epoch's *delta*: what the checkpoint stores
+//! and what `update` mode evaluates. A window whose end the watermark has reached is closed: its groups leave the state, and `append`
 //! mode evaluates them then. Nothing is allocated per row; state is one entry a group.
 
 mod fixed;

@@ -1,8 +1,8 @@
 //! The aggregation over sessions: rows of a key that follow one another within a gap.
 //!
-//! Which sessions there are is decided by [`Sessions`]; the states of sessions that a row joins are merged. A session is found by its
-//! key and span, so a session that grows or is taken up by another leaves its place in the state: such places are rows of the checkpoint's delta too,
-//! told from open sessions by the column `fate`.
+//! Which sessions there are is decided by [`Sessions`]; the states of sessions that a row joins are merged. A session is found by its key
+//! and span, so a session that grows or is taken up by another leaves its place in the state: such places are rows of the checkpoint's
+//! delta too, told from open sessions by the column `fate`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -159,8 +159,8 @@ impl SessionAggregator {
         self.close(watermark).map(drop)
     }
 
-    /// Closes the sessions that `watermark` has reached, and forgets those that no row can reach any more. Returns the states of those that were
-    /// closed.
+    /// Closes the sessions that `watermark` has reached, and forgets those that no row can reach any more. Returns the states of those
+    /// that were closed.
     fn close(&mut self, watermark: Option<EventTime>) -> Result<Option<RecordBatch>> {
         let closed = watermark.map(|w| self.state.close(w)).transpose()?.flatten();
         let states = match closed {
@@ -231,8 +231,8 @@ impl SessionAggregator {
         (numbers, late)
     }
 
-    /// Aggregates `rows`, each of the session that `numbers` says, merges the result with the states of the sessions that these took up, and
-    /// returns the new states.
+    /// Aggregates `rows`, each of the session that `numbers` says, merges the result with the states of the sessions that these took up,
+    /// and returns the new states.
     fn merge(&mut self, rows: &RecordBatch, numbers: &[usize], joined: &[Joined], keys: &Rows) -> Result<RecordBatch> {
         if rows.num_rows() == 0 {
             return Ok(RecordBatch::new_empty(self.functions.state_schema().clone()));

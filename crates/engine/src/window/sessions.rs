@@ -7,8 +7,8 @@
 //! 2. when it would join a closed session, whose row is written already. (Spark begins a second session that overlaps the first; which rows
 //!    that has depends on where batches end.)
 //!
-//! So what sessions there are does not depend on where epochs end, and all rows that were not late, taken together in any order, make
-//! the same sessions: that is how they are verified. For rule 2, closed sessions are *remembered* as long as a row that is not late by rule 1
+//! So what sessions there are does not depend on where epochs end, and all rows that were not late, taken together in any order, make the
+//! same sessions: that is how they are verified. For rule 2, closed sessions are *remembered* as long as a row that is not late by rule 1
 //! could reach them: until the watermark is past their end by the greatest gap that was seen. Where gaps differ, a row that reaches
 //! further back than this is late too.
 

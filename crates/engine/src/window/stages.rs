@@ -1,7 +1,7 @@
 //! The aggregations of a flow, each over the results of the one before: rows go in at the first, what is due comes out of the last.
 //!
-//! A window's result has the time of the window's last microsecond, so that it is in windows above that end no earlier: it is there before these close,
-//! and is never late. An aggregation below another gives final results only (`append`).
+//! A window's result has the time of the window's last microsecond, so that it is in windows above that end no earlier: it is there
+//! before these close, and is never late. An aggregation below another gives final results only (`append`).
 
 use std::sync::Arc;
 
@@ -194,8 +194,8 @@ impl Stages {
         self.first.aggregator.set_reach(reach);
     }
 
-    /// Takes `rows` into those of their windows that were open when they came. Then closes the windows that `watermark` has reached, from the first
-    /// aggregation to the last.
+    /// Takes `rows` into those of their windows that were open when they came. Then closes the windows that `watermark` has reached, from
+    /// the first aggregation to the last.
     pub fn advance(&mut self, rows: &RecordBatch, arrivals: &Arrivals, watermark: Option<EventTime>) -> Result<StagesAdvanced> {
         let advanced = self.first.aggregator.advance(rows, arrivals, watermark)?;
         let mut due = self.first.finish(advanced.due, self.first.kind())?;
@@ -208,8 +208,8 @@ impl Stages {
         Ok(StagesAdvanced { due, delta, late: advanced.late })
     }
 
-    /// The results of the windows whose end `only` picks, after all steps. No window was closed before: results of aggregations below go into those
-    /// above now, so this is asked once.
+    /// The results of the windows whose end `only` picks, after all steps. No window was closed before: results of aggregations below go
+    /// into those above now, so this is asked once.
     pub fn results(&mut self, only: impl Fn(EventTime) -> bool) -> Result<Rows> {
         let mut due = self.first.finish(self.first.aggregator.results(&only)?, ChangeKind::Insert)?;
         for stage in &mut self.further {

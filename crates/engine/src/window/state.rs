@@ -104,7 +104,8 @@ impl GroupState {
         Ok(rows)
     }
 
-    /// Removes the windows whose end is not after `watermark`, and returns their groups and rows in the order of their ends, if there are any.
+    /// Removes the windows whose end is not after `watermark`, and returns their groups and rows in the order of their ends, if there are
+    /// any.
     pub(super) fn close(&mut self, watermark: EventTime) -> Result<Option<(Vec<GroupKey>, RecordBatch)>> {
         if self.places.first_key_value().is_none_or(|(key, _)| key.end > watermark) {
             return Ok(None);

@@ -5,8 +5,8 @@ use millstream_testkit::faults::Call;
 
 use crate::world::{World, checked, rows};
 
-/// Expression, type, and its value for the groups `a` (four rows, one of nulls), `b` (one row) and `c` (a row of nulls), as `SELECT expression
-/// ... GROUP BY k` gives in Spark; `?` where the value depends on the order of rows.
+/// Expression, type, and its value for the groups `a` (four rows, one of nulls), `b` (one row) and `c` (a row of nulls), as `SELECT
+/// expression ... GROUP BY k` gives in Spark; `?` where the value depends on the order of rows.
 const CASES: &[(&str, &str, [&str; 3])] = &[
     ("count(*)", "BIGINT", ["4", "1", "1"]),
     ("count(x)", "BIGINT", ["3", "1", "0"]),

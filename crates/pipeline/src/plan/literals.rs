@@ -1,4 +1,5 @@
-//! What a plan fresh from the text means to Spark: whole numbers are INT where they fit, not BIGINT, and windows of windows are of their times.
+//! What a plan fresh from the text means to Spark: whole numbers are INT where they fit, not BIGINT, and windows of windows are of their
+//! times.
 
 use std::sync::Arc;
 

@@ -90,8 +90,8 @@ impl Planner {
         analyzed.and_then(spark_cast::rewrite).and_then(aggregates::lift_aliases).map_err(|error| errors::problems(file, query, &error))
     }
 
-    /// `plan` with its constants folded, its filters near their source and unused columns pruned. No node changes its kind. Where the result
-    /// is not `sound`, for a filter on a group's column has passed the aggregate, filters stay where they are.
+    /// `plan` with its constants folded, its filters near their source and unused columns pruned. No node changes its kind. Where the
+    /// result is not `sound`, for a filter on a group's column has passed the aggregate, filters stay where they are.
     pub(crate) fn optimize(
         &self,
         file: usize,

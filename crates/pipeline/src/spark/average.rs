@@ -1,5 +1,5 @@
-//! Spark's `avg`. A mean of decimals is rounded half up at four more digits, where DataFusion cuts them off; datafusion-spark's passes over FILTER
-//! and DISTINCT and knows no decimals. All other means are DataFusion's.
+//! Spark's `avg`. A mean of decimals is rounded half up at four more digits, where DataFusion cuts them off; datafusion-spark's passes
+//! over FILTER and DISTINCT and knows no decimals. All other means are DataFusion's.
 
 use std::sync::Arc;
 

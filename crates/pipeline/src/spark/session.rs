@@ -1,5 +1,5 @@
-//! The scalar function that stands for Spark's `session_window(time, gap)`: the span of one row, from its time to the end of its gap. That rows
-//! whose spans meet are one session is the business of who groups by it.
+//! The scalar function that stands for Spark's `session_window(time, gap)`: the span of one row, from its time to the end of its gap.
+//! That rows whose spans meet are one session is the business of who groups by it.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use super::window::{fields, of_starts_and_ends};
 use crate::graph::SESSION_FUNCTION;
 use crate::syntax::duration;
 
-/// `session_window(time TIMESTAMP, gap) -> STRUCT<start, end>`. The gap is a BIGINT of microseconds, or a text such as `10 minutes`; without
-/// a time, or with a gap that can't be read or is not longer than nothing, the span is null.
+/// `session_window(time TIMESTAMP, gap) -> STRUCT<start, end>`. The gap is a BIGINT of microseconds, or a text such as `10 minutes`;
+/// without a time, or with a gap that can't be read or is not longer than nothing, the span is null.
 #[must_use]
 pub fn function() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::from(RowSpan { signature: Signature::user_defined(Volatility::Immutable) }))
