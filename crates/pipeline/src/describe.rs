@@ -32,20 +32,29 @@ fn flow_lines(flow: &Flow) -> String {
     if let Some(watermark) = &flow.watermark {
         let _ = writeln!(text, "watermark {} delayed by {} us", watermark.column, watermark.delay.as_micros());
     }
+    for window in &flow.inner_windows {
+        let _ = writeln!(text, "window {} below", window_length(window.kind));
+    }
     if let Some(window) = &flow.window {
         let mode = match flow.mode {
             OutputMode::Append => "append",
             OutputMode::Update => "update",
         };
-        let WindowKind::Fixed(windows) = window.kind;
-        let sliding = if windows.overlap() || windows.start_us != 0 {
-            format!(" every {} us from {} us", windows.slide.as_micros(), windows.start_us)
-        } else {
-            String::new()
-        };
-        let _ = writeln!(text, "window {} us{sliding}, output mode {mode}", windows.size.as_micros());
+        let _ = writeln!(text, "window {}, output mode {mode}", window_length(window.kind));
     }
     text
+}
+
+fn window_length(kind: WindowKind) -> String {
+    match kind {
+        WindowKind::Fixed(windows) if windows.overlap() || windows.start_us != 0 => {
+            format!("{} us every {} us from {} us", windows.size.as_micros(), windows.slide.as_micros(), windows.start_us)
+        }
+        WindowKind::Fixed(windows) => format!("{} us", windows.size.as_micros()),
+        WindowKind::Session { gap: Some(gap) } => format!("of sessions, gap {} us", gap.as_micros()),
+        WindowKind::Session { gap: None } => "of sessions, gap by row".to_owned(),
+        WindowKind::Same => "of the aggregate below".to_owned(),
+    }
 }
 
 /// A plan with the types of its columns.

@@ -55,6 +55,9 @@ fn flow_text(flow: &Flow) -> String {
     if let Some(watermark) = &flow.watermark {
         let _ = writeln!(text, "    watermark: {}, delayed by {}", watermark.column, length(watermark.delay));
     }
+    for window in &flow.inner_windows {
+        let _ = writeln!(text, "    window: {}", windows(window.kind));
+    }
     if let Some(window) = &flow.window {
         let _ = writeln!(text, "    window: {}, output mode {}", windows(window.kind), mode(flow.mode));
     }
@@ -154,7 +157,12 @@ fn flow_json(flow: &Flow) -> Value {
 }
 
 fn windows(kind: WindowKind) -> String {
-    let WindowKind::Fixed(windows) = kind;
+    let windows = match kind {
+        WindowKind::Fixed(windows) => windows,
+        WindowKind::Session { gap: Some(gap) } => return format!("sessions with a gap of {}", length(gap)),
+        WindowKind::Session { gap: None } => return "sessions with a gap that differs by row".to_owned(),
+        WindowKind::Same => return "those of the aggregate below".to_owned(),
+    };
     let mut text = length(windows.size);
     if windows.overlap() {
         let _ = write!(text, " every {}", length(windows.slide));
@@ -168,7 +176,11 @@ fn windows(kind: WindowKind) -> String {
 }
 
 fn window_json(kind: WindowKind, output_mode: OutputMode) -> Value {
-    let WindowKind::Fixed(windows) = kind;
+    let windows = match kind {
+        WindowKind::Fixed(windows) => windows,
+        WindowKind::Same => return json!({ "same": true, "output_mode": mode(output_mode) }),
+        WindowKind::Session { gap } => return json!({ "session_gap_us": gap.map(micros), "output_mode": mode(output_mode) }),
+    };
     let mut object = json!({ "size_us": micros(windows.size), "output_mode": mode(output_mode) });
     if windows.overlap() || windows.start_us != 0 {
         object["slide_us"] = json!(micros(windows.slide));

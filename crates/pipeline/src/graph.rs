@@ -18,9 +18,18 @@ pub use millstream_core::decode::ParseMode;
 pub const TOPIC_METADATA: [&str; 6] = ["_key", "_headers", "_topic", "_partition", "_offset", "_timestamp"];
 
 /// The name of the scalar function that stands for `window(time, size)` and `window(time, size, slide, start)` in a plan: its arguments
-/// are the event time and lengths in microseconds as BIGINT literals, its result is `STRUCT<start TIMESTAMP NOT NULL, end TIMESTAMP NOT NULL>`,
-/// null for a null time. Of sliding windows it gives the last one that holds the time; an `Aggregate` that groups by it means all of them.
+/// are the event time and lengths in microseconds as BIGINT literals, its result is `STRUCT<start TIMESTAMP NOT NULL, end TIMESTAMP NOT
+/// NULL>`, null for a null time. Of sliding windows it gives the last one that holds the time; an `Aggregate` that groups by it means all
+/// of them.
 pub const WINDOW_FUNCTION: &str = "window";
+
+/// The name of the scalar function that stands for `session_window(time, gap)` in a plan: the span of one row, of the type of a window,
+/// from its time to the end of its gap (a BIGINT literal of microseconds, or a text that may differ by row). An `Aggregate` that groups
+/// by it means the sessions that rows make whose spans meet.
+pub const SESSION_FUNCTION: &str = "session_window";
+
+/// The name of the scalar function that gives the time of a window's result: the last microsecond in the window.
+pub const WINDOW_TIME_FUNCTION: &str = "window_time";
 
 /// A checked pipeline.
 #[derive(Clone, Debug)]
@@ -36,8 +45,8 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// The event-store tables whose rows are inserted once and never change: each is made of one record, by a flow that makes the same of it
-    /// whenever it is made again, and its key holds the record's `_partition` and `_offset`.
+    /// The event-store tables whose rows are inserted once and never change: each is made of one record, by a flow that makes the same of
+    /// it whenever it is made again, and its key holds the record's `_partition` and `_offset`.
     #[must_use]
     pub fn inserted_once(&self) -> BTreeSet<String> {
         crate::check::inserted::once(self)
@@ -91,8 +100,8 @@ pub struct Topic {
     pub retention: Option<Duration>,
     /// `mode`: what a malformed value becomes.
     pub mode: ParseMode,
-    /// `key.columns`: columns that are read from the record key of a tombstone (a JSON object, or for one column a plain value), so
-    /// that it deletes the row; without them a tombstone is a dead letter. Where flows write it, `key`: the columns that make the record key.
+    /// `key.columns`: columns that are read from the record key of a tombstone (a JSON object, or for one column a plain value), so that
+    /// it deletes the row; without them a tombstone is a dead letter. Where flows write it, `key`: the columns that make the record key.
     pub key_columns: Vec<String>,
     /// What the value of a record is, and how it is read.
     pub format: ReadFormat,
@@ -179,8 +188,8 @@ pub enum ReferenceOrigin {
 pub struct ReferenceFiles {
     /// What they are.
     pub format: ReferenceFormat,
-    /// `LOCATION`, a path: as written when absolute, else below the folder of the SQL file that names it. Or what the configuration says, as it
-    /// stands there: a path or a URL (`s3://bucket/airports.parquet`).
+    /// `LOCATION`, a path: as written when absolute, else below the folder of the SQL file that names it. Or what the configuration says,
+    /// as it stands there: a path or a URL (`s3://bucket/airports.parquet`).
     pub location: String,
 }
 
@@ -227,17 +236,21 @@ pub struct Flow {
     /// The query: analysed (types coerced, Spark's rules applied) and with unused columns pruned. Its output has exactly the columns of
     /// the target, in order.
     ///
-    /// Shape: at most one `Aggregate`, whose `group_expr[window.group]` is a [`WINDOW_FUNCTION`] call; there is no other call of overlapping windows. Below it (or anywhere, where
-    /// there is none) only `Projection`, `Filter`, `SubqueryAlias`, `Join` (inner, or left with the stream on the left; equality keys
-    /// and an optional residual filter; the other side is a query over reference tables alone) down to the one `TableScan` of `source`. Above it
-    /// only `Projection`, `Filter`, `SubqueryAlias`. A topic's scan has the topic's columns and then [`TOPIC_METADATA`].
+    /// Shape: any number of `Aggregate`s above one another. Of each, `group_expr[window.group]` is a [`WINDOW_FUNCTION`] or
+    /// [`SESSION_FUNCTION`] call, over [`WINDOW_TIME_FUNCTION`] of the window below it where there is one; or, above another aggregate,
+    /// that one's window itself. There is no other call of overlapping windows or sessions. Below the lowest one (or anywhere, where
+    /// there is none) only `Projection`, `Filter`, `SubqueryAlias`, `Join` (inner, or left with the stream on the left; equality keys and
+    /// an optional residual filter; the other side is a query over reference tables alone) down to the one `TableScan` of `source`. Above
+    /// it only `Projection`, `Filter`, `SubqueryAlias`. A topic's scan has the topic's columns and then [`TOPIC_METADATA`].
     pub plan: LogicalPlan,
     /// The reference tables that it joins.
     pub references: Vec<String>,
     /// `WATERMARK column DELAY OF INTERVAL ...`.
     pub watermark: Option<Watermark>,
-    /// Set when `plan` has an `Aggregate`.
+    /// Set when `plan` has an `Aggregate`: the windows of the uppermost one.
     pub window: Option<Window>,
+    /// The windows of the aggregates below it, the lowest first.
+    pub inner_windows: Vec<Window>,
     /// `output_mode`.
     pub mode: OutputMode,
     /// All that decides what the flow computes, as text: a checkpoint of another text is not this flow's.
@@ -267,6 +280,13 @@ pub struct Window {
 pub enum WindowKind {
     /// Windows of one length at equal distances.
     Fixed(FixedWindows),
+    /// Sessions: rows that follow one another within a gap.
+    Session {
+        /// `None` where it differs by row.
+        gap: Option<Duration>,
+    },
+    /// The windows of the aggregate below, of whose results it is grouped again.
+    Same,
 }
 
 /// Windows of length `size`, one every `slide`, of which one begins `start_us` after 1970-01-01T00:00:00Z. A time is in
@@ -304,8 +324,8 @@ pub enum OutputMode {
 pub struct Job {
     /// The report it publishes.
     pub report: String,
-    /// The query, analysed. Its `TableScan`s name the pipeline's tables; their sources are to be replaced by the run's snapshot. Its output has
-    /// exactly the columns of the report, in order.
+    /// The query, analysed. Its `TableScan`s name the pipeline's tables; their sources are to be replaced by the run's snapshot. Its
+    /// output has exactly the columns of the report, in order.
     pub plan: LogicalPlan,
     /// The tables that it reads.
     pub inputs: Vec<String>,

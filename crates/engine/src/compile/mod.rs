@@ -32,12 +32,20 @@ pub struct Program {
     pub inputs: Vec<String>,
     /// Steps on every row. Where there is an aggregation, the last one computes its groups and arguments.
     pub before: Vec<Step>,
-    /// The windowed aggregation, where there is one.
-    pub aggregation: Option<Aggregation>,
-    /// Steps on the rows of closed or changed windows.
-    pub after: Vec<Step>,
+    /// The windowed aggregations, each over the results of the one before.
+    pub aggregations: Vec<AggregationStage>,
     /// The target's columns.
     pub output: SchemaRef,
+}
+
+/// An aggregation, and what is done with its results.
+pub struct AggregationStage {
+    /// The aggregation.
+    pub aggregation: Aggregation,
+    /// The columns that it is given: those of the last step before it.
+    pub input: SchemaRef,
+    /// Steps on the rows of closed or changed windows. Before a further aggregation, the last one computes that one's groups and arguments.
+    pub after: Vec<Step>,
 }
 
 /// A windowed aggregation: group columns, then arguments, as the last step before it lays them out.
@@ -93,13 +101,10 @@ pub(crate) fn nullable(schema: &Schema) -> SchemaRef {
 
 /// Plans `flow`. `output` are the target's columns.
 pub fn compile(flow: &Flow, output: SchemaRef, session: &SessionState) -> Result<Program> {
-    let mut compiler = Compiler { flow, session, inputs: Vec::new(), steps: Vec::new(), before_aggregation: None };
+    let mut compiler = Compiler { flow, session, inputs: Vec::new(), before: Vec::new(), aggregations: Vec::new() };
     compiler.lower(&flow.plan)?;
-    let (before, aggregation, after) = match compiler.before_aggregation {
-        Some((before, aggregation)) => (before, Some(aggregation), compiler.steps),
-        None => (compiler.steps, None, Vec::new()),
-    };
-    Ok(Program { inputs: compiler.inputs, before, aggregation, after, output })
+    let Compiler { inputs, before, aggregations, .. } = compiler;
+    Ok(Program { inputs, before, aggregations, output })
 }
 
 /// The columns of the source table `source` that `plan` reads.
@@ -117,8 +122,8 @@ struct Compiler<'a> {
     flow: &'a Flow,
     session: &'a SessionState,
     inputs: Vec<String>,
-    steps: Vec<Step>,
-    before_aggregation: Option<(Vec<Step>, Aggregation)>,
+    before: Vec<Step>,
+    aggregations: Vec<AggregationStage>,
 }
 
 impl Compiler<'_> {
@@ -130,6 +135,14 @@ impl Compiler<'_> {
         exprs.iter().map(|e| self.expression(e, input)).collect()
     }
 
+    /// Adds a step above all that there are.
+    fn add(&mut self, step: Step) {
+        match self.aggregations.last_mut() {
+            Some(stage) => stage.after.push(step),
+            None => self.before.push(step),
+        }
+    }
+
     /// Lowers `plan` to steps, from the scan upwards.
     fn lower(&mut self, plan: &LogicalPlan) -> Result<()> {
         match plan {
@@ -137,23 +150,23 @@ impl Compiler<'_> {
                 self.inputs = scan.projected_schema.fields().iter().map(|f| f.name().clone()).collect();
                 for filter in &scan.filters {
                     let predicate = self.expression(filter, &scan.projected_schema)?;
-                    self.steps.push(Step::Filter(predicate));
+                    self.add(Step::Filter(predicate));
                 }
             }
             LogicalPlan::SubqueryAlias(alias) => self.lower(&alias.input)?,
             LogicalPlan::Projection(projection) => {
                 self.lower(&projection.input)?;
                 let expressions = self.expressions(&projection.expr, projection.input.schema())?;
-                self.steps.push(Step::Project { expressions, schema: nullable(projection.schema.as_arrow()) });
+                self.add(Step::Project { expressions, schema: nullable(projection.schema.as_arrow()) });
             }
             LogicalPlan::Filter(filter) => {
                 self.lower(&filter.input)?;
                 let predicate = self.expression(&filter.predicate, filter.input.schema())?;
-                self.steps.push(Step::Filter(predicate));
+                self.add(Step::Filter(predicate));
             }
             LogicalPlan::Unnest(unnest) => {
                 self.lower(&unnest.input)?;
-                self.steps.push(Step::Explode(Explode::of(unnest, &self.flow.id)?));
+                self.add(Step::Explode(Explode::of(unnest, &self.flow.id)?));
             }
             LogicalPlan::Join(join) => self.lower_join(join)?,
             LogicalPlan::Aggregate(aggregate) => self.lower_aggregate(aggregate)?,
@@ -196,15 +209,17 @@ impl Compiler<'_> {
             null_equals_null: matches!(join.null_equality, datafusion::common::NullEquality::NullEqualsNull),
             schema,
         });
-        self.steps.push(Step::Join(Box::new(join)));
+        self.add(Step::Join(Box::new(join)));
         Ok(())
     }
 
     fn lower_aggregate(&mut self, aggregate: &Aggregate) -> Result<()> {
         self.lower(&aggregate.input)?;
         let input = aggregate.input.schema();
-        let window =
-            self.flow.window.as_ref().ok_or_else(|| Error::internal(format!("flow {}: an aggregate without a window", self.flow.id)))?;
+        let mut windows = self.flow.inner_windows.iter().chain(&self.flow.window);
+        let window = windows
+            .nth(self.aggregations.len())
+            .ok_or_else(|| Error::internal(format!("flow {}: an aggregate without a window", self.flow.id)))?;
         let mut expressions = self.expressions(&aggregate.group_expr, input)?;
         let groups = expressions.len();
         let mut functions = Vec::new();
@@ -236,10 +251,10 @@ impl Compiler<'_> {
             Ok(Field::new(format!("column {i}"), data_type, true))
         });
         let schema = Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?));
-        self.steps.push(Step::Project { expressions, schema });
+        self.add(Step::Project { expressions, schema: Arc::clone(&schema) });
         let output = nullable(aggregate.schema.as_arrow());
         let aggregation = Aggregation { groups, window: window.group, kind: window.kind, time, functions, output, mode: self.flow.mode };
-        self.before_aggregation = Some((std::mem::take(&mut self.steps), aggregation));
+        self.aggregations.push(AggregationStage { aggregation, input: schema, after: Vec::new() });
         Ok(())
     }
 }

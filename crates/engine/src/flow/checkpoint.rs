@@ -1,10 +1,12 @@
 //! The checkpoint of an epoch: all that a flow needs to go on after it.
 //!
-//! Format, version 1: a byte 1; the header's length in bytes, 4 bytes, big endian; the header, JSON ([`Header`]); window state rows
-//! in the Arrow IPC stream format, or nothing. Version 2, for a checkpoint with changes to redo: a byte 2; the header's length and the
-//! header as before; the length in bytes of the state, 8 bytes, big endian; the state; the changes in the Arrow IPC stream format, with their
-//! hidden columns after their own. A checkpoint is *full* (its state is everything) or a *delta* (the groups that its epoch
-//! changed); a flow is restored from the last full one and the deltas after it.
+//! Format, version 1: a byte 1; the header's length in bytes, 4 bytes, big endian; the header, JSON ([`Header`]); window state rows in
+//! the Arrow IPC stream format, or nothing. Version 2, for a checkpoint with changes to redo: a byte 2; the header's length and the
+//! header as before; the length in bytes of the state, 8 bytes, big endian; the state; the changes in the Arrow IPC stream format, with
+//! their hidden columns after their own. Version 3, for a flow of several aggregations: a byte 3; the header's length and the header as
+//! before; how many states there are, a byte; each state's length in bytes, 8 bytes, big endian, and the state; the changes, or nothing.
+//! A checkpoint is *full* (its state is everything) or a *delta* (the groups that its epoch changed); a flow is restored from the last
+//! full one and the deltas after it.
 
 use std::sync::Arc;
 
@@ -17,9 +19,11 @@ use serde::{Deserialize, Serialize};
 
 use super::watermark::WatermarkTracker;
 use crate::source::SourceState;
+use crate::window::Reach;
 
 const FORMAT: u8 = 1;
 const FORMAT_WITH_REDO: u8 = 2;
+const FORMAT_OF_STAGES: u8 = 3;
 
 /// A checkpoint without its window state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +37,9 @@ pub struct Header {
     pub watermark: Option<WatermarkTracker>,
     /// No row that the flow itself gave a version has a greater one.
     pub version_bound: Version,
+    /// How far back rows can reach that are not late, where only the rows say so: sessions whose gaps differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
     /// The epoch of the full checkpoint that this one builds upon; its own for a full one.
     pub base: Epoch,
 }
@@ -42,8 +49,8 @@ pub struct Header {
 pub struct Checkpoint {
     /// Everything but the window state.
     pub header: Header,
-    /// Window state rows, where the flow has windows.
-    pub state: Option<RecordBatch>,
+    /// Window state rows, of each aggregation of the flow.
+    pub state: Vec<RecordBatch>,
     /// The epoch's changes, where a torn epoch has to be written again as it was (see the module `recovery`).
     pub redo: Option<ChangeBatch>,
 }
@@ -52,43 +59,83 @@ impl Checkpoint {
     /// As bytes.
     pub fn encode(&self) -> Result<Bytes> {
         let header = serde_json::to_vec(&self.header)?;
-        let state = self.state.as_ref().map(ipc).transpose()?.unwrap_or_default();
+        let states = self.state.iter().map(ipc).collect::<Result<Vec<_>>>()?;
         let redo = self.redo.as_ref().map(|changes| ipc(&with_hidden(changes)?)).transpose()?;
         let length = u32::try_from(header.len()).map_err(|_| Error::internal("a checkpoint's header is over 4 GB"))?;
-        let mut bytes = BytesMut::with_capacity(13 + header.len() + state.len() + redo.as_ref().map_or(0, Vec::len));
-        bytes.put_u8(if redo.is_some() { FORMAT_WITH_REDO } else { FORMAT });
+        let state_bytes: usize = states.iter().map(|state| state.len() + 8).sum();
+        let mut bytes = BytesMut::with_capacity(6 + header.len() + state_bytes + redo.as_ref().map_or(0, Vec::len));
+        let format = match (states.len(), &redo) {
+            (0 | 1, None) => FORMAT,
+            (0 | 1, Some(_)) => FORMAT_WITH_REDO,
+            _ => FORMAT_OF_STAGES,
+        };
+        bytes.put_u8(format);
         bytes.put_u32(length);
         bytes.put_slice(&header);
-        if redo.is_some() {
-            bytes.put_u64(state.len() as u64);
+        match format {
+            FORMAT => bytes.put_slice(states.first().map_or(&[], Vec::as_slice)),
+            FORMAT_WITH_REDO => put_sized(&mut bytes, states.first().map_or(&[], Vec::as_slice)),
+            _ => {
+                let count = u8::try_from(states.len()).map_err(|_| Error::internal("a flow has over 255 aggregations"))?;
+                bytes.put_u8(count);
+                states.iter().for_each(|state| put_sized(&mut bytes, state));
+            }
         }
-        bytes.put_slice(&state);
         bytes.put_slice(&redo.unwrap_or_default());
         Ok(bytes.freeze())
     }
 
     /// Reads what [`encode`](Self::encode) wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let torn = || Error::corrupt("a checkpoint is cut short");
         let (format, rest) = bytes.split_first().ok_or_else(torn)?;
-        if ![FORMAT, FORMAT_WITH_REDO].contains(format) {
+        if ![FORMAT, FORMAT_WITH_REDO, FORMAT_OF_STAGES].contains(format) {
             return Err(Error::corrupt(format!(
-                "a checkpoint has format {format}; this program reads formats {FORMAT} and {FORMAT_WITH_REDO}"
+                "a checkpoint has format {format}; this program reads formats {FORMAT} to {FORMAT_OF_STAGES}"
             )));
         }
         let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(torn)?;
         let (header, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(torn)?;
         let header = serde_json::from_slice(header)?;
-        let (state, redo) = if *format == FORMAT_WITH_REDO {
-            let (length, rest) = rest.split_first_chunk::<8>().ok_or_else(torn)?;
-            let length = usize::try_from(u64::from_be_bytes(*length)).map_err(|_| torn())?;
-            let (state, redo) = rest.split_at_checked(length).ok_or_else(torn)?;
-            (state, rows(redo)?.map(|rows| without_hidden(&rows)).transpose()?)
-        } else {
-            (rest, None)
+        let mut state = Vec::new();
+        let redo = match *format {
+            FORMAT => {
+                state.extend(rows(rest)?);
+                &[]
+            }
+            FORMAT_WITH_REDO => {
+                let (one, rest) = take_sized(rest)?;
+                state.extend(rows(one)?);
+                rest
+            }
+            _ => {
+                let (count, mut rest) = rest.split_first().ok_or_else(torn)?;
+                for _ in 0..*count {
+                    let (one, after) = take_sized(rest)?;
+                    state.push(rows(one)?.ok_or_else(torn)?);
+                    rest = after;
+                }
+                rest
+            }
         };
-        Ok(Self { header, state: rows(state)?, redo })
+        Ok(Self { header, state, redo: rows(redo)?.map(|rows| without_hidden(&rows)).transpose()? })
     }
+}
+
+fn torn() -> Error {
+    Error::corrupt("a checkpoint is cut short")
+}
+
+/// The length of `part`, and `part`.
+fn put_sized(bytes: &mut BytesMut, part: &[u8]) {
+    bytes.put_u64(part.len() as u64);
+    bytes.put_slice(part);
+}
+
+/// What [`put_sized`] wrote, and the rest.
+fn take_sized(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(torn)?;
+    let length = usize::try_from(u64::from_be_bytes(*length)).map_err(|_| torn())?;
+    rest.split_at_checked(length).ok_or_else(torn)
 }
 
 fn ipc(rows: &RecordBatch) -> Result<Vec<u8>> {

@@ -6,17 +6,14 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, UInt8Array, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::utils::collect_columns;
 use millstream_core::{ChangeBatch, ChangeKind, Error, EventTime, FlowId, KeySpec, Result, RowPosition, Timestamp, Version};
-use millstream_pipeline::graph::OutputMode;
+use millstream_pipeline::graph::{OutputMode, WindowKind};
 
 use super::siblings;
 use super::watermark::WatermarkTracker;
 use crate::compile::{self, Program, Rejects, Rows, Step};
 use crate::source::Chunk;
-use crate::window::{LateRow, WindowAggregator, window_ends};
+use crate::window::{Arrivals, LateRow, Stages, window_ends};
 
 /// The program of a flow with all state that its rows change.
 pub struct Processor {
@@ -27,7 +24,7 @@ pub struct Processor {
     single_key: bool,
     /// Group columns that become key columns of the target.
     key_groups: Vec<usize>,
-    aggregator: Option<WindowAggregator>,
+    stages: Option<Stages>,
     watermark: Option<WatermarkTracker>,
     watermark_column: Option<String>,
     lateness: Lateness,
@@ -47,8 +44,8 @@ pub struct Processed {
     pub rejected: Vec<(RowPosition, Timestamp, String)>,
     /// Rows behind the watermark.
     pub late: Vec<Late>,
-    /// The window state that changed.
-    pub delta: Option<RecordBatch>,
+    /// The window state that changed, by aggregation; nothing without windows.
+    pub delta: Vec<RecordBatch>,
 }
 
 /// Who decides which rows are late.
@@ -57,7 +54,8 @@ pub enum Lateness {
     /// The watermark, as rows come; it also closes windows.
     #[default]
     ByWatermark,
-    /// A run that was: exactly these rows were late, each behind the watermark that is told, and no window closes. For verification and repair.
+    /// A run that was: exactly these rows were late, each behind the watermark that is told, and no window closes. For verification and
+    /// repair.
     Exactly(HashMap<RowPosition, EventTime>),
 }
 
@@ -88,31 +86,21 @@ struct Timed {
 
 impl Processor {
     /// For `flow`, whose target has `key`. `watermark` is its column and delay.
-    pub fn new(flow: FlowId, program: Program, key: &KeySpec, watermark: Option<(String, WatermarkTracker)>) -> Result<Self> {
-        let aggregator = match (&program.aggregation, program.before.last()) {
-            (Some(aggregation), Some(Step::Project { schema, .. })) => Some(WindowAggregator::new(aggregation.clone(), schema)?),
-            _ => None,
-        };
+    pub fn new(flow: FlowId, mut program: Program, key: &KeySpec, watermark: Option<(String, WatermarkTracker)>) -> Result<Self> {
+        let stages = Stages::new(std::mem::take(&mut program.aggregations))?;
         let joins = program.before.iter().any(|s| matches!(s, Step::Join(_)));
         let key_columns = key.indices(&program.output)?;
-        let key_groups = match &aggregator {
-            Some(_) => key_columns
-                .iter()
-                .filter_map(|c| trace(&program.after, *c))
-                .filter(|c| *c < program.aggregation.as_ref().map_or(0, |a| a.groups))
-                .collect(),
-            None => Vec::new(),
-        };
+        let key_groups = stages.as_ref().map(|s| s.groups_behind(&key_columns)).unwrap_or_default();
         let (watermark_column, watermark) = watermark.unzip();
         Ok(Self {
             flow,
-            draws_versions: aggregator.is_some() || joins,
+            draws_versions: stages.is_some() || joins,
             explodes: program.before.iter().any(|s| matches!(s, Step::Explode(_))),
             single_key: key.partition.len() == 1,
             key: key_columns,
             key_groups,
             program,
-            aggregator,
+            stages,
             watermark,
             watermark_column,
             lateness: Lateness::default(),
@@ -128,30 +116,33 @@ impl Processor {
         })
     }
 
-    /// The aggregation, where there is one.
+    /// The aggregations, where there are some.
     #[must_use]
-    pub fn aggregator(&self) -> Option<&WindowAggregator> {
-        self.aggregator.as_ref()
+    pub fn stages(&self) -> Option<&Stages> {
+        self.stages.as_ref()
     }
 
-    /// The aggregation, to restore its state.
-    pub fn aggregator_mut(&mut self) -> Option<&mut WindowAggregator> {
-        self.aggregator.as_mut()
+    /// The aggregations, to restore their state.
+    pub fn stages_mut(&mut self) -> Option<&mut Stages> {
+        self.stages.as_mut()
+    }
+
+    /// Goes on with the windows of `other`, which has seen the same events and closed none, and gives it its own.
+    pub fn exchange_windows(&mut self, other: &mut Self, watermark: Option<EventTime>) -> Result<()> {
+        if let (Some(mine), Some(others)) = (&mut self.stages, &mut other.stages) {
+            if let Some(reach) = mine.reach() {
+                others.set_reach(reach);
+            }
+            others.drop_closed(watermark)?;
+            std::mem::swap(mine, others);
+        }
+        Ok(())
     }
 
     /// For each column of the table, whether its values depend on the order in which events came.
     #[must_use]
     pub fn ordered_columns(&self) -> Vec<bool> {
-        let Some(aggregation) = &self.program.aggregation else { return vec![false; self.program.output.fields().len()] };
-        let groups = std::iter::repeat_n(false, aggregation.groups);
-        let mut ordered: Vec<bool> = groups.chain(aggregation.functions.iter().map(|f| f.is_ordered)).collect();
-        for step in &self.program.after {
-            if let Step::Project { expressions, .. } = step {
-                let depends = |e: &Arc<dyn PhysicalExpr>| collect_columns(e).iter().any(|c| ordered.get(c.index()) == Some(&true));
-                ordered = expressions.iter().map(depends).collect();
-            }
-        }
-        ordered
+        self.stages.as_ref().map_or_else(|| vec![false; self.program.output.fields().len()], Stages::ordered_columns)
     }
 
     /// The watermark's tracker, where there is one.
@@ -170,14 +161,12 @@ impl Processor {
         self.lateness = lateness;
     }
 
-    /// The results of all windows in the state, or of those that `only` picks by their end, as rows of the table.
-    pub fn results(&self, only: impl Fn(EventTime) -> bool) -> Result<RecordBatch> {
+    /// The results of the windows that `only` picks by their end, as rows of the table. For a processor that closes no windows; to be
+    /// asked once.
+    pub fn results(&mut self, only: impl Fn(EventTime) -> bool) -> Result<RecordBatch> {
         let schema = compile::nullable(&self.program.output);
-        let Some(aggregator) = &self.aggregator else { return Ok(RecordBatch::new_empty(schema)) };
-        let results = aggregator.results(only)?;
-        let n = results.num_rows();
-        let rows = Rows { batch: results, origin: row_numbers(n), kinds: UInt8Array::from_value(ChangeKind::Insert.code(), n) };
-        let rows = compile::run(&self.program.after, rows, &mut Rejects::new())?;
+        let Some(stages) = &mut self.stages else { return Ok(RecordBatch::new_empty(schema)) };
+        let rows = stages.results(only).map_err(|e| e.context(format!("flow {}", self.flow)))?;
         Ok(RecordBatch::try_new(schema, rows.batch.columns().to_vec())?)
     }
 
@@ -206,7 +195,7 @@ impl Processor {
     /// When the flow writes the rows of a window.
     #[must_use]
     pub fn mode(&self) -> Option<OutputMode> {
-        self.program.aggregation.as_ref().map(|a| a.mode)
+        self.stages.as_ref().map(Stages::mode)
     }
 
     /// Whether rows get versions from the flow's own counter, and so others when they are computed again.
@@ -232,14 +221,8 @@ impl Processor {
         let mut rejects = Rejects::new();
         let rows = compile::run(&self.program.before, self.inputs(chunk)?, &mut rejects)?;
         let mut late = Vec::new();
-        let (rows, delta) = match self.aggregator.is_some() {
-            false => (rows, None),
-            true => {
-                let (rows, delta) = self.aggregate(rows, chunk, &timed, &mut late, &mut rejects)?;
-                (rows, Some(delta))
-            }
-        };
-        let sourced = self.aggregator.is_none();
+        let sourced = self.stages.is_none();
+        let (rows, delta) = if sourced { (rows, Vec::new()) } else { self.aggregate(rows, chunk, &timed, &mut late, &mut rejects)? };
         let changes = self.changes(rows, sourced.then_some(&chunk.changes), now, &mut rejects)?;
         let rejected = rejects.into_iter().map(|(row, reason)| {
             let row = row as usize;
@@ -294,7 +277,7 @@ impl Processor {
         Ok(Timed { event_times: Some(times.reinterpret_cast::<Int64Type>()), before })
     }
 
-    /// Puts late rows aside, aggregates the others, and runs the rows that are due through the steps after the aggregation.
+    /// Puts late rows aside, aggregates the others, and returns the rows that are due, and the state that changed.
     fn aggregate(
         &mut self,
         rows: Rows,
@@ -302,14 +285,20 @@ impl Processor {
         timed: &Timed,
         late: &mut Vec<Late>,
         rejects: &mut Rejects,
-    ) -> Result<(Rows, RecordBatch)> {
-        let Some(aggregator) = &mut self.aggregator else { return Err(Error::internal("a flow without windows was asked to aggregate")) };
-        let ends = window_ends(rows.batch.column(aggregator.window_column()))?;
+    ) -> Result<(Rows, Vec<RecordBatch>)> {
+        let Some(stages) = &mut self.stages else { return Err(Error::internal("a flow without windows was asked to aggregate")) };
+        let ends = window_ends(rows.batch.column(stages.window_column()))?;
+        let no_window = match stages.kind() {
+            WindowKind::Session { .. } => {
+                "the event time is null, or the gap of the session is null or not a length of time, so that the row is in no session"
+            }
+            _ => "the event time is null, so that the row is in no window",
+        };
         let mut keep = Vec::with_capacity(rows.len());
         for (row, end) in ends.iter().enumerate() {
             let origin = rows.origin.value(row);
             let reason = if end.is_none() {
-                Some("the event time is null, so that the row is in no window".to_owned())
+                Some(no_window.to_owned())
             } else {
                 let missing = self.key_groups.iter().find(|c| is_empty_key(rows.batch.column(**c), row, self.single_key));
                 missing.map(|column| format!("group column {} is null or empty, and it is part of the table's key", column + 1))
@@ -318,16 +307,24 @@ impl Processor {
             rejects.extend(reason.map(|reason| (origin, reason)));
         }
         let rows = rows.filter(&BooleanArray::from(keep))?;
-        let origins = rows.origin.values().iter().map(|origin| *origin as usize);
-        let arrived: Vec<Option<EventTime>> = match &self.lateness {
-            Lateness::ByWatermark => origins.map(|at| timed.before.get(at).copied().flatten()).collect(),
-            Lateness::Exactly(late) => origins.map(|at| late.get(&chunk.changes.position(at)).copied()).collect(),
+        let events = rows.origin.values().iter().map(|origin| *origin as usize);
+        let arrivals = match &self.lateness {
+            Lateness::ByWatermark => Arrivals {
+                watermarks: events.map(|at| timed.before.get(at).copied().flatten()).collect(),
+                origins: rows.origin.values().to_vec(),
+                is_known: false,
+            },
+            Lateness::Exactly(late) => Arrivals {
+                watermarks: events.map(|at| late.get(&chunk.changes.position(at)).copied()).collect(),
+                origins: rows.origin.values().to_vec(),
+                is_known: true,
+            },
         };
         let watermark = match self.lateness {
             Lateness::ByWatermark => self.watermark.as_ref().and_then(WatermarkTracker::current),
             Lateness::Exactly(_) => None,
         };
-        let advanced = aggregator.advance(&rows.batch, &arrived, watermark)?;
+        let advanced = stages.advance(&rows.batch, &arrivals, watermark).map_err(|e| e.context(format!("flow {}", self.flow)))?;
         for missed in &advanced.late {
             let at = rows.origin.value(missed.row) as usize;
             let (position, version) = (chunk.changes.position(at), chunk.changes.version(at));
@@ -338,19 +335,7 @@ impl Processor {
                 late.push(Late { position, version, event_time, window_end, watermark, is_in_others });
             }
         }
-        let kind = match self.program.aggregation.as_ref().map(|a| a.mode) {
-            Some(OutputMode::Update) => ChangeKind::Update,
-            _ => ChangeKind::Insert,
-        };
-        let n = advanced.due.num_rows();
-        let due = Rows { batch: advanced.due, origin: row_numbers(n), kinds: UInt8Array::from_value(kind.code(), n) };
-        let mut failed = Rejects::new();
-        let due = compile::run(&self.program.after, due, &mut failed)?;
-        if let Some((_, reason)) = failed.first() {
-            // No single event is to blame for a window's result, so there is none to put aside.
-            return Err(Error::invalid(format!("flow {}: the result of a window could not be computed: {reason}", self.flow)));
-        }
-        Ok((due, advanced.delta))
+        Ok((advanced.due, advanced.delta))
     }
 
     /// Output rows with their hidden columns; those whose key is null or empty are rejected. `source` is `None` for results of windows.
@@ -449,18 +434,4 @@ fn is_empty_key(column: &dyn Array, row: usize, whole: bool) -> bool {
             DataType::Binary => column.as_binary::<i32>().value(row).is_empty(),
             _ => false,
         }
-}
-
-/// The column before `steps` that `output` is a plain copy of, if it is one.
-fn trace(steps: &[Step], output: usize) -> Option<usize> {
-    steps.iter().rev().try_fold(output, |column, step| match step {
-        Step::Filter(_) => Some(column),
-        Step::Project { expressions, .. } => expressions.get(column)?.downcast_ref::<Column>().map(Column::index),
-        Step::Join(_) | Step::Explode(_) => None,
-    })
-}
-
-/// 0 to `n`.
-fn row_numbers(n: usize) -> UInt32Array {
-    UInt32Array::from_iter_values(0..u32::try_from(n).unwrap_or(u32::MAX))
 }

@@ -166,16 +166,19 @@ impl FlowRunner {
         if last.header.watermark.is_some() {
             *self.processor.watermark_mut() = last.header.watermark.clone();
         }
-        if self.processor.aggregator().is_some() {
+        if self.processor.stages().is_some() {
             for epoch in last.header.base.0..committed.0 {
                 let Some(earlier) = self.checkpoint(Epoch(epoch), shutdown).await? else { return Ok(None) };
                 self.restore_state(earlier)?;
             }
             let source = last.header.source.clone();
+            if let (Some(stages), Some(reach)) = (self.processor.stages_mut(), last.header.reach) {
+                stages.set_reach(reach);
+            }
             self.restore_state(last)?;
             let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
-            if let Some(aggregator) = self.processor.aggregator_mut() {
-                aggregator.drop_closed(watermark)?;
+            if let Some(stages) = self.processor.stages_mut() {
+                stages.drop_closed(watermark)?;
             }
             return Ok(Some(source));
         }
@@ -199,8 +202,8 @@ impl FlowRunner {
     }
 
     fn restore_state(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        match (self.processor.aggregator_mut(), checkpoint.state) {
-            (Some(aggregator), Some(rows)) => aggregator.restore(rows),
+        match self.processor.stages_mut() {
+            Some(stages) if !checkpoint.state.is_empty() => stages.restore(checkpoint.state),
             _ => Ok(()),
         }
     }

@@ -16,6 +16,7 @@ use super::monitor::EpochSummary;
 use super::process::{Lateness, Processor};
 use super::runner::{FlowCommand, FlowRunner, Progress, Write};
 use crate::source::{ChunkLimit, SourcePosition, SourceState};
+use crate::window::Stages;
 
 impl FlowRunner {
     /// Does what is asked, and answers. An error is the asker's; the flow goes on.
@@ -55,10 +56,20 @@ impl FlowRunner {
         let removed = take_record_batch(&before, &differing.removed)?;
         let rows = rewritten.num_rows() + removed.num_rows();
         let changes = self.processor.as_rewrites(rewritten, &removed, self.ports.clock.now())?;
-        let delta = self.processor.aggregator().map(|a| RecordBatch::new_empty(a.state_schema().clone()));
+        let delta = self.processor.stages().map(Stages::nothing).unwrap_or_default();
         let summary = EpochSummary { rows_out: rows as u64, watermark, ..EpochSummary::default() };
         let write = Write { end: progress.source.clone(), delta, aside: Quarantined::default(), changes, summary };
-        if !self.commit(progress, write, shutdown).await? {
+        let open_ones_change = self.processor.stages().is_some_and(Stages::closed_windows_reach_open_ones);
+        if open_ones_change {
+            self.processor.exchange_windows(&mut with, watermark)?;
+            progress.write_full_checkpoint();
+        }
+        let committed = self.commit(progress, write, shutdown).await;
+        if !matches!(committed, Ok(true)) {
+            if open_ones_change {
+                self.processor.exchange_windows(&mut with, None)?;
+            }
+            committed?;
             return Err(stopped());
         }
         let released = Quarantined { dead_letters: Vec::new(), late_rows: late };

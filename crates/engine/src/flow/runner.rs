@@ -95,8 +95,8 @@ pub struct FlowRunner {
 pub(super) struct Write {
     /// The source's state after it.
     pub end: SourceState,
-    /// The window state that it changed.
-    pub delta: Option<arrow::array::RecordBatch>,
+    /// The window state that it changed, by aggregation.
+    pub delta: Vec<arrow::array::RecordBatch>,
     /// What it puts aside.
     pub aside: Quarantined,
     /// Changes for the sink.
@@ -136,6 +136,11 @@ impl Progress {
             lag: 0,
             acknowledged: None,
         }
+    }
+
+    /// The next checkpoint has all of the state.
+    pub(super) fn write_full_checkpoint(&mut self) {
+        self.base = None;
     }
 
     /// When the log is to be told next; `None`: it knows.
@@ -347,8 +352,8 @@ impl FlowRunner {
 
     /// The checkpoint of the state after `write`.
     fn prepare(&self, progress: &Progress, epoch: Epoch, write: &Write) -> Result<Checkpoint> {
-        let aggregator = self.processor.aggregator();
-        if let Some(bytes) = aggregator.map(|a| a.state_bytes()).filter(|b| *b > self.settings.state_bytes_max) {
+        let stages = self.processor.stages();
+        if let Some(bytes) = stages.map(|s| s.state_bytes()).filter(|b| *b > self.settings.state_bytes_max) {
             return Err(Error::invalid(format!(
                 "flow {}: its open windows take {} MB, over the budget of {} MB: raise engine.state_bytes_max, shorten the watermark's delay, or group by fewer values",
                 self.spec.id,
@@ -356,17 +361,18 @@ impl FlowRunner {
                 self.settings.state_bytes_max >> 20
             )));
         }
-        let delta_on = progress.base.filter(|base| aggregator.is_some() && epoch.0 - base.0 < DELTAS_MAX);
-        let state = match (aggregator, delta_on) {
-            (None, _) => None,
+        let delta_on = progress.base.filter(|base| stages.is_some() && epoch.0 - base.0 < DELTAS_MAX);
+        let state = match (stages, delta_on) {
+            (None, _) => Vec::new(),
             (Some(_), Some(_)) => write.delta.clone(),
-            (Some(aggregator), None) => Some(aggregator.snapshot()?),
+            (Some(stages), None) => stages.snapshot()?,
         };
         let header = Header {
             fingerprint: self.spec.fingerprint.clone(),
             source: write.end.clone(),
             watermark: self.processor.watermark().cloned(),
             version_bound: self.processor.version_bound(),
+            reach: stages.and_then(|s| s.reach()),
             base: delta_on.unwrap_or(epoch),
         };
         let redo = (self.spec.redo && !write.changes.is_empty()).then(|| write.changes.clone());
@@ -376,7 +382,7 @@ impl FlowRunner {
     /// Removes the checkpoints that recovery can't need any more.
     async fn prune(&self, progress: &Progress) -> Result<()> {
         let keep = progress.epoch.0.saturating_sub(self.settings.checkpoints_kept - 1);
-        let keep = progress.base.map_or(keep, |base| if self.processor.aggregator().is_some() { keep.min(base.0) } else { keep });
+        let keep = progress.base.map_or(keep, |base| if self.processor.stages().is_some() { keep.min(base.0) } else { keep });
         // An earlier attempt's deltas go once this attempt has a full checkpoint and enough committed ones.
         if progress.epoch.0.is_multiple_of(16) && keep > 1 {
             match self.ports.checkpoints.prune(&self.spec.id, progress.attempt, Epoch(keep)).await {

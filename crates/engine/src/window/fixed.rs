@@ -1,49 +1,208 @@
-//! The windows of a time, where windows have one length and begin at equal distances. Pure.
+//! Windows of one length at equal distances, tumbling or overlapping.
+//!
+//! Where windows overlap, rows are aggregated once for each *pane* (the rows of a group that share all their open windows), and the panes'
+//! partial results are merged into each of these windows.
 
-use millstream_core::EventTime;
+use arrow::array::{AsArray, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::{filter, filter_record_batch, take, take_record_batch};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType, UInt32Type};
 use millstream_core::time::micros_of;
-use millstream_pipeline::graph::FixedWindows;
+use millstream_core::{Error, EventTime, Result};
+use millstream_pipeline::graph::{FixedWindows, OutputMode};
+use millstream_pipeline::window_column;
 
-/// The windows that hold one row, by the last of them: each begins a slide before the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RowWindows {
-    last_end: i64,
-    slide: i64,
-    count: u32,
+use super::functions::{Functions, every, number};
+use super::placement::RowWindows;
+use super::state::{GroupKey, GroupState};
+use super::{Advanced, Arrivals, LateRow, required, window_ends};
+use crate::compile::Aggregation;
+
+/// An aggregation over such windows, with its state.
+pub(super) struct FixedAggregator {
+    plan: Aggregation,
+    /// Which windows there are, where they overlap: a row brings the last one.
+    overlapping: Option<FixedWindows>,
+    functions: Functions,
+    state: GroupState,
 }
 
-impl RowWindows {
-    /// The one window of a row, where windows don't overlap.
-    pub(super) fn one(end: i64) -> Self {
-        Self { last_end: end, slide: 0, count: 1 }
+impl FixedAggregator {
+    /// Without state. `input` are the columns that the step before it gives.
+    pub(super) fn new(plan: Aggregation, windows: FixedWindows, input: &SchemaRef) -> Result<Self> {
+        let functions = Functions::new(&plan, input)?;
+        let state = GroupState::new(functions.state_schema().clone());
+        Ok(Self { plan, overlapping: Some(windows).filter(FixedWindows::overlap), functions, state })
     }
 
-    /// The windows that hold `time`, of which the last one ends at `last_end`.
-    pub(super) fn of(windows: &FixedWindows, time: i64, last_end: i64) -> Self {
-        let slide = micros_of(windows.slide);
-        // They end after the time.
-        let count = last_end.saturating_sub(time).saturating_sub(1) / slide + 1;
-        Self { last_end, slide, count: u32::try_from(count).unwrap_or(u32::MAX) }
+    /// Where each row brings its one window, whatever that is.
+    pub(super) fn of_given_windows(plan: Aggregation, input: &SchemaRef) -> Result<Self> {
+        let functions = Functions::new(&plan, input)?;
+        let state = GroupState::new(functions.state_schema().clone());
+        Ok(Self { plan, overlapping: None, functions, state })
     }
 
-    /// How many end after `watermark`. They are the last ones.
-    pub(super) fn open_at(&self, watermark: Option<EventTime>) -> u32 {
-        let Some(EventTime(watermark)) = watermark else { return self.count };
-        if self.last_end <= watermark {
-            return 0;
+    /// The columns of the state: groups, then partial results.
+    pub(super) fn state_schema(&self) -> &SchemaRef {
+        self.functions.state_schema()
+    }
+
+    /// About how much memory the state takes, in bytes.
+    pub(super) fn state_bytes(&self) -> usize {
+        self.state.bytes()
+    }
+
+    /// How many groups are open.
+    pub(super) fn open_groups(&self) -> usize {
+        self.state.len()
+    }
+
+    /// The whole state: what a full checkpoint stores.
+    pub(super) fn snapshot(&self) -> Result<RecordBatch> {
+        self.state.all()
+    }
+
+    /// The results of the windows whose end `only` picks, as the aggregation's output columns.
+    pub(super) fn results(&self, only: impl Fn(EventTime) -> bool) -> Result<RecordBatch> {
+        let states = self.state.all()?;
+        let ends = window_ends(states.column(self.plan.window))?;
+        let picked: BooleanArray = ends.iter().map(|end| Some(end.is_some_and(|e| only(EventTime(e))))).collect();
+        self.functions.evaluate(&filter_record_batch(&states, &picked)?)
+    }
+
+    /// Puts back state rows that a checkpoint stored; a later row of a group replaces an earlier one.
+    pub(super) fn restore(&mut self, rows: RecordBatch) -> Result<()> {
+        let keys = self.keys(&rows)?;
+        self.state.put(keys, rows)
+    }
+
+    /// Forgets the windows that the watermark has reached: for deltas that were stored before they closed.
+    pub(super) fn drop_closed(&mut self, watermark: Option<EventTime>) -> Result<()> {
+        if let Some(watermark) = watermark {
+            self.state.close(watermark)?;
         }
-        if self.slide == 0 {
-            return self.count;
-        }
-        let open = self.last_end.saturating_sub(watermark).saturating_sub(1) / self.slide + 1;
-        u32::try_from(open).map_or(self.count, |open| open.min(self.count))
+        Ok(())
     }
 
-    /// The end of the last closed window, where all but `open` are closed; `None` if none is.
-    pub(super) fn last_closed(&self, open: u32) -> Option<EventTime> {
-        (open < self.count).then(|| EventTime(self.last_end - i64::from(open) * self.slide))
+    /// The key of each row of `rows`, whose first columns are the groups.
+    fn keys(&self, rows: &RecordBatch) -> Result<Vec<GroupKey>> {
+        let ends = window_ends(rows.column(self.plan.window))?;
+        let encoded = self.functions.encode(rows)?;
+        encoded.iter().zip(ends).map(|(row, end)| Ok(GroupKey::new(EventTime(required(end)?), row.as_ref()))).collect()
+    }
+
+    pub(super) fn advance(&mut self, rows: &RecordBatch, arrivals: &Arrivals, watermark: Option<EventTime>) -> Result<Advanced> {
+        let (open, late) = self.place(rows, &arrivals.watermarks)?;
+        let merged = self.merge(rows, &open)?;
+        let due_now = match self.plan.mode {
+            OutputMode::Update => Some(self.functions.evaluate(&merged)?),
+            OutputMode::Append => None,
+        };
+        let closed = watermark.map(|w| self.state.close(w)).transpose()?.flatten().map(|(_, rows)| rows);
+        let due = match (due_now, closed) {
+            (Some(changed), _) => changed,
+            (None, Some(closed)) => self.functions.evaluate(&closed)?,
+            (None, None) => RecordBatch::new_empty(self.functions.output_schema().clone()),
+        };
+        let ends = window_ends(merged.column(self.plan.window))?;
+        let open: BooleanArray = ends.iter().map(|end| Some(end.is_some_and(|e| watermark.is_none_or(|w| e > w.0)))).collect();
+        let delta = filter_record_batch(&merged, &open)?;
+        Ok(Advanced { due, delta, late })
+    }
+
+    /// For each row how many of its windows were open when it came, and the rows for which not all were.
+    fn place(&self, rows: &RecordBatch, arrived: &[Option<EventTime>]) -> Result<(UInt32Array, Vec<LateRow>)> {
+        let ends = window_ends(rows.column(self.plan.window))?;
+        let times = self.times(rows)?;
+        let mut open = Vec::with_capacity(rows.num_rows());
+        let mut late = Vec::new();
+        for (row, (end, watermark)) in ends.into_iter().zip(arrived).enumerate() {
+            let end = required(end)?;
+            let of_row = match (&self.overlapping, times) {
+                (Some(windows), Some(times)) => RowWindows::of(windows, times[row], end),
+                _ => RowWindows::one(end),
+            };
+            let n = of_row.open_at(*watermark);
+            if let (Some(window_end), Some(watermark)) = (of_row.last_closed(n), *watermark) {
+                late.push(LateRow { row, window_end, watermark, is_in_others: n > 0 });
+            }
+            open.push(n);
+        }
+        Ok((UInt32Array::from(open), late))
+    }
+
+    /// The event times of rows, where windows overlap.
+    fn times<'a>(&self, rows: &'a RecordBatch) -> Result<Option<&'a [i64]>> {
+        let Some(column) = self.plan.time else { return Ok(None) };
+        let times = rows.column(column).as_primitive_opt::<TimestampMicrosecondType>();
+        Ok(Some(times.ok_or_else(|| Error::internal("an event time is not a TIMESTAMP"))?.values()))
+    }
+
+    /// Aggregates `rows`, merges the result into the state and returns the state rows of the groups that occurred.
+    fn merge(&mut self, rows: &RecordBatch, open: &UInt32Array) -> Result<RecordBatch> {
+        let is_open: BooleanArray = open.values().iter().map(|n| Some(*n > 0)).collect();
+        let (rows, open) = match is_open.true_count() {
+            0 => return Ok(RecordBatch::new_empty(self.state_schema().clone())),
+            n if n == rows.num_rows() => (rows.clone(), open.clone()),
+            _ => (filter_record_batch(rows, &is_open)?, filter(open, &is_open)?.as_primitive::<UInt32Type>().clone()),
+        };
+        let (fresh, grouped) = match &self.overlapping {
+            None => {
+                let grouped = self.functions.group(&rows)?;
+                let fresh = self.functions.accumulate(&rows, &grouped)?;
+                let as_they_are = every(fresh.num_rows());
+                (fresh, as_they_are)
+            }
+            // What depends on the order of rows is not the merged results of panes.
+            Some(windows) if self.plan.is_ordered() => {
+                let expanded = expand(&rows, self.plan.window, &open, windows)?;
+                let grouped = self.functions.group(&expanded)?;
+                let fresh = self.functions.accumulate(&expanded, &grouped)?;
+                let as_they_are = every(fresh.num_rows());
+                (fresh, as_they_are)
+            }
+            Some(windows) => {
+                let panes = {
+                    let encoded = self.functions.encode(&rows)?;
+                    number(encoded.iter().map(|row| row.data()).zip(open.values()))
+                };
+                let fresh = self.functions.accumulate(&rows, &panes)?;
+                let open_of_pane = take(&open, &panes.first_rows, None)?;
+                let expanded = expand(&fresh, self.plan.window, open_of_pane.as_primitive(), windows)?;
+                let grouped = self.functions.group(&expanded)?;
+                (expanded, grouped)
+            }
+        };
+        let keys = self.keys(&take_record_batch(&fresh, &grouped.first_rows)?)?;
+        let (known, known_groups) = self.state.gather(&keys)?;
+        let alone = known_groups.is_empty() && grouped.first_rows.len() == fresh.num_rows();
+        let merged = if alone { fresh } else { self.functions.merge(&known, &known_groups, &fresh, &grouped)? };
+        self.state.put(keys, merged.clone())?;
+        Ok(merged)
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// Each of `rows`, whose column `window` is the last of its windows, once for each of its last `open` windows.
+fn expand(rows: &RecordBatch, window: usize, open: &UInt32Array, windows: &FixedWindows) -> Result<RecordBatch> {
+    let (size, slide) = (micros_of(windows.size), micros_of(windows.slide));
+    let total = open.values().iter().map(|n| *n as usize).sum();
+    let (mut indices, mut starts, mut ends) = (Vec::with_capacity(total), Vec::with_capacity(total), Vec::with_capacity(total));
+    let last = window_ends(rows.column(window))?;
+    for ((row, n), end) in (0..).zip(open.values()).zip(last) {
+        let end = required(end)?;
+        for before in 0..i64::from(*n) {
+            indices.push(row);
+            ends.push(end - before * slide);
+            starts.push(end - before * slide - size);
+        }
+    }
+    let indices = UInt32Array::from(indices);
+    let mut columns = Vec::with_capacity(rows.num_columns());
+    for (i, column) in rows.columns().iter().enumerate() {
+        columns.push(if i == window {
+            window_column(std::mem::take(&mut starts), std::mem::take(&mut ends), None)
+        } else {
+            take(column, &indices, None)?
+        });
+    }
+    Ok(RecordBatch::try_new(rows.schema(), columns)?)
+}

@@ -121,14 +121,21 @@ impl Functions {
         Ok(RecordBatch::try_new(self.state.clone(), columns)?)
     }
 
-    /// One state for each of the groups that `grouped` makes of `fresh`, merged with the `known` states of some of them: older first.
+    /// One state for each of the groups that `grouped` makes of `fresh`, merged with the `known` states, of which each belongs to the
+    /// group that `group_of_known` says: older first.
     ///
-    /// An accumulator takes every group that a batch introduces for seen in that batch (DataFusion's `NullState`), so the known groups are
-    /// numbered first for it: else a group that is not among them would lose that it has only seen nulls.
-    pub(super) fn merge(&self, known: &RecordBatch, known_groups: &[usize], fresh: &RecordBatch, grouped: &Grouped) -> Result<RecordBatch> {
+    /// An accumulator takes every group that a batch introduces for seen in that batch (DataFusion's `NullState`), so the groups of known
+    /// states are numbered first for it: else a group that is not among them would lose that it has only seen nulls.
+    pub(super) fn merge(
+        &self,
+        known: &RecordBatch,
+        group_of_known: &[usize],
+        fresh: &RecordBatch,
+        grouped: &Grouped,
+    ) -> Result<RecordBatch> {
         let n = grouped.first_rows.len();
-        let first: Vec<usize> = (0..known_groups.len()).collect();
-        let numbers = known_first(known_groups, n);
+        let (numbers, known_groups) = known_first(group_of_known, n);
+        let known_numbers: Vec<usize> = group_of_known.iter().map(|group| numbers[*group]).collect();
         let fresh_numbers: Vec<usize> = grouped.of_row.iter().map(|group| numbers[*group]).collect();
         let back = UInt32Array::from_iter_values(numbers.iter().map(|i| u32::try_from(*i).unwrap_or(u32::MAX)));
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.state.fields().len());
@@ -137,8 +144,8 @@ impl Functions {
         }
         for (column, range) in self.columns.iter().zip(&self.ranges) {
             let mut accumulator = column.accumulator()?;
-            if !first.is_empty() {
-                accumulator.merge_batch(&known.columns()[range.clone()], &first, first.len()).map_err(overflowed)?;
+            if known_groups > 0 {
+                accumulator.merge_batch(&known.columns()[range.clone()], &known_numbers, known_groups).map_err(overflowed)?;
             }
             accumulator.merge_batch(&fresh.columns()[range.clone()], &fresh_numbers, n).map_err(overflowed)?;
             for state in accumulator.state(EmitTo::All).map_err(failed)? {
@@ -181,19 +188,29 @@ pub(super) fn number<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = K>) -> 
     Grouped { of_row, first_rows: UInt32Array::from(first_rows) }
 }
 
-/// New numbers for `n` groups: those of `known` (rising) get 0, 1, ... in their order, then come the others in theirs.
-fn known_first(known: &[usize], n: usize) -> Vec<usize> {
-    let mut next_known = 0;
-    (0..n)
-        .map(|group| {
-            if known.get(next_known) == Some(&group) {
-                next_known += 1;
-                next_known - 1
-            } else {
-                known.len() + group - next_known
-            }
-        })
-        .collect()
+/// `n` rows, each a group of its own.
+pub(super) fn every(n: usize) -> Grouped {
+    let first_rows = UInt32Array::from_iter_values(0..u32::try_from(n).unwrap_or(u32::MAX));
+    Grouped { of_row: (0..n).collect(), first_rows }
+}
+
+/// New numbers for `n` groups: those of `known` get 0, 1, ... in the order in which they occur, then come the others in theirs. And how
+/// many of them are known.
+fn known_first(known: &[usize], n: usize) -> (Vec<usize>, usize) {
+    let mut numbers = vec![usize::MAX; n];
+    let mut next = 0;
+    let mut give = |number: &mut usize| {
+        if *number == usize::MAX {
+            *number = next;
+            next += 1;
+        }
+        next
+    };
+    let known_groups = known.iter().fold(0, |_, group| give(&mut numbers[*group]));
+    for number in &mut numbers {
+        give(number);
+    }
+    (numbers, known_groups)
 }
 
 #[cfg(test)]

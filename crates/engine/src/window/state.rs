@@ -20,6 +20,18 @@ impl GroupKey {
     pub fn new(end: EventTime, row: &[u8]) -> Self {
         Self { end, row: row.into() }
     }
+
+    /// The end of its window.
+    #[must_use]
+    pub fn end(&self) -> EventTime {
+        self.end
+    }
+
+    /// The group as it was given.
+    #[must_use]
+    pub fn row(&self) -> &[u8] {
+        &self.row
+    }
 }
 
 /// Where a group's row is: a batch and a row in it.
@@ -81,8 +93,20 @@ impl GroupState {
         Ok((self.pick(&places)?, indices))
     }
 
-    /// Removes the windows whose end is not after `watermark`, and returns their rows in the order of their ends, if there are any.
-    pub(super) fn close(&mut self, watermark: EventTime) -> Result<Option<RecordBatch>> {
+    /// Removes the groups `keys`, as far as they are known, and returns their rows.
+    pub(super) fn take(&mut self, keys: &[GroupKey]) -> Result<RecordBatch> {
+        let (rows, _) = self.gather(keys)?;
+        for key in keys {
+            if self.places.remove(key).is_some() {
+                self.key_bytes -= key.row.len();
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Removes the windows whose end is not after `watermark`, and returns their groups and rows in the order of their ends, if there are
+    /// any.
+    pub(super) fn close(&mut self, watermark: EventTime) -> Result<Option<(Vec<GroupKey>, RecordBatch)>> {
         if self.places.first_key_value().is_none_or(|(key, _)| key.end > watermark) {
             return Ok(None);
         }
@@ -90,7 +114,7 @@ impl GroupState {
         let open = self.places.split_off(&GroupKey { end: EventTime(after), row: Box::default() });
         let closed = std::mem::replace(&mut self.places, open);
         self.key_bytes -= closed.keys().map(|k| k.row.len()).sum::<usize>();
-        let places: Vec<Place> = closed.into_values().collect();
+        let (keys, places): (Vec<GroupKey>, Vec<Place>) = closed.into_iter().unzip();
         let rows = self.pick(&places)?;
         if self.places.is_empty() {
             self.batches.clear();
@@ -99,7 +123,7 @@ impl GroupState {
         } else if self.rows > ROWS_MIN.max(self.places.len() * DEAD_ROWS_FACTOR) {
             self.compact()?;
         }
-        Ok(Some(rows))
+        Ok(Some((keys, rows)))
     }
 
     /// All rows, in the order of window ends.

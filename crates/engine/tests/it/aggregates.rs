@@ -5,8 +5,8 @@ use millstream_testkit::faults::Call;
 
 use crate::world::{World, checked, rows};
 
-/// Expression, type, and its value for the groups `a` (four rows, one of nulls), `b` (one row) and `c` (a row of nulls), as `SELECT expression
-/// ... GROUP BY k` gives in Spark; `?` where the value depends on the order of rows.
+/// Expression, type, and its value for the groups `a` (four rows, one of nulls), `b` (one row) and `c` (a row of nulls), as `SELECT
+/// expression ... GROUP BY k` gives in Spark; `?` where the value depends on the order of rows.
 const CASES: &[(&str, &str, [&str; 3])] = &[
     ("count(*)", "BIGINT", ["4", "1", "1"]),
     ("count(x)", "BIGINT", ["3", "1", "0"]),
@@ -29,6 +29,8 @@ const CASES: &[(&str, &str, [&str; 3])] = &[
     ("try_sum(x)", "BIGINT", ["7", "7", ""]),
     ("try_sum(m)", "DECIMAL(20, 2)", ["6.60", "9.00", ""]),
     ("avg(x)", "DOUBLE", ["2.3333333333333335", "7.0", ""]),
+    ("avg(x) FILTER (WHERE x > 1)", "DOUBLE", ["3.0", "7.0", ""]),
+    ("avg(m) FILTER (WHERE m < 3)", "DECIMAL(14, 6)", ["1.650000", "", ""]),
     ("avg(DISTINCT x)", "DOUBLE", ["2.0", "7.0", ""]),
     ("avg(m)", "DECIMAL(14, 6)", ["2.200000", "9.000000", ""]),
     ("try_avg(x)", "DOUBLE", ["2.3333333333333335", "7.0", ""]),
@@ -95,16 +97,16 @@ const TOPIC: &str =
     "CREATE TABLE readings (ts TIMESTAMP NOT NULL, k STRING NOT NULL, x INT, d DOUBLE, m DECIMAL(10, 2), b BOOLEAN, s STRING)
 USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '1');\n";
 
-/// A table of all cases, grouped by an expression.
+/// A table for each case, grouped by an expression.
 fn pipeline(windows: &str) -> String {
-    let columns: Vec<String> = CASES.iter().enumerate().map(|(i, (expression, ..))| format!("{expression} AS c{i}")).collect();
-    format!(
-        "{TOPIC}CREATE STREAMING TABLE results USING cassandra PARTITIONED BY (k)
-         TBLPROPERTIES ('clustering_key' = 'start ASC', 'output_mode' = 'update')
-         AS SELECT lower(k) AS k, window.start AS start, {} FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR
-            GROUP BY lower(k), {windows};",
-        columns.join(", ")
-    )
+    let tables = CASES.iter().enumerate().map(|(i, (expression, ..))| {
+        format!(
+            "CREATE STREAMING TABLE result{i} USING cassandra PARTITIONED BY (k) TBLPROPERTIES ('clustering_key' = 'start ASC', 'output_mode' = 'update')
+             AS SELECT lower(k) AS k, window.start AS start, {expression} AS result FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR
+                GROUP BY lower(k), {windows};\n"
+        )
+    });
+    format!("{TOPIC}{}", tables.collect::<String>())
 }
 
 /// Whether a value of the table is Spark's: sums of floating-point numbers may differ in their last digits.
@@ -119,8 +121,6 @@ fn same(found: &str, expected: &str) -> bool {
 async fn compare(windows: &str, of_each_group: usize) {
     let mut world = World::with_epochs_of(1);
     world.pipeline = checked(&pipeline(windows));
-    let types = millstream_pipeline::explain::json(&world.pipeline, &|_, _| String::new());
-    let table = types["tables"].as_array().unwrap().iter().find(|t| t["name"] == "results").unwrap().clone();
     drop(world.engine().await);
     world.publish_values(EVENTS.lines().map(|line| (0, line.to_owned()))).await;
     for nth in 1..=6 {
@@ -133,15 +133,18 @@ async fn compare(windows: &str, of_each_group: usize) {
             Err(error) => assert_eq!(error.kind(), ErrorKind::Internal, "{error}"),
         }
     };
+    let types = millstream_pipeline::explain::json(&world.pipeline);
     let mut wrong = Vec::new();
     for (i, (expression, data_type, values)) in CASES.iter().enumerate() {
-        let found_type = table["columns"][i + 2]["type"].as_str().unwrap();
+        let table = &world.pipeline.tables[&format!("result{i}")];
+        let described = types["tables"].as_array().unwrap().iter().find(|t| t["name"] == *table.spec.name).unwrap();
+        let found_type = described["columns"][2]["type"].as_str().unwrap();
         if found_type != *data_type {
             wrong.push(format!("{expression} has type {found_type}, not {data_type}"));
         }
         for (group, expected) in ["a", "b", "c"].iter().zip(values) {
-            let found = rows(&engine, &format!("SELECT c{i} FROM results WHERE k = '{group}' ORDER BY start")).await;
-            assert_eq!(found.len(), of_each_group, "windows of {group}");
+            let found = rows(&engine, &format!("SELECT result FROM result{i} WHERE k = '{group}' ORDER BY start")).await;
+            assert_eq!(found.len(), of_each_group, "windows of {group} for {expression}");
             wrong.extend(found.iter().filter(|f| !same(f, expected)).map(|f| format!("{expression} of {group} is {f}, not {expected}")));
         }
     }

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod aggregates;
+mod chained;
 mod crashes;
 mod events;
 mod oracle;
 mod outages;
 mod quarantine;
 mod relational;
+mod sessions;
 mod sliding;
 mod straight;
 mod topics;

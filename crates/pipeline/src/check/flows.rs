@@ -17,7 +17,7 @@ use super::targets::{self, Target};
 use super::{Checker, FlowText, Reader, keys, relations};
 use crate::describe;
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{Binding, Critical, CriticalBase, Flow, OutputMode, TOPIC_METADATA, Table, Topic, Watermark, Window};
+use crate::graph::{Binding, Critical, CriticalBase, Flow, OutputMode, TOPIC_METADATA, Table, Topic, Watermark, Window, WindowKind};
 use crate::syntax::statement::{Head, WatermarkClause, WrittenQuery};
 
 /// A flow whose query is checked, before its table is known.
@@ -30,7 +30,8 @@ struct Draft<'t, 'a> {
     source_place: Place,
     references: Vec<String>,
     watermark: Option<Watermark>,
-    window: Option<Window>,
+    /// The lowest first.
+    windows: Vec<Window>,
 }
 
 impl<'a> Checker<'a> {
@@ -149,8 +150,8 @@ impl<'a> Checker<'a> {
                 Problem::new("millstream::volatile_function", text.text.query.place, message).help("take it out of the view"),
             ]);
         }
-        if shape::has_misplaced_sliding_window(&plan, true) {
-            return Err(vec![shape::misplaced_sliding_window(file, &query)]);
+        if shape::has_misplaced_window(&plan, true) {
+            return Err(vec![shape::misplaced_window(file, &query)]);
         }
         if shape::count_scans(&plan, &source) > 1 {
             let message = format!("`{source}` is read twice in one flow");
@@ -159,8 +160,8 @@ impl<'a> Checker<'a> {
         }
         let found =
             StreamShape { file, query: &query, source: &source, watermark: watermark.as_ref() }.check(&plan).map_err(|p| vec![p])?;
-        if self.updated.contains(&source) && (found.window.is_some() || found.joins || found.explodes) {
-            let what = match (found.window.is_some(), found.joins) {
+        if self.updated.contains(&source) && (!found.windows.is_empty() || found.joins || found.explodes) {
+            let what = match (!found.windows.is_empty(), found.joins) {
                 (true, _) => "aggregated",
                 (_, true) => "joined",
                 _ => "exploded",
@@ -171,7 +172,7 @@ impl<'a> Checker<'a> {
         }
         let outputs = columns::outputs(file, &query, &plan)?;
         let references = shape::scanned(&plan).into_iter().filter(|t| *t != source).collect();
-        Ok(Draft { text, query, plan, outputs, source, source_place: place, references, watermark, window: found.window })
+        Ok(Draft { text, query, plan, outputs, source, source_place: place, references, watermark, windows: found.windows })
     }
 
     fn watermark(&self, source: &str, clause: WatermarkClause) -> Result<Watermark, Vec<Problem>> {
@@ -211,17 +212,26 @@ impl<'a> Checker<'a> {
         let file = draft.text.text.file;
         let mut problems: Vec<Problem> = self.append_problem(&draft, target, spec).into_iter().collect();
         let fitted = columns::fit(file, &draft.query, draft.plan, &draft.outputs, &spec.schema)?;
-        if key_is_right && let Some(window) = &draft.window {
+        if key_is_right && let Some(window) = draft.windows.last() {
             problems.extend(keys::window_key(&fitted, window, target, spec));
         }
-        if draft.window.is_none() && target.mode == OutputMode::Update {
+        if draft.windows.is_empty() && target.mode == OutputMode::Update {
             let message = "output_mode 'update' is for aggregates: without one, each event makes its row once";
             problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help("take 'output_mode' out"));
+        }
+        if target.mode == OutputMode::Update && draft.windows.len() > 1 {
+            let message = "output_mode 'update' is for one aggregate: windows over the results of windows need results that are final";
+            let help = "take 'output_mode' out: a window is then written once, when it is closed";
+            problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help(help));
+        } else if target.mode == OutputMode::Update && draft.windows.iter().any(|w| matches!(w.kind, WindowKind::Session { .. })) {
+            let message = "output_mode 'update' is not for session windows, which grow and merge: Spark refuses it too";
+            let help = "take 'output_mode' out: a session is then written once, when it is closed";
+            problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help(help));
         }
         let feed = self.tables.get(&draft.source).filter(|t| t.binding.is_event_store());
         if key_is_right
             && target.kind == TableKind::Critical
-            && draft.window.is_none()
+            && draft.windows.is_empty()
             && let Some(base) = feed
         {
             problems.extend(keys::base_key(&fitted, &base.spec, spec, target.key_place).err());
@@ -229,12 +239,11 @@ impl<'a> Checker<'a> {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let plan = self.planner.optimize(file, &draft.query, fitted)?;
-        let window = match draft.window {
-            // Optimising may have moved the window within the group.
-            Some(window) => Some(keys::window_of(&plan, window.kind).ok_or_else(|| lost_shape(draft.query.place))?),
-            None => None,
-        };
+        let plan = self.planner.optimize(file, &draft.query, fitted, &|plan| !shape::has_misplaced_window(plan, true))?;
+        // Optimising may have moved the windows within their groups.
+        let kinds: Vec<WindowKind> = draft.windows.iter().map(|w| w.kind).collect();
+        let mut inner_windows = shape::windows_of(&plan, &kinds).ok_or_else(|| lost_shape(draft.query.place))?;
+        let window = inner_windows.pop();
         same_columns(&plan, &spec.schema).ok_or_else(|| lost_shape(draft.query.place))?;
         let mut flow = Flow {
             id: FlowId::new(&draft.text.name.value),
@@ -244,6 +253,7 @@ impl<'a> Checker<'a> {
             references: draft.references,
             watermark: draft.watermark,
             window,
+            inner_windows,
             mode: target.mode,
             fingerprint: String::new(),
         };
@@ -266,7 +276,7 @@ impl<'a> Checker<'a> {
                 "write USING cassandra or postgresql, whose rows have a key".to_owned(),
             ),
         };
-        if draft.window.is_some() && target.mode == OutputMode::Update {
+        if !draft.windows.is_empty() && target.mode == OutputMode::Update {
             let message = format!("output_mode 'update' writes a window's row again and again, but {sink}");
             let help = format!("{remedy}; or take 'output_mode' out: a window is then written once, when it is closed");
             return Some(Problem::new("millstream::append_only", target.mode_place, message).help(help));

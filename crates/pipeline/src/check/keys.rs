@@ -1,6 +1,5 @@
 //! What the key of a sink must have, given the query that fills it.
 
-use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use millstream_core::{TableKind, TableSpec};
 
@@ -8,7 +7,7 @@ use super::lineage::{self, Origin};
 use super::shape;
 use super::targets::Target;
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{OutputMode, WINDOW_FUNCTION, Window, WindowKind};
+use crate::graph::{OutputMode, Window, WindowKind};
 use crate::suggest;
 
 /// Checks that rows of different groups have different keys; and, in update mode, that a group's rows have the same key.
@@ -33,7 +32,7 @@ pub(super) fn window_key(plan: &LogicalPlan, window: &Window, target: &Target, s
         .iter()
         .enumerate()
         .filter(|(at, _)| !covered.get(*at).copied().unwrap_or(false))
-        .map(|(at, expr)| if at == window.group { "window.start".to_owned() } else { plain_name(expr) })
+        .map(|(at, expr)| if at == window.group { window_start(window.kind).to_owned() } else { plain_name(expr) })
         .collect();
     let mut problems = Vec::new();
     if !missing.is_empty() {
@@ -97,15 +96,12 @@ fn carried(plan: &LogicalPlan, base: &TableSpec) -> Vec<(usize, String)> {
         .collect()
 }
 
-/// The window of an optimised plan.
-pub(super) fn window_of(plan: &LogicalPlan, kind: WindowKind) -> Option<Window> {
-    let aggregate = shape::aggregate_of(plan)?;
-    let group = aggregate.group_expr.iter().position(|expr| match expr {
-        // An alias would hide the call from the engine: `graph` promises the call itself.
-        Expr::ScalarFunction(ScalarFunction { func, .. }) => func.name() == WINDOW_FUNCTION,
-        _ => false,
-    })?;
-    Some(Window { group, kind })
+/// How the start of a window is written.
+fn window_start(kind: WindowKind) -> &'static str {
+    match kind {
+        WindowKind::Fixed(_) | WindowKind::Same => "window.start",
+        WindowKind::Session { .. } => "session_window.start",
+    }
 }
 
 fn plain_name(expr: &Expr) -> String {

@@ -277,8 +277,8 @@ impl<'a> Checker<'a> {
         let query = self.rewritten(text)?;
         let plan = self.planner.plan(text.file, &query)?;
         let plan = self.planner.analyze(text.file, &query, plan)?;
-        if shape::has_misplaced_sliding_window(&plan, false) {
-            return Err(vec![shape::misplaced_sliding_window(text.file, &query)]);
+        if shape::has_misplaced_window(&plan, false) {
+            return Err(vec![shape::misplaced_window(text.file, &query)]);
         }
         Ok((query, plan))
     }
@@ -465,12 +465,7 @@ impl<'a> Checker<'a> {
         let names = self.planner.function_names();
         let mut problems = Vec::new();
         for (name, place) in &text.named.functions {
-            if name == "session_window" {
-                problems.push(
-                    Problem::new("millstream::not_supported", *place, "session windows are not supported yet")
-                        .help("write a tumbling window: window(ts, '1 hour')"),
-                );
-            } else if streaming && crate::spark::functions::VOLATILE.contains(&name.as_str()) {
+            if streaming && crate::spark::functions::VOLATILE.contains(&name.as_str()) {
                 let message = format!("{name}() gives another value when a flow is replayed, so that its result would not be the same");
                 let help = match name.as_str() {
                     "now" | "current_timestamp" | "current_date" | "unix_timestamp" | "localtimestamp" => {

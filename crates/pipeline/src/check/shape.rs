@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::lineage::{self, Origin};
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{FixedWindows, WINDOW_FUNCTION, Watermark, Window, WindowKind};
+use crate::graph::{FixedWindows, SESSION_FUNCTION, WINDOW_FUNCTION, WINDOW_TIME_FUNCTION, Watermark, Window, WindowKind};
 use crate::spark::functions::{DISTINCT_AGGREGATES, VOLATILE};
 use crate::syntax::cursor::is_word;
 use crate::syntax::statement::WrittenQuery;
@@ -28,7 +28,8 @@ pub(super) struct StreamShape<'a> {
 /// What a plan has.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    pub(super) window: Option<Window>,
+    /// The windows of the aggregates, the lowest first.
+    pub(super) windows: Vec<Window>,
     pub(super) joins: bool,
     /// Whether one event may become several rows.
     pub(super) explodes: bool,
@@ -151,13 +152,6 @@ impl StreamShape<'_> {
 
     fn aggregate(&self, aggregate: &Aggregate, found: &mut Found) -> Result<(), Problem> {
         found.aggregates += 1;
-        if found.aggregates > 1 {
-            return Err(self.refused(
-                "an aggregate of an aggregate is not supported over a stream",
-                "GROUP",
-                "write the inner one as a streaming table, and a flow on its feed or a batch job for the outer one",
-            ));
-        }
         self.refuse_unusable(aggregate)?;
         let Some(watermark) = self.watermark else {
             let place = self.source_place();
@@ -168,31 +162,82 @@ impl StreamShape<'_> {
             )
             .help(format!("write FROM STREAM {} WATERMARK ts DELAY OF INTERVAL 1 HOUR, with its event-time column", self.source)));
         };
-        let windows: Vec<_> = aggregate
-            .group_expr
-            .iter()
-            .enumerate()
-            .filter_map(|(at, e)| window_arguments(e).map(|(time, windows)| (at, time, windows)))
-            .collect();
-        let [(group, time, kind)] = windows.as_slice() else {
-            let place = self.word("GROUP").unwrap_or(self.query.place);
-            let problem = if windows.is_empty() {
-                Problem::new("millstream::no_window", place, "an aggregate over a stream without a window keeps its state for ever")
-            } else {
-                Problem::new("millstream::no_window", place, "a stream is grouped by one window")
-            };
-            return Err(problem.help(format!("write GROUP BY ..., window({}, '1 hour')", watermark.column)));
+        let below = aggregate_of(&aggregate.input).filter(|below| self.reads_source(&below.input));
+        let calls = aggregate.group_expr.iter().enumerate().filter_map(|(at, e)| window_arguments(e).map(|(time, kind)| (at, time, kind)));
+        let calls: Vec<_> = calls.collect();
+        let window = match (calls.as_slice(), below) {
+            ([(group, time, kind)], None) => {
+                self.check_time(aggregate, time, watermark)?;
+                Window { group: *group, kind: *kind }
+            }
+            ([(group, time, kind)], Some(below)) => {
+                self.check_time_of_window(aggregate, time, *kind, below)?;
+                Window { group: *group, kind: *kind }
+            }
+            (more, _) if more.len() > 1 => {
+                return Err(self.no_window("a stream is grouped by one window", format!("window({}, '1 hour')", watermark.column)));
+            }
+            (_, None) => {
+                let message = "an aggregate over a stream without a window keeps its state for ever";
+                return Err(self.no_window(message, format!("window({}, '1 hour')", watermark.column)));
+            }
+            (_, Some(below)) => match same_window(aggregate, below) {
+                Some(group) => Window { group, kind: WindowKind::Same },
+                None => {
+                    let message = "an aggregate over the results of windows is grouped by their window, or by windows of their time";
+                    return Err(self.no_window(message, "window, or window(window_time(window), '1 day')".to_owned()));
+                }
+            },
         };
-        let time_origin = lineage::expression(&aggregate.input, time, None);
-        let expected = Origin::Column { table: self.source.to_owned(), column: watermark.column.clone() };
-        if time_origin.as_ref() != Some(&expected) {
-            let place = self.word(WINDOW_FUNCTION).unwrap_or(self.query.place);
-            let message = format!("the window is over `{}`, but the watermark is on `{}`", short(time), watermark.column);
-            return Err(Problem::new("millstream::watermark_mismatch", place, message)
-                .help(format!("write window({}, ...), or put the watermark on the time of the window", watermark.column)));
+        if matches!(window.kind, WindowKind::Session { .. }) && aggregate.group_expr.len() == 1 {
+            let message = "sessions are of something: a stream can't be grouped by session_window() alone, and Spark refuses it too";
+            return Err(self.refused(
+                message,
+                SESSION_FUNCTION,
+                "group by a key beside it: GROUP BY user, session_window(ts, '10 minutes')",
+            ));
         }
-        found.window = Some(Window { group: *group, kind: WindowKind::Fixed(*kind) });
-        self.node(&aggregate.input, found)
+        self.node(&aggregate.input, found)?;
+        found.windows.push(window);
+        Ok(())
+    }
+
+    fn no_window(&self, message: &str, groups: String) -> Problem {
+        let place = self.word("GROUP").unwrap_or(self.query.place);
+        Problem::new("millstream::no_window", place, message).help(format!("write GROUP BY ..., {groups}"))
+    }
+
+    /// Checks that windows are over the time of the watermark.
+    fn check_time(&self, aggregate: &Aggregate, time: &Expr, watermark: &Watermark) -> Result<(), Problem> {
+        let expected = Origin::Column { table: self.source.to_owned(), column: watermark.column.clone() };
+        if lineage::expression(&aggregate.input, time, None).as_ref() == Some(&expected) {
+            return Ok(());
+        }
+        let place = self.word(WINDOW_FUNCTION).or_else(|| self.word(SESSION_FUNCTION)).unwrap_or(self.query.place);
+        let message = format!("the window is over `{}`, but the watermark is on `{}`", short(time), watermark.column);
+        Err(Problem::new("millstream::watermark_mismatch", place, message)
+            .help(format!("write window({}, ...), or put the watermark on the time of the window", watermark.column)))
+    }
+
+    /// Checks that windows over the results of windows are over the time of these.
+    fn check_time_of_window(&self, aggregate: &Aggregate, time: &Expr, kind: WindowKind, below: &Aggregate) -> Result<(), Problem> {
+        if matches!(kind, WindowKind::Session { .. }) {
+            let message = "sessions over the results of windows are not supported yet";
+            return Err(self.refused(message, SESSION_FUNCTION, "group by window(window_time(window), '1 hour')"));
+        }
+        let of_window = match strip_alias(time) {
+            Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == WINDOW_TIME_FUNCTION => {
+                args.first().is_some_and(|window| is_window_of(aggregate, window, below))
+            }
+            _ => false,
+        };
+        if of_window {
+            return Ok(());
+        }
+        let place = self.word(WINDOW_FUNCTION).unwrap_or(self.query.place);
+        let message = format!("the windows are over `{}`, but what is aggregated are results of windows", short(time));
+        Err(Problem::new("millstream::watermark_mismatch", place, message)
+            .help("write window(window_time(window), '1 day'), and select `window` in the inner query"))
     }
 
     /// Refuses aggregate functions whose partial results can't be kept and merged.
@@ -306,6 +351,41 @@ fn written(function: &str, distinct: bool) -> String {
     if distinct { format!("{function}(DISTINCT ...)") } else { format!("{function}()") }
 }
 
+/// Whether `expr`, over the input of `aggregate`, is the window of the aggregate `below`.
+fn is_window_of(aggregate: &Aggregate, expr: &Expr, below: &Aggregate) -> bool {
+    match lineage::expression(&aggregate.input, expr, None) {
+        Some(Origin::Group { index, field: None }) => match below.group_expr.get(index).map(strip_alias) {
+            Some(Expr::ScalarFunction(call)) => [WINDOW_FUNCTION, SESSION_FUNCTION].contains(&call.func.name()),
+            // The window of one below that.
+            Some(group) => aggregate_of(&below.input).is_some_and(|next| is_window_of(below, group, next)),
+            None => false,
+        },
+        _ => false,
+    }
+}
+
+/// The place of the group of `aggregate` that is the window of the aggregate `below`.
+fn same_window(aggregate: &Aggregate, below: &Aggregate) -> Option<usize> {
+    aggregate.group_expr.iter().position(|group| is_window_of(aggregate, strip_alias(group), below))
+}
+
+/// The windows of the aggregates of an optimised plan, the lowest first; `kinds` are theirs in this order.
+pub(super) fn windows_of(plan: &LogicalPlan, kinds: &[WindowKind]) -> Option<Vec<Window>> {
+    let Some((kind, lower)) = kinds.split_last() else { return Some(Vec::new()) };
+    let aggregate = aggregate_of(plan)?;
+    let group = match kind {
+        WindowKind::Same => same_window(aggregate, aggregate_of(&aggregate.input)?)?,
+        // An alias would hide the call from the engine: `graph` promises the call itself.
+        WindowKind::Fixed(_) | WindowKind::Session { .. } => aggregate
+            .group_expr
+            .iter()
+            .position(|e| matches!(e, Expr::ScalarFunction(call) if [WINDOW_FUNCTION, SESSION_FUNCTION].contains(&call.func.name())))?,
+    };
+    let mut windows = windows_of(&aggregate.input, lower)?;
+    windows.push(Window { group, kind: *kind });
+    Some(windows)
+}
+
 fn strip_alias(expr: &Expr) -> &Expr {
     match expr {
         Expr::Alias(alias) => strip_alias(&alias.expr),
@@ -313,25 +393,37 @@ fn strip_alias(expr: &Expr) -> &Expr {
     }
 }
 
-/// The time of a `window(...)` call, and which windows it means.
-pub(super) fn window_arguments(expr: &Expr) -> Option<(&Expr, FixedWindows)> {
+/// The time of a `window(...)` or `session_window(...)` call, and which windows it means.
+pub(super) fn window_arguments(expr: &Expr) -> Option<(&Expr, WindowKind)> {
     let Expr::ScalarFunction(ScalarFunction { func, args }) = strip_alias(expr) else { return None };
-    if func.name() != WINDOW_FUNCTION {
-        return None;
-    }
     let constant = |at: usize| match args.get(at) {
         Some(Expr::Literal(ScalarValue::Int64(Some(us)), _)) => Some(*us),
         _ => None,
     };
     let length = |us: i64| u64::try_from(us).ok().map(Duration::from_micros);
-    let size = length(constant(1)?)?;
-    let (slide, start_us) = if args.len() > 2 { (length(constant(2)?)?, constant(3)?) } else { (size, 0) };
-    Some((args.first()?, FixedWindows { size, slide, start_us }))
+    let kind = match func.name() {
+        WINDOW_FUNCTION => {
+            let size = length(constant(1)?)?;
+            let (slide, start_us) = if args.len() > 2 { (length(constant(2)?)?, constant(3)?) } else { (size, 0) };
+            WindowKind::Fixed(FixedWindows { size, slide, start_us })
+        }
+        SESSION_FUNCTION => WindowKind::Session { gap: constant(1).and_then(length) },
+        _ => return None,
+    };
+    Some((args.first()?, kind))
 }
 
-/// Whether `plan`, its views included, has windows that overlap anywhere but, if `in_groups`, as a group of an aggregate.
-pub(super) fn has_misplaced_sliding_window(plan: &LogicalPlan, in_groups: bool) -> bool {
-    let overlap = |expr: &Expr| window_arguments(expr).is_some_and(|(_, windows)| windows.overlap());
+/// Whether `expr` is a call of windows that mean something only as a group: those that overlap, and sessions.
+fn groups_only(expr: &Expr) -> bool {
+    window_arguments(expr).is_some_and(|(_, kind)| match kind {
+        WindowKind::Fixed(windows) => windows.overlap(),
+        WindowKind::Session { .. } => true,
+        WindowKind::Same => false,
+    })
+}
+
+/// Whether `plan`, its views included, has windows that overlap, or sessions, anywhere but, if `in_groups`, as a group of an aggregate.
+pub(super) fn has_misplaced_window(plan: &LogicalPlan, in_groups: bool) -> bool {
     let mut found = false;
     let _ = plan.apply_with_subqueries(|node| {
         let groups = match node {
@@ -339,18 +431,19 @@ pub(super) fn has_misplaced_sliding_window(plan: &LogicalPlan, in_groups: bool) 
             _ => &[],
         };
         node.apply_expressions(|expr| {
-            let is_group = groups.contains(expr) && overlap(expr);
-            found |= !is_group && expr.exists(|e| Ok(overlap(e))).unwrap_or(false);
+            let is_group = groups.contains(expr) && groups_only(expr);
+            found |= !is_group && expr.exists(|e| Ok(groups_only(e))).unwrap_or(false);
             Ok(TreeNodeRecursion::Continue)
         })
     });
     found
 }
 
-/// Refuses windows that overlap where a row can't become several.
-pub(super) fn misplaced_sliding_window(file: usize, query: &WrittenQuery) -> Problem {
-    let place = query.tokens.iter().find(|t| is_word(&t.token, WINDOW_FUNCTION)).map_or(query.place, |t| Place::new(file, t.span));
-    let message = "windows that overlap make several rows of one, which is supported in the GROUP BY of a stream only";
+/// Refuses such windows where they stand elsewhere.
+pub(super) fn misplaced_window(file: usize, query: &WrittenQuery) -> Problem {
+    let call = |word: &str| query.tokens.iter().find(|t| is_word(&t.token, word)).map(|t| Place::new(file, t.span));
+    let place = call(SESSION_FUNCTION).or_else(|| call(WINDOW_FUNCTION)).unwrap_or(query.place);
+    let message = "windows that overlap, and sessions, are supported in the GROUP BY of a stream only";
     Problem::new("millstream::not_supported", place, message)
         .help("group a stream by them: FROM STREAM ... GROUP BY window(ts, '1 hour', '15 minutes')")
 }

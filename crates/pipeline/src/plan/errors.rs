@@ -4,7 +4,7 @@ use datafusion::common::{Column, DataFusionError, SchemaError, Span as PlanSpan}
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
 
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{TOPIC_METADATA, WINDOW_FUNCTION};
+use crate::graph::{SESSION_FUNCTION, TOPIC_METADATA, WINDOW_FUNCTION};
 use crate::suggest;
 use crate::syntax::statement::WrittenQuery;
 
@@ -74,6 +74,15 @@ fn located(file: usize, query: &WrittenQuery, place: Option<Place>, message: &st
         let place = call_place(file, query, WINDOW_FUNCTION).unwrap_or(place);
         return Problem::new("millstream::bad_window", place, "window() needs a TIMESTAMP")
             .help("write window(ts, '1 hour') with the event time");
+    }
+    if message.starts_with("session_window() needs") {
+        let place = call_place(file, query, SESSION_FUNCTION).unwrap_or(place);
+        return Problem::new("millstream::bad_window", place, "session_window() needs a TIMESTAMP and a gap")
+            .help("write session_window(ts, '10 minutes') with the event time; a gap that differs by row is a text too");
+    }
+    if message.starts_with("window_time() needs") {
+        return Problem::new("millstream::bad_window", place, "window_time() needs a window")
+            .help("select `window` in a query that groups by window(ts, '1 hour'), and take its time outside of that query");
     }
     if let Some((function, types)) = refused_arguments(message) {
         return Problem::new("millstream::bad_argument", place, format!("{function}() does not take ({types})"))

@@ -1,12 +1,16 @@
-//! What a plan fresh from the text means to Spark: whole numbers are INT where they fit, not BIGINT, and the average of decimals is a decimal.
+//! What a plan fresh from the text means to Spark: whole numbers are INT where they fit, not BIGINT, and windows of windows are of their
+//! times.
+
+use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
 use super::expressions;
-use crate::graph::WINDOW_FUNCTION;
+use crate::graph::{SESSION_FUNCTION, WINDOW_FUNCTION};
+use crate::spark::window_time;
 
 /// Makes the BIGINT literals of a plan INT literals. Only for a plan fresh from the text, where each stands for a number token.
 pub(super) fn narrow(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -15,12 +19,6 @@ pub(super) fn narrow(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 fn narrow_literal(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match &expr {
-        // datafusion-spark's average is a DOUBLE always and knows no DISTINCT; DataFusion's of DECIMAL(p, s) is DECIMAL(p + 4, s + 4), as Spark's.
-        Expr::AggregateFunction(function) if averages_otherwise(function, schema) => {
-            let func = datafusion::functions_aggregate::average::avg_udaf();
-            let params = function.params.clone();
-            Ok(Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, params })))
-        }
         Expr::AggregateFunction(function) if function.func.name() == "percentile_cont" => {
             let Some(share) = function.params.args.get(1).and_then(percentage) else { return Ok(Transformed::no(expr)) };
             let mut function = function.clone();
@@ -31,8 +29,21 @@ fn narrow_literal(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(small) => Ok(Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(small)), metadata.clone()))),
             Err(_) => Ok(Transformed::no(expr)),
         },
-        // The size of a window is a BIGINT.
-        Expr::ScalarFunction(ScalarFunction { func, .. }) if func.name() == WINDOW_FUNCTION => {
+        // The size of a window is a BIGINT. A window of windows is of their times.
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == WINDOW_FUNCTION => {
+            let of_windows = args.first().is_some_and(|time| time.get_type(schema).is_ok_and(|t| window_time::is_window(&t)));
+            if !of_windows {
+                return Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump));
+            }
+            let mut args = args.clone();
+            args[0] = Expr::ScalarFunction(ScalarFunction::new_udf(window_time::function(), vec![args[0].clone()]));
+            let call = Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(func), args));
+            Ok(Transformed::new(call, true, TreeNodeRecursion::Jump))
+        }
+        // So is a gap that is the same for all rows.
+        Expr::ScalarFunction(ScalarFunction { func, args })
+            if func.name() == SESSION_FUNCTION && matches!(args.as_slice(), [_, Expr::Literal(..)]) =>
+        {
             Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump))
         }
         // What DataFusion makes of count(*).
@@ -41,14 +52,6 @@ fn narrow_literal(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         _ => Ok(Transformed::no(expr)),
     }
-}
-
-fn averages_otherwise(function: &AggregateFunction, schema: &DFSchema) -> bool {
-    let decimal = |argument: &Expr| argument.get_type(schema).is_ok_and(|t| t.is_decimal());
-    let differs = function.params.distinct || function.params.args.iter().any(decimal);
-    matches!(function.func.name(), "avg" | "mean")
-        && function.func.as_ref() != datafusion::functions_aggregate::average::avg_udaf().as_ref()
-        && differs
 }
 
 /// The percentage of `percentile_cont(value, percentage)` as the DOUBLE literal that DataFusion asks for.

@@ -90,15 +90,26 @@ impl Planner {
         analyzed.and_then(spark_cast::rewrite).and_then(aggregates::lift_aliases).map_err(|error| errors::problems(file, query, &error))
     }
 
-    /// `plan` with its constants folded, its filters near their source and unused columns pruned. No node changes its kind.
-    pub(crate) fn optimize(&self, file: usize, query: &WrittenQuery, plan: LogicalPlan) -> Result<LogicalPlan, Vec<Problem>> {
-        let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
-            Arc::new(SimplifyExpressions::new()),
-            Arc::new(ExtractEquijoinPredicate::new()),
-            Arc::new(EliminateCrossJoin::new()),
-            Arc::new(PushDownFilter::new()),
-            Arc::new(OptimizeProjections::new()),
-        ];
+    /// `plan` with its constants folded, its filters near their source and unused columns pruned. No node changes its kind. Where the
+    /// result is not `sound`, for a filter on a group's column has passed the aggregate, filters stay where they are.
+    pub(crate) fn optimize(
+        &self,
+        file: usize,
+        query: &WrittenQuery,
+        plan: LogicalPlan,
+        sound: &dyn Fn(&LogicalPlan) -> bool,
+    ) -> Result<LogicalPlan, Vec<Problem>> {
+        let optimized = self.optimized(file, query, plan.clone(), true)?;
+        if sound(&optimized) { Ok(optimized) } else { self.optimized(file, query, plan, false) }
+    }
+
+    fn optimized(&self, file: usize, query: &WrittenQuery, plan: LogicalPlan, move_filters: bool) -> Result<LogicalPlan, Vec<Problem>> {
+        let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
+            vec![Arc::new(SimplifyExpressions::new()), Arc::new(ExtractEquijoinPredicate::new()), Arc::new(EliminateCrossJoin::new())];
+        if move_filters {
+            rules.push(Arc::new(PushDownFilter::new()));
+        }
+        rules.push(Arc::new(OptimizeProjections::new()));
         let optimized = Optimizer::with_rules(rules).optimize(plan, &self.state, |_, _| {});
         optimized.and_then(aggregates::lift_aliases).map_err(|error| errors::problems(file, query, &error))
     }

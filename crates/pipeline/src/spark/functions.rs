@@ -8,7 +8,9 @@ use std::sync::Arc;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::arithmetic::{self, Operation};
-use super::{avro, collections, count_distinct, datetime, extreme_by, format, generators, json, sum, window};
+use super::{
+    average, avro, collections, count_distinct, datetime, extreme_by, format, generators, json, session, sum, window, window_time,
+};
 use crate::syntax::aggregates::REWRITTEN;
 
 /// DataFusion's scalar functions that behave as Spark's.
@@ -191,6 +193,7 @@ pub const DISTINCT_AGGREGATES: &[&str] = &[
 #[must_use]
 pub fn own_aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     let mut functions = extreme_by::functions();
+    functions.push(average::function());
     functions.push(count_distinct::function());
     functions.push(sum::function());
     functions
@@ -201,6 +204,8 @@ pub fn own_aggregate_functions() -> Vec<Arc<AggregateUDF>> {
 pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions: Vec<_> = Operation::ALL.into_iter().map(arithmetic::function).collect();
     functions.push(window::function());
+    functions.push(session::function());
+    functions.push(window_time::function());
     functions.push(format::function());
     functions.push(avro::function());
     functions.extend(datetime::functions());

@@ -3,6 +3,7 @@
 //! Everything here is a function or a planning rule of DataFusion; nothing knows statements, tables or flows.
 
 pub mod arithmetic;
+pub mod average;
 pub mod avro;
 pub mod cast;
 pub mod collections;
@@ -15,5 +16,7 @@ pub mod functions;
 pub mod generators;
 pub mod json;
 pub mod planner;
+pub mod session;
 pub mod sum;
 pub mod window;
+pub mod window_time;

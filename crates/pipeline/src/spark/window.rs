@@ -10,6 +10,7 @@ use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use millstream_core::table::timestamp_type;
 
+use super::window_time::is_window;
 use crate::graph::WINDOW_FUNCTION;
 
 /// `window(time TIMESTAMP, size_us BIGINT[, slide_us BIGINT, start_us BIGINT]) -> STRUCT<start, end>`, null for a null time. Windows
@@ -45,6 +46,10 @@ impl ScalarUDFImpl for LastWindow {
                 if matches!(lengths.len(), 1 | 3) && lengths.iter().all(DataType::is_integer) =>
             {
                 Ok(std::iter::once(timestamp_type()).chain(lengths.iter().map(|_| DataType::Int64)).collect())
+            }
+            // Of a window its `window_time` is meant; the planner writes that.
+            [window, lengths @ ..] if is_window(window) && matches!(lengths.len(), 1 | 3) => {
+                Ok(std::iter::once(window.clone()).chain(lengths.iter().map(|_| DataType::Int64)).collect())
             }
             _ => plan_err!("window() needs a TIMESTAMP column and a size"),
         }

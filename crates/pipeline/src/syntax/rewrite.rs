@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, CastKind, DataType, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
     ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned, TableFactor, UnaryOperator, Value, ValueWithSpan,
-    VisitMut, VisitorMut, visit_expressions_mut,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::{aggregates, duration, generators};
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{TOPIC_METADATA, WINDOW_FUNCTION};
+use crate::graph::{SESSION_FUNCTION, TOPIC_METADATA, WINDOW_FUNCTION};
 use crate::spark::json;
 
 /// Rewrites `query`; `is_topic` says whether a relation of this name is a topic, whose metadata columns are not part of `*`.
@@ -37,8 +37,10 @@ impl VisitorMut for Rewriter<'_> {
         if let Err(problem) = generators::expand(self.file, select) {
             self.problems.push(problem);
         }
-        if let Some(call) = window_call(select) {
-            expand_window(select, &call);
+        for function in [WINDOW_FUNCTION, SESSION_FUNCTION] {
+            if let Some(call) = window_call(select, function) {
+                expand_window(select, &call, function);
+            }
         }
         ControlFlow::Continue(())
     }
@@ -48,8 +50,10 @@ impl VisitorMut for Rewriter<'_> {
             aggregates::rewrite(function);
         }
         match expr {
-            Expr::Function(function) if is_window(function) => {
-                if let Err(problem) = fix_window(self.file, function) {
+            Expr::Function(function) if is_named(function, WINDOW_FUNCTION) || is_named(function, SESSION_FUNCTION) => {
+                let is_session = is_named(function, SESSION_FUNCTION);
+                let fixed = if is_session { fix_session(self.file, function) } else { fix_window(self.file, function) };
+                if let Err(problem) = fixed {
                     self.problems.push(problem);
                 }
             }
@@ -88,10 +92,6 @@ impl VisitorMut for Rewriter<'_> {
         }
         ControlFlow::Continue(())
     }
-}
-
-fn is_window(function: &Function) -> bool {
-    is_named(function, WINDOW_FUNCTION)
 }
 
 fn is_named(function: &Function, name: &str) -> bool {
@@ -153,8 +153,8 @@ fn name_members(function: &mut Function) {
     function.name = ObjectName::from(vec![Ident::with_span(function.name.span(), "named_struct")]);
 }
 
-/// The `window(...)` by which a SELECT groups, or which it selects.
-fn window_call(select: &Select) -> Option<Expr> {
+/// The call of `function` by which a SELECT groups, or which it selects.
+fn window_call(select: &Select, function: &str) -> Option<Expr> {
     let grouped = match &select.group_by {
         GroupByExpr::Expressions(expressions, _) => expressions.as_slice(),
         GroupByExpr::All(_) => &[],
@@ -163,36 +163,64 @@ fn window_call(select: &Select) -> Option<Expr> {
         SelectItem::UnnamedExpr(e) | SelectItem::ExprWithAlias { expr: e, .. } => Some(e),
         _ => None,
     });
-    grouped.iter().chain(selected).find(|e| matches!(e, Expr::Function(f) if is_window(f))).cloned()
+    grouped.iter().chain(selected).find(|e| matches!(e, Expr::Function(f) if is_named(f, function))).cloned()
 }
 
-/// Puts the call in the place of `window`, `window.start` and `window.end`.
-fn expand_window(select: &mut Select, call: &Expr) {
+/// Puts the call of `function` in the place of `window`, `window.start` and `window.end`.
+fn expand_window(select: &mut Select, call: &Expr, function: &str) {
     for item in &mut select.projection {
         if let SelectItem::UnnamedExpr(expr) = item
-            && let Some(name) = window_name(expr)
+            && let Some(name) = window_name(expr, function)
         {
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: name };
         }
     }
-    let expand = |expr: &mut Expr| {
+    let mut expander = Expander { call, function, inside: 0 };
+    let _ = VisitMut::visit(&mut select.projection, &mut expander);
+    let _ = VisitMut::visit(&mut select.having, &mut expander);
+    let _ = VisitMut::visit(&mut select.group_by, &mut expander);
+}
+
+struct Expander<'a> {
+    call: &'a Expr,
+    function: &'a str,
+    /// How many calls of the function we are in: what these name is a column, as in `window(window_time(window), '1 hour')`.
+    inside: usize,
+}
+
+impl Expander<'_> {
+    fn is_call(&self, expr: &Expr) -> bool {
+        matches!(expr, Expr::Function(function) if is_named(function, self.function))
+    }
+}
+
+impl VisitorMut for Expander<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        self.inside += usize::from(self.is_call(expr));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        self.inside -= usize::from(self.is_call(expr));
+        if self.inside > 0 {
+            return ControlFlow::Continue(());
+        }
         match expr {
-            Expr::Identifier(ident) if is_window_ident(ident) => *expr = call.clone(),
+            Expr::Identifier(ident) if is_ident(ident, self.function) => *expr = self.call.clone(),
             Expr::CompoundIdentifier(parts) => {
                 if let [ident, field] = parts.as_slice()
-                    && is_window_ident(ident)
+                    && is_ident(ident, self.function)
                 {
                     let access_chain = vec![AccessExpr::Dot(field_name(field))];
-                    *expr = Expr::CompoundFieldAccess { root: Box::new(call.clone()), access_chain };
+                    *expr = Expr::CompoundFieldAccess { root: Box::new(self.call.clone()), access_chain };
                 }
             }
             _ => {}
         }
-        ControlFlow::<()>::Continue(())
-    };
-    let _ = visit_expressions_mut(&mut select.projection, expand);
-    let _ = visit_expressions_mut(&mut select.having, expand);
-    let _ = visit_expressions_mut(&mut select.group_by, expand);
+        ControlFlow::Continue(())
+    }
 }
 
 /// The name of a struct's field as DataFusion's planner takes it: a text.
@@ -200,17 +228,17 @@ fn field_name(field: &Ident) -> Expr {
     Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(normalized(field)), span: field.span })
 }
 
-fn is_window_ident(ident: &Ident) -> bool {
-    ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case(WINDOW_FUNCTION)
+fn is_ident(ident: &Ident, name: &str) -> bool {
+    ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case(name)
 }
 
 /// The name that Spark gives to `window`, `window(...)`, `window.start`.
-fn window_name(expr: &Expr) -> Option<Ident> {
+fn window_name(expr: &Expr, function: &str) -> Option<Ident> {
     match expr {
-        Expr::Identifier(ident) if is_window_ident(ident) => Some(Ident::new(WINDOW_FUNCTION)),
-        Expr::Function(function) if is_window(function) => Some(Ident::new(WINDOW_FUNCTION)),
+        Expr::Identifier(ident) if is_ident(ident, function) => Some(Ident::new(function)),
+        Expr::Function(call) if is_named(call, function) => Some(Ident::new(function)),
         Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-            [ident, field] if is_window_ident(ident) => Some(Ident::with_quote('`', field.value.to_lowercase())),
+            [ident, field] if is_ident(ident, function) => Some(Ident::with_quote('`', field.value.to_lowercase())),
             _ => None,
         },
         _ => None,
@@ -263,6 +291,39 @@ fn fix_window(file: usize, function: &mut Function) -> Result<(), Problem> {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: number, span: Span::empty() })))
     }));
     Ok(())
+}
+
+/// Brings `session_window(ts, '10 minutes')` to `session_window(ts, 600000000)`. A gap that differs by row stays as it is.
+fn fix_session(file: usize, function: &mut Function) -> Result<(), Problem> {
+    let place = Place::new(file, function.name.span());
+    let help = "write session_window(ts, '10 minutes')";
+    let FunctionArguments::List(list) = &mut function.args else {
+        return Err(Problem::new("millstream::bad_window", place, "session_window() needs a time and a gap").help(help));
+    };
+    let [_, gap] = list.args.as_mut_slice() else {
+        return Err(Problem::new("millstream::bad_window", place, "session_window() needs a time and a gap").help(help));
+    };
+    let at = Place::new(file, gap.span());
+    match gap {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: value @ Value::SingleQuotedString(_), span }))) => {
+            let Value::SingleQuotedString(text) = &*value else { return Ok(()) };
+            let gap = duration::parse(text).map_err(|why| {
+                Problem::new("millstream::bad_window", at, format!("the gap of the sessions can't be read: {why}")).help(help)
+            })?;
+            (*value, *span) = (Value::Number(gap.as_micros().to_string(), false), Span::empty());
+            Ok(())
+        }
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: Value::Number(..), span })))
+            if *span != Span::empty() =>
+        {
+            Err(Problem::new("millstream::bad_window", at, "the gap of sessions is a text, not a number: Spark takes no other").help(help))
+        }
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Interval(_))) => {
+            Err(Problem::new("millstream::bad_window", place, "the gap of sessions is a text, not an INTERVAL: Spark takes no other")
+                .help(help))
+        }
+        _ => Ok(()),
+    }
 }
 
 const WINDOW_HELP: &str = "write window(ts, '1 hour')";

@@ -12,12 +12,6 @@ AS SELECT origin, window.start AS hour, first_value(carrier ORDER BY delay) AS x
 CREATE STREAMING TABLE d USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'hour')
 AS SELECT origin, window.start AS hour, percentile_cont(delay, delay) AS x
    FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 2 HOURS GROUP BY origin, window(ts, '1 hour');
-CREATE STREAMING TABLE e USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'hour')
-AS SELECT origin, window.start AS hour, mode(carrier) AS x
-   FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 2 HOURS GROUP BY origin, window(ts, '1 hour');
 CREATE STREAMING TABLE f USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'hour')
 AS SELECT origin, window.start AS hour, stddev(DISTINCT delay) AS x
-   FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 2 HOURS GROUP BY origin, window(ts, '1 hour');
-CREATE STREAMING TABLE g USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'hour')
-AS SELECT origin, window.start AS hour, max_by(carrier) AS x
    FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 2 HOURS GROUP BY origin, window(ts, '1 hour');

@@ -259,3 +259,39 @@ fn windows_may_overlap_and_begin_anywhere() {
     assert_eq!(kind("window(ts, '1 hour', '60 minutes', '0 seconds')"), tumbling(3_600));
     assert_eq!(kind("window(ts, 3600000000)"), tumbling(3_600), "a number is of microseconds, as in Spark");
 }
+
+#[test]
+fn windows_stand_over_the_results_of_windows() {
+    let pipeline = checked(&with_topic(
+        "CREATE STREAMING TABLE a USING cassandra PARTITIONED BY (day)
+         AS SELECT window(window_time(window), '1 day').start AS day, max(n) AS most
+            FROM (SELECT origin, window, count(*) AS n FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 1 HOUR
+                  GROUP BY origin, window(ts, '1 hour', '10 minutes'))
+            GROUP BY window(window_time(window), '1 day');
+         CREATE STREAMING TABLE b USING cassandra PARTITIONED BY (hour)
+         AS WITH sessions AS (SELECT origin, session_window AS s, count(*) AS n FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 1 HOUR
+                              GROUP BY origin, session_window(ts, '10 minutes')),
+                 hours AS (SELECT origin, window, sum(n) AS n FROM sessions GROUP BY origin, window(s, '1 hour'))
+            SELECT window.start AS hour, count(*) AS origins FROM hours WHERE n > 1 GROUP BY window;",
+    ));
+    let kinds = |at: usize| {
+        let flow = &pipeline.flows[at];
+        flow.inner_windows.iter().chain(&flow.window).map(|w| w.kind).collect::<Vec<_>>()
+    };
+    let sliding = FixedWindows { size: Duration::from_secs(3_600), slide: Duration::from_secs(600), start_us: 0 };
+    assert_eq!(kinds(0), [WindowKind::Fixed(sliding), tumbling(86_400)]);
+    let sessions = WindowKind::Session { gap: Some(Duration::from_secs(600)) };
+    assert_eq!(kinds(1), [sessions, tumbling(3_600), WindowKind::Same]);
+}
+
+#[test]
+fn a_filter_on_a_window_that_overlaps_stays_above_its_aggregate() {
+    let pipeline = checked(&with_topic(
+        "CREATE STREAMING TABLE s USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'hour')
+         AS SELECT origin, window.start AS hour, count(*) AS n FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 1 HOUR
+            GROUP BY origin, window(ts, '1 hour', '10 minutes') HAVING window.start > TIMESTAMP '2024-01-01 00:00:00';",
+    ));
+    let plan = pipeline.flows[0].plan.display_indent().to_string();
+    let (filter, aggregate) = (plan.find("Filter:").unwrap(), plan.find("Aggregate:").unwrap());
+    assert!(filter < aggregate, "{plan}");
+}

@@ -28,9 +28,10 @@ fn checkpoint() -> Checkpoint {
             source: SourceState { partitions },
             watermark: Some(watermark),
             version_bound: Version(99),
+            reach: None,
             base: Epoch(3),
         },
-        state: Some(rows.unwrap()),
+        state: vec![rows.unwrap()],
         redo: None,
     }
 }
@@ -48,10 +49,12 @@ fn changes() -> ChangeBatch {
 #[test]
 fn what_was_encoded_is_decoded() {
     let full = checkpoint();
-    let stateless = Checkpoint { state: None, ..full.clone() };
+    let stateless = Checkpoint { state: Vec::new(), ..full.clone() };
     let redone = Checkpoint { redo: Some(changes()), ..full.clone() };
     let stateless_redone = Checkpoint { redo: Some(changes()), ..stateless.clone() };
-    for checkpoint in [full, stateless, redone, stateless_redone] {
+    let stages = Checkpoint { state: vec![full.state[0].clone(), full.state[0].slice(0, 1)], ..full.clone() };
+    let stages_redone = Checkpoint { redo: Some(changes()), ..stages.clone() };
+    for checkpoint in [full, stateless, redone, stateless_redone, stages, stages_redone] {
         let bytes = checkpoint.encode().unwrap();
         let read = Checkpoint::decode(&bytes).unwrap();
         assert_eq!((&read.header.source, &read.state), (&checkpoint.header.source, &checkpoint.state));
@@ -72,7 +75,23 @@ fn bytes_of_format_1_can_still_be_read() {
     bytes.extend_from_slice(header.as_bytes());
     let read = Checkpoint::decode(&bytes).unwrap();
     assert_eq!(read.header.source.partitions[0].position, SourcePosition::Offset(42));
-    assert_eq!((read.header.base, read.header.version_bound, read.state), (Epoch(3), Version(99), None));
+    assert_eq!((read.header.base, read.header.version_bound, read.state), (Epoch(3), Version(99), Vec::new()));
+}
+
+#[test]
+fn bytes_of_format_3_can_be_read() {
+    let header = r#"{"fingerprint":"plan","source":{"partitions":[]},"watermark":null,"version_bound":99,"reach":{"greatest_gap":5,"horizon":7},"base":3}"#;
+    let state = ipc(&checkpoint().state[0]).unwrap();
+    let mut bytes = vec![3, 0, 0, 0, u8::try_from(header.len()).unwrap()];
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.push(2);
+    for _ in 0..2 {
+        bytes.extend_from_slice(&(state.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(&state);
+    }
+    let read = Checkpoint::decode(&bytes).unwrap();
+    assert_eq!(read.header.reach, Some(Reach { greatest_gap: 5, horizon: 7 }));
+    assert_eq!(read.state, [checkpoint().state, checkpoint().state].concat());
 }
 
 #[test]
@@ -89,5 +108,5 @@ fn damage_is_reported_and_never_read_as_something_else() {
     let mut other = bytes.to_vec();
     other[0] = 9;
     let error = Checkpoint::decode(&other).unwrap_err();
-    assert_eq!(error.to_string(), "a checkpoint has format 9; this program reads formats 1 and 2");
+    assert_eq!(error.to_string(), "a checkpoint has format 9; this program reads formats 1 to 3");
 }

@@ -38,9 +38,9 @@ fn closing_takes_the_windows_that_the_watermark_has_reached_in_the_order_of_thei
     let mut state = GroupState::new(schema());
     state.put(vec![key(30, 1), key(10, 2), key(20, 1), key(10, 1)], rows(&[4, 2, 3, 1])).unwrap();
     assert!(state.close(EventTime(9)).unwrap().is_none());
-    assert_eq!(values(&state.close(EventTime(20)).unwrap().unwrap()), [1, 2, 3]);
+    assert_eq!(values(&state.close(EventTime(20)).unwrap().unwrap().1), [1, 2, 3]);
     assert_eq!((state.len(), values(&state.all().unwrap())), (1, vec![4]));
-    assert_eq!(values(&state.close(EventTime(i64::MAX - 1)).unwrap().unwrap()), [4]);
+    assert_eq!(values(&state.close(EventTime(i64::MAX - 1)).unwrap().unwrap().1), [4]);
     assert_eq!(state.bytes(), 0);
 }
 
@@ -54,4 +54,12 @@ fn rewriting_the_same_groups_for_ever_does_not_grow() {
     }
     assert!(most <= ROWS_MIN + 8, "{most} rows are held for 8 groups");
     assert_eq!(values(&state.all().unwrap()), [1_999; 8]);
+}
+
+#[test]
+fn taken_groups_are_there_no_more() {
+    let mut state = GroupState::new(schema());
+    state.put(vec![key(30, 1), key(10, 2)], rows(&[4, 2])).unwrap();
+    assert_eq!(values(&state.take(&[key(10, 2), key(99, 9)]).unwrap()), [2]);
+    assert_eq!((state.len(), values(&state.all().unwrap())), (1, vec![4]));
 }

@@ -1,0 +1,314 @@
+//! The aggregation over sessions: rows of a key that follow one another within a gap.
+//!
+//! Which sessions there are is decided by [`Sessions`]; the states of sessions that a row joins are merged. A session is found by its key
+//! and span, so a session that grows or is taken up by another leaves its place in the state: such places are rows of the checkpoint's
+//! delta too, told from open sessions by the column `fate`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt8Array, UInt32Array, new_null_array};
+use arrow::compute::{concat_batches, filter_record_batch, take};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt8Type};
+use arrow::row::{RowConverter, Rows, SortField};
+use millstream_core::time::micros_of;
+use millstream_core::{Error, EventTime, Result};
+use millstream_pipeline::window_column;
+
+use super::functions::{Functions, every, number};
+use super::sessions::{Joined, Reach, Sessions, Span};
+use super::state::{GroupKey, GroupState};
+use super::{Advanced, Arrivals, LateRow, required, window_bounds, window_ends};
+use crate::compile::Aggregation;
+
+/// What a state row says of its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Fate {
+    /// It is open, and this is its state.
+    Open = 0,
+    /// It is there no more: it has grown, or was taken up by another.
+    Gone = 1,
+    /// It is closed, and remembered.
+    Closed = 2,
+}
+
+/// An aggregation over sessions, with its state.
+pub(super) struct SessionAggregator {
+    plan: Aggregation,
+    functions: Functions,
+    /// The group columns but the session.
+    key_columns: Vec<usize>,
+    converter: RowConverter,
+    /// The states of open sessions.
+    state: GroupState,
+    sessions: Sessions,
+    /// Closed sessions that are remembered, by their ends.
+    remembered: BTreeSet<GroupKey>,
+    /// The columns of state rows, then `fate`.
+    stored: SchemaRef,
+    has_constant_gap: bool,
+}
+
+/// How a session is found in the state: its end, and its key followed by its start.
+fn session_key(key: &[u8], span: Span) -> GroupKey {
+    let mut row = Vec::with_capacity(key.len() + size_of::<i64>());
+    row.extend_from_slice(key);
+    row.extend_from_slice(&span.start.to_be_bytes());
+    GroupKey::new(EventTime(span.end), &row)
+}
+
+/// The key and span of what [`session_key`] made.
+fn parts(session: &GroupKey) -> Result<(&[u8], Span)> {
+    let (key, start) = session.row().split_last_chunk().ok_or_else(|| Error::internal("a session has no start"))?;
+    Ok((key, Span { start: i64::from_be_bytes(*start), end: session.end().0 }))
+}
+
+impl SessionAggregator {
+    /// Without state. `gap` is `None` where it differs by row.
+    pub(super) fn new(plan: Aggregation, gap: Option<Duration>, input: &SchemaRef) -> Result<Self> {
+        let functions = Functions::new(&plan, input)?;
+        let state = GroupState::new(functions.state_schema().clone());
+        let key_columns: Vec<usize> = (0..plan.groups).filter(|c| *c != plan.window).collect();
+        let fields = key_columns.iter().map(|c| SortField::new(input.field(*c).data_type().clone()));
+        let converter = RowConverter::new(fields.collect())?;
+        let mut fields: Vec<Field> = functions.state_schema().fields().iter().map(|f| Field::clone(f)).collect();
+        fields.push(Field::new("fate", DataType::UInt8, false));
+        Ok(Self {
+            plan,
+            functions,
+            key_columns,
+            converter,
+            state,
+            sessions: Sessions::new(Reach::of_gap(gap.map_or(0, micros_of))),
+            remembered: BTreeSet::new(),
+            stored: Arc::new(Schema::new(fields)),
+            has_constant_gap: gap.is_some(),
+        })
+    }
+
+    pub(super) fn state_schema(&self) -> &SchemaRef {
+        &self.stored
+    }
+
+    pub(super) fn state_bytes(&self) -> usize {
+        let remembered: usize = self.remembered.iter().map(|session| 64 + session.row().len()).sum();
+        self.state.bytes() + self.sessions.bytes() + remembered
+    }
+
+    pub(super) fn open_groups(&self) -> usize {
+        self.state.len()
+    }
+
+    pub(super) fn reach(&self) -> Option<Reach> {
+        (!self.has_constant_gap).then_some(self.sessions.reach)
+    }
+
+    pub(super) fn set_reach(&mut self, reach: Reach) {
+        self.sessions.reach = reach;
+    }
+
+    pub(super) fn snapshot(&self) -> Result<RecordBatch> {
+        let open = self.with_fate(&self.state.all()?, Fate::Open)?;
+        let parser = self.converter.parser();
+        let (mut keys, mut spans) = (Vec::new(), Vec::new());
+        for session in &self.remembered {
+            let (key, span) = parts(session)?;
+            keys.push(parser.parse(key));
+            spans.push(span);
+        }
+        let closed = self.without_state(self.converter.convert_rows(keys)?, &spans, Fate::Closed)?;
+        Ok(concat_batches(&self.stored, [&open, &closed])?)
+    }
+
+    pub(super) fn results(&self, only: impl Fn(EventTime) -> bool) -> Result<RecordBatch> {
+        let states = self.state.all()?;
+        let ends = window_ends(states.column(self.plan.window))?;
+        let picked: BooleanArray = ends.iter().map(|end| Some(end.is_some_and(|e| only(EventTime(e))))).collect();
+        self.functions.evaluate(&filter_record_batch(&states, &picked)?)
+    }
+
+    pub(super) fn restore(&mut self, rows: RecordBatch) -> Result<()> {
+        let lost = || Error::corrupt("the state of sessions in a checkpoint has no column `fate`");
+        let fates = rows.columns().last().and_then(|c| c.as_primitive_opt::<UInt8Type>()).ok_or_else(lost)?.clone();
+        let (keys, spans) = (self.keys(&rows)?, self.spans(&rows)?);
+        let with = |fate: Fate| (0..fates.len()).filter(move |row| fates.value(*row) == fate as u8);
+        for row in with.clone()(Fate::Gone) {
+            let (key, span) = (keys.row(row).data(), spans[row]);
+            self.state.take(&[session_key(key, span)])?;
+            self.sessions.remove(key, span);
+        }
+        for row in with.clone()(Fate::Closed) {
+            let (key, span) = (keys.row(row).data(), spans[row]);
+            self.state.take(&[session_key(key, span)])?;
+            self.sessions.add(key, span, true);
+            self.remembered.insert(session_key(key, span));
+        }
+        let open: Vec<usize> = with(Fate::Open).collect();
+        for row in &open {
+            self.sessions.add(keys.row(*row).data(), spans[*row], false);
+        }
+        let numbers = UInt32Array::from_iter_values(open.iter().map(|row| u32::try_from(*row).unwrap_or(u32::MAX)));
+        let columns = rows.columns()[..self.functions.state_schema().fields().len()].iter().map(|c| take(c, &numbers, None));
+        let states = RecordBatch::try_new(self.functions.state_schema().clone(), columns.collect::<std::result::Result<_, _>>()?)?;
+        self.state.put(open.iter().map(|row| session_key(keys.row(*row).data(), spans[*row])).collect(), states)
+    }
+
+    pub(super) fn drop_closed(&mut self, watermark: Option<EventTime>) -> Result<()> {
+        self.close(watermark).map(drop)
+    }
+
+    /// Closes the sessions that `watermark` has reached, and forgets those that no row can reach any more. Returns the states of those
+    /// that were closed.
+    fn close(&mut self, watermark: Option<EventTime>) -> Result<Option<RecordBatch>> {
+        let closed = watermark.map(|w| self.state.close(w)).transpose()?.flatten();
+        let states = match closed {
+            Some((sessions, states)) => {
+                for session in sessions {
+                    let (key, span) = parts(&session)?;
+                    self.sessions.close(key, span);
+                    self.remembered.insert(session);
+                }
+                Some(states)
+            }
+            None => None,
+        };
+        self.sessions.reach.advance(watermark);
+        while let Some(session) = self.remembered.first().filter(|s| s.end().0 <= self.sessions.reach.horizon) {
+            let (key, span) = parts(session)?;
+            self.sessions.remove(key, span);
+            self.remembered.pop_first();
+        }
+        Ok(states)
+    }
+
+    pub(super) fn advance(&mut self, rows: &RecordBatch, arrivals: &Arrivals, watermark: Option<EventTime>) -> Result<Advanced> {
+        let (keys, spans) = (self.keys(rows)?, self.spans(rows)?);
+        let (numbers, late) = self.join(&keys, &spans, arrivals);
+        let in_time: BooleanArray = numbers.iter().map(|n| Some(n.is_some())).collect();
+        let kept = filter_record_batch(rows, &in_time)?;
+        let whole: Vec<usize> = numbers.iter().flatten().map(|n| self.sessions.whole(*n)).collect();
+        let joined = self.sessions.settle(|row| keys.row(row).data());
+        let merged = self.merge(&kept, &whole, &joined, &keys)?;
+        let gone = self.gone(rows, &joined)?;
+        let closed = self.close(watermark)?;
+        let due = match closed {
+            Some(closed) => self.functions.evaluate(&closed)?,
+            None => RecordBatch::new_empty(self.functions.output_schema().clone()),
+        };
+        // What is closed by now is closed again when it is restored; it may have to be remembered.
+        let horizon = self.sessions.reach.horizon;
+        let ends = window_ends(merged.column(self.plan.window))?;
+        let counts: BooleanArray = ends.iter().map(|end| Some(end.is_some_and(|e| e > horizon))).collect();
+        let open = self.with_fate(&filter_record_batch(&merged, &counts)?, Fate::Open)?;
+        Ok(Advanced { due, delta: concat_batches(&self.stored, [&gone, &open])?, late })
+    }
+
+    /// For each row the number of the session that it joined, or `None` for late ones; and these.
+    fn join(&mut self, keys: &Rows, spans: &[Span], arrivals: &Arrivals) -> (Vec<Option<usize>>, Vec<LateRow>) {
+        let mut numbers = Vec::with_capacity(spans.len());
+        let mut late = Vec::new();
+        let all: Vec<usize> = (0..spans.len()).collect();
+        for rows in all.chunk_by(|a, b| arrivals.origins[*a] == arrivals.origins[*b]) {
+            let mut is_late = false;
+            for row in rows {
+                let watermark = arrivals.watermarks[*row];
+                is_late |= if arrivals.is_known {
+                    watermark.is_some()
+                } else {
+                    self.sessions.is_late(keys.row(*row).data(), spans[*row], watermark)
+                };
+            }
+            for row in rows {
+                let number = (!is_late).then(|| self.sessions.join(keys.row(*row).data(), *row, spans[*row]));
+                numbers.push(number);
+                if let Some(watermark) = arrivals.watermarks[*row].filter(|_| is_late) {
+                    late.push(LateRow { row: *row, window_end: EventTime(spans[*row].end), watermark, is_in_others: false });
+                }
+            }
+        }
+        (numbers, late)
+    }
+
+    /// Aggregates `rows`, each of the session that `numbers` says, merges the result with the states of the sessions that these took up,
+    /// and returns the new states.
+    fn merge(&mut self, rows: &RecordBatch, numbers: &[usize], joined: &[Joined], keys: &Rows) -> Result<RecordBatch> {
+        if rows.num_rows() == 0 {
+            return Ok(RecordBatch::new_empty(self.functions.state_schema().clone()));
+        }
+        let grouped = number(numbers.iter());
+        let of_group: Vec<&Joined> = grouped.first_rows.values().iter().map(|row| &joined[numbers[*row as usize]]).collect();
+        let mut columns = self.functions.accumulate(rows, &grouped)?.columns().to_vec();
+        columns[self.plan.window] = column_of(of_group.iter().map(|j| j.span));
+        let fresh = RecordBatch::try_new(self.functions.state_schema().clone(), columns)?;
+        let (mut known, mut group_of_known) = (Vec::new(), Vec::new());
+        for (group, session) in of_group.iter().enumerate() {
+            for span in &session.taken_up {
+                known.push(session_key(keys.row(session.row).data(), *span));
+                group_of_known.push(group);
+            }
+        }
+        let merged = if known.is_empty() {
+            fresh
+        } else {
+            let states = self.state.take(&known)?;
+            if states.num_rows() != known.len() {
+                return Err(Error::internal("a session has no state"));
+            }
+            self.functions.merge(&states, &group_of_known, &fresh, &every(of_group.len()))?
+        };
+        self.state.put(of_group.iter().map(|j| session_key(keys.row(j.row).data(), j.span)).collect(), merged.clone())?;
+        Ok(merged)
+    }
+
+    /// The sessions that were taken up, as rows that say so. `rows` are those that joined.
+    fn gone(&self, rows: &RecordBatch, joined: &[Joined]) -> Result<RecordBatch> {
+        let places = || joined.iter().flat_map(|j| j.taken_up.iter().map(|span| (j.row, *span)));
+        let of_row = UInt32Array::from_iter_values(places().map(|(row, _)| u32::try_from(row).unwrap_or(u32::MAX)));
+        let keys = self.key_columns.iter().map(|c| take(rows.column(*c), &of_row, None)).collect::<std::result::Result<_, _>>()?;
+        self.without_state(keys, &places().map(|(_, span)| span).collect::<Vec<_>>(), Fate::Gone)
+    }
+
+    /// State rows that have no state.
+    fn without_state(&self, keys: Vec<ArrayRef>, spans: &[Span], fate: Fate) -> Result<RecordBatch> {
+        let mut keys = keys.into_iter();
+        let fields = self.stored.fields();
+        let columns = fields[..fields.len() - 1].iter().enumerate().map(|(i, field)| {
+            if i == self.plan.window {
+                Ok(column_of(spans.iter().copied()))
+            } else if i < self.plan.groups {
+                keys.next().ok_or_else(|| Error::internal("a session has another key"))
+            } else {
+                Ok(new_null_array(field.data_type(), spans.len()))
+            }
+        });
+        let mut columns: Vec<ArrayRef> = columns.collect::<Result<_>>()?;
+        columns.push(Arc::new(UInt8Array::from_value(fate as u8, spans.len())));
+        Ok(RecordBatch::try_new(self.stored.clone(), columns)?)
+    }
+
+    fn with_fate(&self, states: &RecordBatch, fate: Fate) -> Result<RecordBatch> {
+        let mut columns = states.columns().to_vec();
+        columns.push(Arc::new(UInt8Array::from_value(fate as u8, states.num_rows())));
+        Ok(RecordBatch::try_new(self.stored.clone(), columns)?)
+    }
+
+    /// The keys of rows that begin with the group columns.
+    fn keys(&self, rows: &RecordBatch) -> Result<Rows> {
+        let columns: Vec<ArrayRef> = self.key_columns.iter().map(|c| rows.column(*c).clone()).collect();
+        Ok(self.converter.convert_columns(&columns)?)
+    }
+
+    fn spans(&self, rows: &RecordBatch) -> Result<Vec<Span>> {
+        let window = rows.column(self.plan.window);
+        let (starts, ends) = (window_bounds(window, "start")?, window_bounds(window, "end")?);
+        starts.into_iter().zip(ends).map(|(start, end)| Ok(Span { start: required(start)?, end: required(end)? })).collect()
+    }
+}
+
+/// Spans as a column of windows.
+fn column_of(spans: impl Iterator<Item = Span>) -> ArrayRef {
+    let (starts, ends) = spans.map(|span| (span.start, span.end)).unzip();
+    window_column(starts, ends, None)
+}
