@@ -1,4 +1,4 @@
-//! The graph for people and for programs: tables with who serves them, flows, jobs.
+//! The graph for people and for programs: tables with who serves them, flows, jobs. Who that is, the caller says.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,12 +10,15 @@ use serde_json::{Value, json};
 use crate::describe::column;
 use crate::graph::{Binding, DatabaseSystem, Flow, Job, OutputMode, Pipeline, Reference, ReferenceFormat, ReferenceOrigin, Table};
 
+/// Says who serves a table, by its name: `the built-in event store`, `Cassandra (keyspace flights)`.
+pub type ServedBy<'a> = &'a dyn Fn(&str, &Table) -> String;
+
 /// The graph as text.
 #[must_use]
-pub fn text(pipeline: &Pipeline) -> String {
+pub fn text(pipeline: &Pipeline, served_by: ServedBy<'_>) -> String {
     let mut text = String::from("Tables\n");
     for (name, table) in &pipeline.tables {
-        let _ = writeln!(text, "  {name}: {}, served by {}", table.spec.kind.as_str(), server(table));
+        let _ = writeln!(text, "  {name}: {}, served by {}", table.spec.kind.as_str(), served_by(name, table));
         let columns: Vec<_> = table.spec.schema.fields().iter().map(|f| column(f)).collect();
         let _ = writeln!(text, "    columns: {}", columns.join(", "));
         if !table.spec.key.is_empty() {
@@ -66,8 +69,8 @@ fn indented(plan: &str) -> String {
 
 /// The graph as JSON: `tables`, `flows`, `jobs`, `warnings`.
 #[must_use]
-pub fn json(pipeline: &Pipeline) -> Value {
-    let tables: Vec<Value> = pipeline.tables.iter().map(|(name, table)| table_json(name, table)).collect();
+pub fn json(pipeline: &Pipeline, served_by: ServedBy<'_>) -> Value {
+    let tables: Vec<Value> = pipeline.tables.iter().map(|(name, table)| table_json(name, table, &served_by(name, table))).collect();
     let flows: Vec<Value> = pipeline.flows.iter().map(flow_json).collect();
     let jobs: Vec<Value> = pipeline
         .jobs
@@ -84,7 +87,7 @@ pub fn json(pipeline: &Pipeline) -> Value {
     json!({ "tables": tables, "flows": flows, "jobs": jobs, "warnings": pipeline.warnings })
 }
 
-fn table_json(name: &str, table: &Table) -> Value {
+fn table_json(name: &str, table: &Table, served_by: &str) -> Value {
     let columns: Vec<Value> = table
         .spec
         .schema
@@ -96,7 +99,7 @@ fn table_json(name: &str, table: &Table) -> Value {
     let mut object = json!({
         "name": name,
         "kind": table.spec.kind,
-        "served_by": server(table),
+        "served_by": served_by,
         "columns": columns,
         "key": { "partition": table.spec.key.partition, "clustering": clustering },
         "ttl_seconds": table.spec.ttl.map(|t| t.as_secs()),
@@ -150,22 +153,6 @@ fn flow_json(flow: &Flow) -> Value {
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Who serves a table when the configuration says nothing else.
-fn server(table: &Table) -> &'static str {
-    match &table.binding {
-        Binding::Topic(_) => "the built-in Kafka endpoint",
-        Binding::EventStore => "the built-in event store",
-        Binding::Critical(_) => "the built-in cache",
-        Binding::ExistingTable => "Cassandra",
-        Binding::Reference(reference) => match &reference.origin {
-            ReferenceOrigin::Files(_) => "files",
-            ReferenceOrigin::Database(database) => database_name(database.system),
-        },
-        Binding::Report => "the built-in report store",
-        Binding::Lake => "Parquet files",
-    }
 }
 
 fn details(table: &Table) -> Vec<String> {

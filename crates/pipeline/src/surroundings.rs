@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// What the configuration says of a pipeline. The default is the built-in engines, and every table where the SQL says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
-    /// Reference tables that are elsewhere than the SQL says, by name: the sections `[tables.NAME]`.
+    /// Reference tables that are elsewhere than the SQL says, by name, and streaming tables of files (of which only the location is said, to
+    /// whoever serves them): the sections `[tables.NAME]`.
     pub rebindings: BTreeMap<String, Rebinding>,
     /// What the systems can do.
     pub abilities: Abilities,

@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 use millstream_core::batches::BatchStream;
 use millstream_core::decode::ReadFormat;
 use millstream_core::ports::{
-    EpochSink, EpochWrite, EventStore, NewRecord, Page, PartitionQuery, ReferenceSource, Scan, StoreSnapshot, TopicSpec,
+    EpochSink, EpochWrite, EventStore, NewRecord, Page, PartitionQuery, Publication, ReferenceSource, Scan, StoreSnapshot, TopicSpec,
 };
 use millstream_core::{Attempt, Epoch, FlowId, KeySpec, TableKind, TableSpec, TopicPartition};
 use millstream_pipeline::graph::{Critical, Job, ParseMode, Reference, ReferenceFiles, ReferenceFormat, ReferenceOrigin, Topic};
@@ -218,16 +218,26 @@ impl World {
         self.ports.log.append(&TopicPartition::new("flights", partition), vec![record]).await.unwrap();
     }
 
+    /// Publishes the report `daily`.
+    pub(crate) async fn publish_daily(&self, run: u64, rows: &[Row]) {
+        let rows = millstream_testkit::rows::stream_of(&self.pipeline.tables["daily"].spec.schema, rows, 10).unwrap();
+        self.ports.reports.publish(Publication { report: "daily".to_owned(), run, rows }).await.unwrap();
+    }
+
     /// The report's rows.
     pub(crate) async fn report(&self, report: &str) -> Vec<Row> {
-        millstream_testkit::rows::collect(self.ports.reports.scan(report, None).await.unwrap()).await.unwrap()
+        millstream_testkit::rows::collect(self.ports.reports.snapshot().await.unwrap().scan(report, None).await.unwrap()).await.unwrap()
     }
 }
 
 /// What a query gives, as lines of cells separated by `|`, in the order that they come.
 pub(crate) async fn ask(session: &SessionContext, sql: &str) -> Vec<String> {
     let stream = session.sql(sql).await.unwrap().execute_stream().await.unwrap();
-    let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+    shown(&stream.try_collect::<Vec<_>>().await.unwrap())
+}
+
+/// Rows as lines of cells separated by `|`.
+pub(crate) fn shown(batches: &[RecordBatch]) -> Vec<String> {
     let cell = |batch: &RecordBatch, column: usize, row| {
         let column = batch.column(column);
         if column.is_null(row) { "null".to_owned() } else { arrow::util::display::array_value_to_string(column, row).unwrap() }

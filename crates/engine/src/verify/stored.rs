@@ -82,7 +82,7 @@ impl Stored {
     pub(super) async fn scan(&self) -> Result<BatchStream> {
         match &self.holder {
             Holder::Store(snapshot) => snapshot.scan(&self.spec.name, &Scan { with_version: true, ..Scan::default() }).await,
-            Holder::Reports(reports) => reports.scan(&self.spec.name, None).await,
+            Holder::Reports(reports) => reports.snapshot().await?.scan(&self.spec.name, None).await,
             Holder::Lake(lake) => lake.scan(&self.spec.name, None).await,
             Holder::Topic { log, topic, latest_only, limit } => {
                 // What flows write names no schemas.

@@ -485,14 +485,16 @@ impl<'a> Checker<'a> {
         problems
     }
 
-    /// A configuration binds tables that are there, and that are reference data.
+    /// A configuration binds tables that are there, and that can be elsewhere: reference data, and streaming tables of files.
     fn check_rebindings(&mut self, nodes: &BTreeMap<String, Node<'a>>) {
-        for name in self.parsed.surroundings.rebindings.keys() {
+        for (name, to) in &self.parsed.surroundings.rebindings {
             let key = format!("tables.{name}");
             match nodes.get(name) {
                 Some(Node::Table { head, .. }) if head.using.as_ref().is_some_and(|u| references::FORMATS.contains(&u.value.as_str())) => {}
+                Some(Node::Streaming { head, .. }) if targets::is_of_files(head) => self.problems.extend(references::moved(to, name)),
                 Some(_) => {
-                    let message = format!("`{name}` is not reference data, which alone can be bound elsewhere");
+                    let message =
+                        format!("`{name}` is not reference data, nor a streaming table of files: only those can be bound elsewhere");
                     let help = "take the section out: who serves other tables, say [kafka], [cassandra], [postgresql], [redis] and [lake]";
                     self.problems.push(Problem::in_setting("millstream::bad_option", key, message).help(help));
                 }

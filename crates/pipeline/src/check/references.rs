@@ -201,6 +201,17 @@ fn rebound(own: Reference, to: &Rebinding, table: &str) -> Result<Reference, Vec
     }
 }
 
+/// What is wrong with what the configuration says of a streaming table of files: it can only lie elsewhere.
+pub(super) fn moved(to: &Rebinding, table: &str) -> Vec<Problem> {
+    let set = [("using", &to.using), ("dbtable", &to.dbtable), ("filter", &to.filter), ("refresh", &to.refresh)];
+    let refused = set.into_iter().filter(|(_, value)| value.is_some());
+    let problem = |(key, _)| {
+        Problem::in_setting("millstream::unknown_option", format!("tables.{table}.{key}"), "a streaming table of files has none")
+            .help("take it out: of such a table only the location is said")
+    };
+    refused.map(problem).collect()
+}
+
 /// Checks `CREATE TABLE ... USING` one of [`FORMATS`]. `fetched` is the schema that the caller read, where no columns are declared.
 pub(super) fn reference_table(
     parsed: &Parsed,

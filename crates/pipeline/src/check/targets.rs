@@ -39,6 +39,11 @@ impl Target {
     }
 }
 
+/// Whether a `CREATE STREAMING TABLE` says that files hold it.
+pub(super) fn is_of_files(head: &Head) -> bool {
+    head.using.as_ref().is_some_and(|using| using.value == "parquet")
+}
+
 /// Checks the head of `CREATE STREAMING TABLE`.
 pub(super) fn streaming_target(head: &Head) -> Result<Target, Vec<Problem>> {
     let name = &head.name;

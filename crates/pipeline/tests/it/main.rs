@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
 mod flights;
+mod functions;
 mod golden;
 mod language;
 mod mutations;
+mod nested;
 mod sinks;
 mod spark;
 mod surroundings;
@@ -13,7 +15,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use millstream_pipeline::graph::Pipeline;
+use millstream_core::TableKind;
+use millstream_pipeline::graph::{Pipeline, Table};
 use millstream_pipeline::{Diagnostics, SourceFile, parse};
 
 /// The pipeline of DESIGN.md section 2, with all columns of the data.
@@ -37,4 +40,16 @@ pub fn check(text: &str) -> Result<Pipeline, Diagnostics> {
 /// The same, where it must succeed.
 pub fn checked(text: &str) -> Pipeline {
     check(text).unwrap_or_else(|errors| panic!("{}", errors.render(false)))
+}
+
+/// Who serves a table where nothing is configured, for `explain`.
+pub fn built_in(_: &str, table: &Table) -> String {
+    let engine = match table.spec.kind {
+        TableKind::Topic => "the built-in Kafka endpoint",
+        TableKind::EventStore => "the built-in event store",
+        TableKind::Critical => "the built-in cache",
+        TableKind::Report => "the built-in report store",
+        TableKind::Reference | TableKind::Lake | TableKind::System => "files",
+    };
+    engine.to_owned()
 }

@@ -39,7 +39,7 @@ fn a_topic_is_written_as_its_properties_say() {
     assert_eq!((table.spec.kind, table.spec.key.partition.len()), (TableKind::Topic, 2));
     let Binding::Topic(source) = &pipeline.tables["flights"].binding else { panic!("a topic") };
     assert_eq!(source.to_output(), None);
-    assert!(explain::text(&pipeline).contains("written as AVRO, with the key (origin, event_id)"));
+    assert!(explain::text(&pipeline, &crate::built_in).contains("written as AVRO, with the key (origin, event_id)"));
 }
 
 #[test]

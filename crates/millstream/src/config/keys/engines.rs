@@ -217,7 +217,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "tables.NAME.location",
-        "Its files, with `parquet`, `csv`, `json`: a path, which counts from the configuration's folder, or a URL of the lake.",
+        "Its files, with `parquet`, `csv`, `json`, or the folder of a streaming table `USING parquet`: a path, which counts from the configuration's folder, or a URL of the lake.",
     ),
     key("tables.NAME.dbtable", "Its table, with `postgresql` and `mysql`: `schema.table`, or a table of the connection's own schema."),
     key("tables.NAME.filter", "A condition in the database's own SQL; only rows for which it is true belong to the table."),
