@@ -4,6 +4,7 @@
 
 mod crashes;
 mod events;
+mod formats;
 mod outages;
 mod quarantine;
 mod relational;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
-use millstream_core::ports::{ChangeFeed, CheckpointStore, EventStore, NewRecord};
+use millstream_core::ports::{ChangeFeed, CheckpointStore, EventStore, NewRecord, SchemaRegistry};
 use millstream_core::{Result, TopicPartition};
 use millstream_engine::{Engine, EngineSettings, Ports};
 use millstream_pipeline::graph::Pipeline;
@@ -45,6 +45,7 @@ pub struct World {
     pub faults: Arc<Faults>,
     pub pipeline: Arc<Pipeline>,
     pub settings: EngineSettings,
+    pub schemas: Option<Arc<dyn SchemaRegistry>>,
 }
 
 pub fn checked(sql: &str) -> Arc<Pipeline> {
@@ -61,6 +62,7 @@ impl World {
             faults: Arc::default(),
             pipeline: checked(PIPELINE),
             settings: EngineSettings::default(),
+            schemas: None,
         }
     }
 
@@ -84,7 +86,7 @@ impl World {
             reports: Arc::new(toy::ToyReportStore::open(self.disk.clone())),
             lake: None,
             topics: Some(Arc::new(toy::ToyTopicSink::open(self.disk.clone(), log.clone()))),
-            schemas: None,
+            schemas: self.schemas.clone(),
             checkpoints: Arc::new(FaultyCheckpointStore::new(checkpoints, self.faults.clone())),
             system: Arc::new(toy::ToySystemStore::open(self.disk.clone())),
             references: BTreeMap::new(),

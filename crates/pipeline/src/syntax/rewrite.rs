@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, DataType, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
+    AccessExpr, CastKind, DataType, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, GroupByExpr, Ident,
     ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned, TableFactor, UnaryOperator, Value, ValueWithSpan,
     VisitMut, VisitorMut, visit_expressions_mut,
 };
@@ -66,7 +67,7 @@ impl VisitorMut for Rewriter<'_> {
                 self.problems.push(Problem::new("millstream::not_supported", place, message).help(help));
             }
             Expr::Function(function) if json::WITH_OPTIONS.iter().any(|name| is_named(function, name)) => spread_options(function),
-            Expr::Function(function) if is_named(function, "struct") => name_members(function),
+            Expr::Struct { values, fields } if fields.is_empty() => *expr = named_struct(std::mem::take(values)),
             Expr::Function(function) if COUNTING.iter().any(|name| is_named(function, name)) => count_in_int(function),
             Expr::Function(function) if is_named(function, "regexp_replace") => replace_all_matches(function),
             Expr::Value(ValueWithSpan { value: Value::Number(number, long), span }) => {
@@ -130,24 +131,29 @@ fn spread_options(function: &mut Function) {
     }
 }
 
-/// `struct(a, b + 1)` to `named_struct('a', a, 'col2', b + 1)`: the names that Spark gives.
-fn name_members(function: &mut Function) {
-    let FunctionArguments::List(list) = &mut function.args else { return };
-    let mut named = Vec::with_capacity(list.args.len() * 2);
-    for (at, argument) in list.args.drain(..).enumerate() {
-        let name = match &argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(ident))) => normalized(ident),
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::CompoundIdentifier(parts))) => {
-                parts.last().map(normalized).unwrap_or_default()
-            }
-            _ => format!("col{}", at + 1),
+/// `struct(a, b + 1, c AS x)` as `named_struct('a', a, 'col2', b + 1, 'x', c)`: the names that Spark gives.
+fn named_struct(values: Vec<Expr>) -> Expr {
+    let mut args = Vec::with_capacity(values.len() * 2);
+    for (at, value) in values.into_iter().enumerate() {
+        let (name, value) = match value {
+            Expr::Named { expr, name } => (normalized(&name), *expr),
+            Expr::Identifier(ident) => (normalized(&ident), Expr::Identifier(ident)),
+            Expr::CompoundIdentifier(parts) => (parts.last().map(normalized).unwrap_or_default(), Expr::CompoundIdentifier(parts)),
+            other => (format!("col{}", at + 1), other),
         };
         let name = ValueWithSpan { value: Value::SingleQuotedString(name), span: Span::empty() };
-        named.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(name))));
-        named.push(argument);
+        args.extend([Expr::Value(name), value].map(|e| FunctionArg::Unnamed(FunctionArgExpr::Expr(e))));
     }
-    list.args = named;
-    function.name = ObjectName::from(vec![Ident::with_span(function.name.span(), "named_struct")]);
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new("named_struct")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// The `window(...)` by which a SELECT groups, or which it selects.

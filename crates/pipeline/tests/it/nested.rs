@@ -25,7 +25,7 @@ async fn rows(query: &str) -> String {
 }
 
 fn lines(table: &str) -> Vec<String> {
-    let cells = |line: &str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>().join(" ");
+    let cells = |line: &str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>().join(" ").trim_end().to_owned();
     table.lines().filter(|l| l.starts_with('|')).skip(1).map(cells).collect()
 }
 
@@ -46,7 +46,7 @@ async fn arrays_and_maps_become_rows() {
 #[tokio::test]
 async fn fields_places_and_keys_are_sparks() {
     let query = "SELECT id, place.y AS y, t.place.x + 1 AS x, legs[1] AS second, fares['x'] AS fare, fares['z'] AS nothing, get(legs, 9) AS beyond FROM t";
-    assert_eq!(lines(&rows(query).await), ["1 EWR 8 b 1.5"].map(|l| format!("{l}  ").trim_end().to_owned()));
+    assert_eq!(lines(&rows(query).await), ["1 EWR 8 b 1.5"]);
 }
 
 #[test]
