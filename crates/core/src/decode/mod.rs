@@ -111,7 +111,12 @@ impl RecordDecoder {
             columns.get(at).map(|kind: &ColumnType| (at, field.name().clone(), kind.clone(), !field.is_nullable()))
         };
         let reader = match &reading.format {
-            ReadFormat::Json(_) => Reader::Json,
+            ReadFormat::Json(_) => {
+                if let Some((_, field)) = own().find(|(at, _)| columns.get(*at).is_some_and(ColumnType::has_other_keys)) {
+                    return Err(Error::unsupported(format!("column {} has keys that are no strings, as JSON's are", field.name())));
+                }
+                Reader::Json
+            }
             ReadFormat::Csv(style, _) => {
                 if let Some((_, field)) = own().find(|(at, _)| columns.get(*at).is_some_and(ColumnType::is_nested)) {
                     return Err(Error::unsupported(format!(

@@ -75,6 +75,13 @@ fn located(file: usize, query: &WrittenQuery, place: Option<Place>, message: &st
         return Problem::new("millstream::bad_window", place, "window() needs a TIMESTAMP")
             .help("write window(ts, '1 hour') with the event time");
     }
+    // Our own functions begin what they say with their name.
+    if let Some((function, _)) = message.split_once("() ")
+        && let Some(place) = call_place(file, query, function)
+    {
+        return Problem::new("millstream::bad_argument", place, message)
+            .help("see the functions in docs/language.md for what it takes");
+    }
     if let Some((function, types)) = refused_arguments(message) {
         return Problem::new("millstream::bad_argument", place, format!("{function}() does not take ({types})"))
             .help("give it other arguments, or cast them: CAST(x AS STRING)");
