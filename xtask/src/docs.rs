@@ -4,10 +4,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{run, workspace};
+use crate::{oracle, run, workspace};
 
 /// The pages of `millstream docs PAGE`.
-const PAGES: [&str; 2] = ["cli", "configuration"];
+const PAGES: [&str; 3] = ["cli", "configuration", SQL];
+
+/// The page that goes on with what the differential suite states about Spark.
+const SQL: &str = "sql";
 
 /// Writes `docs/reference/PAGE.md`; with `check` it compares only, and fails on a difference.
 pub fn run(check: bool) -> Result<()> {
@@ -15,7 +18,10 @@ pub fn run(check: bool) -> Result<()> {
     let folder = workspace::root().join("docs/reference");
     let mut stale = Vec::new();
     for page in PAGES {
-        let text = run::captured(Command::new(workspace::program()?).args(["docs", page]))?;
+        let mut text = run::captured(Command::new(workspace::program()?).args(["docs", page]))?;
+        if page == SQL {
+            text.push_str(&oracle::differences()?);
+        }
         let file = folder.join(page).with_extension("md");
         if check {
             if std::fs::read_to_string(&file).ok().as_deref() != Some(text.as_str()) {

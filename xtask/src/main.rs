@@ -9,6 +9,7 @@ mod ci;
 mod demo;
 mod docs;
 mod e2e;
+mod oracle;
 mod prerequisites;
 mod run;
 mod services;
@@ -69,15 +70,24 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Make the golden files of the differential suite anew from Apache Spark, which is installed once into the user's cache folder
+    Oracle {
+        /// Only the files whose name contains this
+        filter: Option<String>,
+        /// Evaluate a fixed sample, compare it with the golden files, write nothing, and fail on a difference
+        #[arg(long)]
+        check: bool,
+    },
     /// Print the table of contract suites by systems of the last test run
     Suites,
     /// Run the benchmarks, and write their figures to docs/benchmarks.md
     Bench {
-        /// Only this one: demo, or engines (real engines and endpoints beside the bare client or handler below them, and beside Spark)
+        /// Only this one: demo, engines (real engines and endpoints beside the bare client or handler below them, and beside Spark), or stream
+        /// (the stream engine beside Spark and a bare client)
         name: Option<String>,
-        /// Measure the build of the demo and the tests, in place of a release build
+        /// Measure a release build, which takes an hour to make, in place of the demo's with our own crates at the highest level
         #[arg(long)]
-        dev: bool,
+        release: bool,
     },
 }
 
@@ -92,8 +102,9 @@ impl Task {
             Self::Tidy => tidy::run(),
             Self::Ci => ci::run(),
             Self::Docs { check } => docs::run(check),
+            Self::Oracle { filter, check } => oracle::run(filter.as_deref(), check),
             Self::Suites => suites::print(),
-            Self::Bench { name, dev } => bench::run(name.as_deref(), if dev { bench::Build::Dev } else { bench::Build::Release }),
+            Self::Bench { name, release } => bench::run(name.as_deref(), if release { bench::Build::Release } else { bench::Build::Own }),
         }
     }
 }

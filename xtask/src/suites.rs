@@ -1,7 +1,7 @@
 //! `cargo xtask test` and `suites`: all tests, and the table of contract suites by systems that they leave behind.
 //!
 //! The suites themselves live in `crates/testkit`; each run adds a line to the file that `MILLSTREAM_SUITE_LOG` names. This module
-//! only reads that file: `suite<TAB>system<TAB>passed|failed<TAB>passed/all`.
+//! only reads that file: `suite<TAB>system<TAB>passed|failed<TAB>passed/all`, and lines without a tab, which are remarks for the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -61,13 +61,21 @@ pub fn print() -> Result<()> {
     let text = std::fs::read_to_string(&log).with_context(|| format!("no suites ran yet ({}); run `cargo xtask test`", log.display()))?;
     let table = table(&text)?;
     println!("contract suites by systems (cases passed/all; - did not run)\n{table}");
+    for remark in text.lines().filter(|line| is_remark(line)) {
+        println!("{remark}");
+    }
     Ok(())
+}
+
+/// What the differential suite says of itself: how much it compared.
+fn is_remark(line: &str) -> bool {
+    line.starts_with("compared with ")
 }
 
 /// A row a suite, a column a system; the last line of a suite on a system counts.
 fn table(log: &str) -> Result<String> {
     let mut cells = BTreeMap::new();
-    for line in log.lines() {
+    for line in log.lines().filter(|line| !is_remark(line)) {
         let &[suite, system, verdict, count] = line.split('\t').collect::<Vec<_>>().as_slice() else {
             bail!("the suite log has a line that is none: {line:?}");
         };

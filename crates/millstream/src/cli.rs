@@ -307,6 +307,8 @@ pub enum DocsPage {
     Cli,
     /// Settings
     Configuration,
+    /// Types, operators and functions
+    Sql,
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use millstream_core::ports::ValueFormat;
 use millstream_core::style::{CsvStyle, TimeFormats};
 
 use crate::check::tables::sql_type;
-use crate::graph::{Binding, Flow, OutputMode, ParseMode, Pipeline, Table, Topic};
+use crate::graph::{Binding, Flow, OutputMode, ParseMode, Pipeline, Table, Topic, WindowKind};
 
 /// The version of these texts: raised when they would read differently for the same pipeline.
 const VERSION: u8 = 1;
@@ -39,7 +39,13 @@ fn flow_lines(flow: &Flow) -> String {
             OutputMode::Append => "append",
             OutputMode::Update => "update",
         };
-        let _ = writeln!(text, "window {} us, output mode {mode}", window.size.as_micros());
+        let WindowKind::Fixed(windows) = window.kind;
+        let sliding = if windows.overlap() || windows.start_us != 0 {
+            format!(" every {} us from {} us", windows.slide.as_micros(), windows.start_us)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "window {} us{sliding}, output mode {mode}", windows.size.as_micros());
     }
     text
 }

@@ -8,7 +8,9 @@ use millstream_core::{KeySpec, SortOrder};
 use serde_json::{Value, json};
 
 use crate::describe::column;
-use crate::graph::{Binding, DatabaseSystem, Flow, Job, OutputMode, Pipeline, Reference, ReferenceFormat, ReferenceOrigin, Table};
+use crate::graph::{
+    Binding, DatabaseSystem, Flow, Job, OutputMode, Pipeline, Reference, ReferenceFormat, ReferenceOrigin, Table, WindowKind,
+};
 
 /// Says who serves a table, by its name: `the built-in event store`, `Cassandra (keyspace flights)`.
 pub type ServedBy<'a> = &'a dyn Fn(&str, &Table) -> String;
@@ -54,7 +56,7 @@ fn flow_text(flow: &Flow) -> String {
         let _ = writeln!(text, "    watermark: {}, delayed by {}", watermark.column, length(watermark.delay));
     }
     if let Some(window) = &flow.window {
-        let _ = writeln!(text, "    window: {}, output mode {}", length(window.size), mode(flow.mode));
+        let _ = writeln!(text, "    window: {}, output mode {}", windows(window.kind), mode(flow.mode));
     }
     text.push_str(&indented(&flow.plan.display_indent().to_string()));
     text
@@ -146,9 +148,33 @@ fn flow_json(flow: &Flow) -> Value {
         "references": flow.references,
         "target": flow.target,
         "watermark": flow.watermark.as_ref().map(|w| json!({ "column": w.column, "delay_us": micros(w.delay) })),
-        "window": flow.window.as_ref().map(|w| json!({ "size_us": micros(w.size), "output_mode": mode(flow.mode) })),
+        "window": flow.window.as_ref().map(|w| window_json(w.kind, flow.mode)),
         "plan": flow.plan.display_indent().to_string(),
     })
+}
+
+fn windows(kind: WindowKind) -> String {
+    let WindowKind::Fixed(windows) = kind;
+    let mut text = length(windows.size);
+    if windows.overlap() {
+        let _ = write!(text, " every {}", length(windows.slide));
+    }
+    if windows.start_us != 0 {
+        let (before, start) =
+            if windows.start_us < 0 { ("-", windows.start_us.unsigned_abs()) } else { ("", windows.start_us.unsigned_abs()) };
+        let _ = write!(text, ", starting at {before}{}", length(Duration::from_micros(start)));
+    }
+    text
+}
+
+fn window_json(kind: WindowKind, output_mode: OutputMode) -> Value {
+    let WindowKind::Fixed(windows) = kind;
+    let mut object = json!({ "size_us": micros(windows.size), "output_mode": mode(output_mode) });
+    if windows.overlap() || windows.start_us != 0 {
+        object["slide_us"] = json!(micros(windows.slide));
+        object["start_us"] = json!(windows.start_us);
+    }
+    object
 }
 
 fn micros(duration: Duration) -> u64 {

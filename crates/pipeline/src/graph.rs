@@ -17,8 +17,9 @@ pub use millstream_core::decode::ParseMode;
 /// `_timestamp` TIMESTAMP.
 pub const TOPIC_METADATA: [&str; 6] = ["_key", "_headers", "_topic", "_partition", "_offset", "_timestamp"];
 
-/// The name of the scalar function that stands for `window(time, size)` in a plan: its arguments are the event time and the size in
-/// microseconds as a BIGINT literal, its result is `STRUCT<start TIMESTAMP NOT NULL, end TIMESTAMP NOT NULL>`, null for a null time.
+/// The name of the scalar function that stands for `window(time, size)` and `window(time, size, slide, start)` in a plan: its arguments
+/// are the event time and lengths in microseconds as BIGINT literals, its result is `STRUCT<start TIMESTAMP NOT NULL, end TIMESTAMP NOT NULL>`,
+/// null for a null time. Of sliding windows it gives the last one that holds the time; an `Aggregate` that groups by it means all of them.
 pub const WINDOW_FUNCTION: &str = "window";
 
 /// A checked pipeline.
@@ -226,7 +227,7 @@ pub struct Flow {
     /// The query: analysed (types coerced, Spark's rules applied) and with unused columns pruned. Its output has exactly the columns of
     /// the target, in order.
     ///
-    /// Shape: at most one `Aggregate`, whose `group_expr[window.group]` is a [`WINDOW_FUNCTION`] call. Below it (or anywhere, where
+    /// Shape: at most one `Aggregate`, whose `group_expr[window.group]` is a [`WINDOW_FUNCTION`] call; there is no other call of overlapping windows. Below it (or anywhere, where
     /// there is none) only `Projection`, `Filter`, `SubqueryAlias`, `Join` (inner, or left with the stream on the left; equality keys
     /// and an optional residual filter; the other side is a query over reference tables alone) down to the one `TableScan` of `source`. Above it
     /// only `Projection`, `Filter`, `SubqueryAlias`. A topic's scan has the topic's columns and then [`TOPIC_METADATA`].
@@ -252,13 +253,40 @@ pub struct Watermark {
     pub delay: Duration,
 }
 
-/// A tumbling window, aligned to 1970-01-01T00:00:00Z.
+/// The windows by which an aggregate groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Its place in the aggregate's group expressions.
     pub group: usize,
-    /// Its size.
+    /// Which windows they are.
+    pub kind: WindowKind,
+}
+
+/// Kinds of windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowKind {
+    /// Windows of one length at equal distances.
+    Fixed(FixedWindows),
+}
+
+/// Windows of length `size`, one every `slide`, of which one begins `start_us` after 1970-01-01T00:00:00Z. A time is in
+/// `size / slide` of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FixedWindows {
+    /// Their length.
     pub size: Duration,
+    /// From the start of one to the start of the next; at most `size`.
+    pub slide: Duration,
+    /// Microseconds; less than `slide` in either direction.
+    pub start_us: i64,
+}
+
+impl FixedWindows {
+    /// Whether a time is in more than one window.
+    #[must_use]
+    pub fn overlap(&self) -> bool {
+        self.slide < self.size
+    }
 }
 
 /// When a window's row is written.

@@ -19,3 +19,8 @@ fn the_last_run_of_a_suite_on_a_system_counts() {
 fn a_torn_line_is_an_error_and_not_a_missing_suite() {
     assert!(table("event_log\ttoy\tpas").is_err());
 }
+
+#[test]
+fn a_remark_is_no_suite() {
+    assert_eq!(table("compared with Apache Spark: 3 queries\nevent_log\ttoy\tpassed\t9/9\n").unwrap(), "suite      toy\nevent_log  9/9");
+}

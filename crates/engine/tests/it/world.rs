@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
-use millstream_core::ports::{ChangeFeed, CheckpointStore, EventStore, NewRecord, SchemaRegistry};
+use millstream_core::ports::{ChangeFeed, CheckpointStore, EventStore, NewRecord, ReferenceSource, SchemaRegistry};
 use millstream_core::{Result, TopicPartition};
 use millstream_engine::{Engine, EngineSettings, Ports};
 use millstream_pipeline::graph::Pipeline;
@@ -46,6 +46,7 @@ pub struct World {
     pub pipeline: Arc<Pipeline>,
     pub settings: EngineSettings,
     pub schemas: Option<Arc<dyn SchemaRegistry>>,
+    pub references: BTreeMap<String, Arc<dyn ReferenceSource>>,
 }
 
 pub fn checked(sql: &str) -> Arc<Pipeline> {
@@ -63,6 +64,7 @@ impl World {
             pipeline: checked(PIPELINE),
             settings: EngineSettings::default(),
             schemas: None,
+            references: BTreeMap::new(),
         }
     }
 
@@ -89,7 +91,7 @@ impl World {
             schemas: self.schemas.clone(),
             checkpoints: Arc::new(FaultyCheckpointStore::new(checkpoints, self.faults.clone())),
             system: Arc::new(toy::ToySystemStore::open(self.disk.clone())),
-            references: BTreeMap::new(),
+            references: self.references.clone(),
             clock: self.clock.clone(),
         }
     }
@@ -108,11 +110,16 @@ impl World {
     }
 
     pub async fn publish_values(&self, values: impl IntoIterator<Item = (i32, String)>) {
+        self.publish_to("readings", values).await;
+    }
+
+    /// Appends values to partitions of a topic, one record each at its own time.
+    pub async fn publish_to(&self, topic: &str, values: impl IntoIterator<Item = (i32, String)>) {
         let log = self.ports().log;
         for (partition, value) in values {
             self.clock.advance(std::time::Duration::from_millis(1));
             let record = NewRecord { value: Some(Bytes::from(value)), ..NewRecord::default() };
-            log.append(&TopicPartition::new("readings", partition), vec![record]).await.unwrap();
+            log.append(&TopicPartition::new(topic, partition), vec![record]).await.unwrap();
         }
     }
 

@@ -1,10 +1,12 @@
 //! `docs`: reference pages in Markdown, made from the definitions that the program itself uses.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::{Command, CommandFactory};
 use millstream_core::Result;
+use millstream_pipeline::{FunctionKinds, function_kinds};
 
 use super::present::stdout;
 use crate::cli::{Cli, DocsPage};
@@ -15,8 +17,26 @@ pub fn run(page: DocsPage) -> Result<ExitCode> {
     stdout(&match page {
         DocsPage::Cli => cli(),
         DocsPage::Configuration => print::markdown(),
+        DocsPage::Sql => sql(),
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The reference page of SQL, but for what differs from Spark, which only the differential suite knows.
+fn sql() -> String {
+    let FunctionKinds { scalar, aggregate, window } = function_kinds();
+    let list = |names: BTreeSet<String>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    format!(
+        "# SQL\n\nWhat the SELECTs of a pipeline may consist of; statements, options and properties are in [the language](../language.md), types in \
+         [types](../types.md). All of it is Apache Spark 4.1's, with ANSI mode on and UTC as the session's time zone.\n\n\
+         ## Operators\n\n`+`, `-`, `*`, `/`, `%`, `DIV`, `||`; `&`, `|`, `^`, `~`; `=`, `==`, `<=>`, `<>`, `!=`, `<`, `<=`, `>`, `>=`; \
+         `AND`, `OR`, `NOT`, `!`; `BETWEEN`, `IN`, `LIKE`, `ILIKE`, `RLIKE`, `REGEXP`, `IS NULL`, `IS TRUE`, `IS DISTINCT FROM`; `CASE`, `CAST`, `try_cast`, `::`, \
+         `EXTRACT`.\n\n\
+         ## Functions of a row\n\n{}.\n\n## Aggregates\n\n{}.\n\n## With an OVER clause\n\nIn batch jobs: {}.\n",
+        list(scalar),
+        list(aggregate),
+        list(window)
+    )
 }
 
 /// The reference page of the command line.

@@ -149,6 +149,9 @@ impl<'a> Checker<'a> {
                 Problem::new("millstream::volatile_function", text.text.query.place, message).help("take it out of the view"),
             ]);
         }
+        if shape::has_misplaced_sliding_window(&plan, true) {
+            return Err(vec![shape::misplaced_sliding_window(file, &query)]);
+        }
         if shape::count_scans(&plan, &source) > 1 {
             let message = format!("`{source}` is read twice in one flow");
             let problem = Problem::new("millstream::not_supported", place, message);
@@ -229,7 +232,7 @@ impl<'a> Checker<'a> {
         let plan = self.planner.optimize(file, &draft.query, fitted)?;
         let window = match draft.window {
             // Optimising may have moved the window within the group.
-            Some(window) => Some(keys::window_of(&plan, window.size).ok_or_else(|| lost_shape(draft.query.place))?),
+            Some(window) => Some(keys::window_of(&plan, window.kind).ok_or_else(|| lost_shape(draft.query.place))?),
             None => None,
         };
         same_columns(&plan, &spec.schema).ok_or_else(|| lost_shape(draft.query.place))?;

@@ -277,6 +277,9 @@ impl<'a> Checker<'a> {
         let query = self.rewritten(text)?;
         let plan = self.planner.plan(text.file, &query)?;
         let plan = self.planner.analyze(text.file, &query, plan)?;
+        if shape::has_misplaced_sliding_window(&plan, false) {
+            return Err(vec![shape::misplaced_sliding_window(text.file, &query)]);
+        }
         Ok((query, plan))
     }
 

@@ -5,10 +5,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::arithmetic::{self, Operation};
-use super::{avro, collections, datetime, format, generators, json, window};
+use super::{avro, collections, count_distinct, datetime, extreme_by, format, generators, json, sum, window};
+use crate::syntax::aggregates::REWRITTEN;
 
 /// DataFusion's scalar functions that behave as Spark's.
 const SCALAR: &[&str] = &[
@@ -81,6 +82,7 @@ const SCALAR: &[&str] = &[
 
 /// Aggregate functions that behave as Spark's.
 const AGGREGATE: &[&str] = &[
+    "approx_count_distinct",
     "avg",
     "bit_and",
     "bit_or",
@@ -96,9 +98,12 @@ const AGGREGATE: &[&str] = &[
     "first_value",
     "last_value",
     "max",
+    "max_by",
     "mean",
     "median",
     "min",
+    "min_by",
+    "percentile_cont",
     "regr_avgx",
     "regr_avgy",
     "regr_count",
@@ -111,6 +116,7 @@ const AGGREGATE: &[&str] = &[
     "stddev",
     "stddev_pop",
     "stddev_samp",
+    "string_agg",
     "sum",
     "try_sum",
     "var_pop",
@@ -123,15 +129,22 @@ const WINDOW: &[&str] =
 
 /// Spark's other names of functions, and the name under which they are registered.
 const ALIASES: &[(&str, &str)] = &[
+    ("any", "bool_or"),
+    ("any_value", "first_value"),
+    ("array_agg", "collect_list"),
     ("endswith", "ends_with"),
     ("every", "bool_and"),
+    ("first", "first_value"),
+    ("last", "last_value"),
     ("lcase", "lower"),
     ("len", "length"),
+    ("listagg", "string_agg"),
     ("sign", "signum"),
     ("some", "bool_or"),
     ("startswith", "starts_with"),
     ("std", "stddev"),
     ("substr", "substring"),
+    ("try_avg", "avg"),
     ("ucase", "upper"),
     ("variance", "var_samp"),
 ];
@@ -154,6 +167,35 @@ pub const VOLATILE: &[&str] = &[
     "uuid",
 ];
 
+/// Aggregate functions whose result may depend on the order of rows, by the names under which they are registered.
+pub const ORDERED_AGGREGATES: &[&str] = &["collect_list", "collect_set", "first_value", "last_value", "max_by", "min_by", "string_agg"];
+
+/// Aggregate functions that do what DISTINCT says, by the names under which they are registered; others pass over it.
+pub const DISTINCT_AGGREGATES: &[&str] = &[
+    "approx_count_distinct",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "collect_set",
+    "count",
+    "max",
+    "min",
+    "percentile_cont",
+    "sum",
+];
+
+/// The aggregate functions of this crate, to be registered over DataFusion's.
+#[must_use]
+pub fn own_aggregate_functions() -> Vec<Arc<AggregateUDF>> {
+    let mut functions = extreme_by::functions();
+    functions.push(count_distinct::function());
+    functions.push(sum::function());
+    functions
+}
+
 /// The scalar functions of this crate, to be registered over DataFusion's.
 #[must_use]
 pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
@@ -171,16 +213,39 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
 /// The names of all functions of the language, scalar, aggregate and window functions alike.
 #[must_use]
 pub fn names() -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = [SCALAR, AGGREGATE, WINDOW].concat().into_iter().map(str::to_owned).collect();
-    names.extend(generators::NAMES.map(str::to_owned));
-    names.extend(ALIASES.iter().map(|(alias, _)| (*alias).to_owned()));
+    let Kinds { scalar, aggregate, window } = kinds();
+    scalar.into_iter().chain(aggregate).chain(window).collect()
+}
+
+/// The names of the functions of each kind. Some are of two kinds.
+#[derive(Clone, Debug, Default)]
+pub struct Kinds {
+    /// A value for each row.
+    pub scalar: BTreeSet<String>,
+    /// A value for each group.
+    pub aggregate: BTreeSet<String>,
+    /// A value for each row, with an OVER clause.
+    pub window: BTreeSet<String>,
+}
+
+/// The names of all functions by their kinds.
+#[must_use]
+pub fn kinds() -> Kinds {
+    let with_aliases = |names: &[&str]| -> BTreeSet<String> {
+        let aliases = ALIASES.iter().filter(|(_, registered)| names.contains(registered)).map(|(alias, _)| *alias);
+        names.iter().copied().chain(aliases).map(str::to_owned).collect()
+    };
+    let (mut scalar, mut aggregate, window) = (with_aliases(SCALAR), with_aliases(AGGREGATE), with_aliases(WINDOW));
+    scalar.extend(generators::NAMES.map(str::to_owned));
+    aggregate.extend(REWRITTEN.map(str::to_owned));
     let spark = datafusion_spark::all_default_scalar_functions();
     let own = own_scalar_functions();
     for function in spark.iter().chain(own.iter().filter(|f| !f.name().starts_with("spark_"))) {
-        names.insert(function.name().to_owned());
-        names.extend(function.aliases().iter().cloned());
+        scalar.insert(function.name().to_owned());
+        scalar.extend(function.aliases().iter().cloned());
     }
-    names
+    scalar.extend(ALIASES.iter().map(|(alias, _)| (*alias).to_owned()).filter(|alias| !aggregate.contains(alias)));
+    Kinds { scalar, aggregate, window }
 }
 
 /// The name under which a function of the language is registered.

@@ -2,6 +2,7 @@
 //!
 //! Nothing here looks a name up: what a table or a column is, is the business of `check`.
 
+pub(crate) mod aggregates;
 pub(crate) mod cursor;
 pub(crate) mod duration;
 pub(crate) mod functions;

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::{duration, generators};
+use super::{aggregates, duration, generators};
 use crate::diagnostic::{Place, Problem};
 use crate::graph::{TOPIC_METADATA, WINDOW_FUNCTION};
 use crate::spark::json;
@@ -45,6 +45,9 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            aggregates::rewrite(function);
+        }
         match expr {
             Expr::Function(function) if is_window(function) => {
                 if let Err(problem) = fix_window(self.file, function) {
@@ -220,34 +223,81 @@ fn window_name(expr: &Expr) -> Option<Ident> {
     }
 }
 
-/// Brings `window(ts, '1 hour')` to `window(ts, 3600000000)`.
+/// Brings `window(ts, '1 hour')` to `window(ts, 3600000000)`, and windows that overlap or begin elsewhere to
+/// `window(ts, size, slide, start)`, all in microseconds.
 fn fix_window(file: usize, function: &mut Function) -> Result<(), Problem> {
     let place = Place::new(file, function.name.span());
-    let help = "write window(ts, '1 hour')";
+    let wrong = |place, message: String, help: &str| Err(Problem::new("millstream::bad_window", place, message).help(help));
     let FunctionArguments::List(list) = &mut function.args else {
-        return Err(Problem::new("millstream::bad_window", place, "window() needs a time and a size").help(help));
+        return wrong(place, "window() needs a time and a size".to_owned(), WINDOW_HELP);
     };
-    match list.args.as_mut_slice() {
-        [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(size))] => {
-            let place = Place::new(file, size.span());
-            let text = match size {
-                Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => text.clone(),
-                // Already rewritten: the call was copied to where its fields are read.
-                Expr::Value(ValueWithSpan { value: Value::Number(..), span }) if *span == Span::empty() => return Ok(()),
-                _ => return Err(Problem::new("millstream::bad_window", place, "the size of a window is a text").help(help)),
-            };
-            let duration = duration::parse(&text).map_err(|why| {
-                Problem::new("millstream::bad_window", place, format!("the size of the window can't be read: {why}")).help(help)
-            })?;
-            let number = Value::Number(duration.as_micros().to_string(), false);
-            *size = Expr::Value(ValueWithSpan { value: number, span: Span::empty() });
-            Ok(())
+    let lengths = match list.args.as_slice() {
+        [_, lengths @ ..] if (1..=3).contains(&lengths.len()) => lengths,
+        _ => return wrong(place, "window() needs a time and a size".to_owned(), WINDOW_HELP),
+    };
+    if lengths.iter().all(is_rewritten) {
+        // The call was copied to where its fields are read.
+        return Ok(());
+    }
+    let mut read = Vec::with_capacity(3);
+    for (length, name) in lengths.iter().zip(["size of the window", "slide of the windows", "start of the windows"]) {
+        read.push((window_length(file, place, length, name)?, Place::new(file, length.span())));
+    }
+    let (size, at_size) = read[0];
+    let (slide, at_slide) = read.get(1).copied().unwrap_or((size, at_size));
+    let (start, at_start) = read.get(2).copied().unwrap_or((0, at_size));
+    if size <= 0 {
+        return wrong(at_size, "the size of the window can't be read: it must be longer than nothing".to_owned(), WINDOW_HELP);
+    }
+    if slide <= 0 || slide > size {
+        let help = "write window(ts, '1 hour', '15 minutes'): a window of an hour, every 15 minutes";
+        let message = if slide <= 0 {
+            "the slide of the windows must be longer than nothing"
+        } else {
+            "events between windows would be lost: the slide is longer than the size"
+        };
+        return wrong(at_slide, message.to_owned(), help);
+    }
+    if start.unsigned_abs() >= slide.unsigned_abs() {
+        let help = "write window(ts, '1 hour', '15 minutes', '5 minutes'): windows begin 5 minutes after each quarter of an hour";
+        return wrong(at_start, "the start of the windows must be less than their slide".to_owned(), help);
+    }
+    let kept: &[i64] = if slide == size && start == 0 { &[size] } else { &[size, slide, start] };
+    list.args.truncate(1);
+    list.args.extend(kept.iter().map(|us| {
+        let number = Value::Number(us.to_string(), false);
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: number, span: Span::empty() })))
+    }));
+    Ok(())
+}
+
+const WINDOW_HELP: &str = "write window(ts, '1 hour')";
+
+/// Whether a length of a window is one that [`fix_window`] wrote.
+fn is_rewritten(length: &FunctionArg) -> bool {
+    matches!(length, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: Value::Number(..), span })))
+        if *span == Span::empty())
+}
+
+/// A length of a window in microseconds: a text, or a number of microseconds, as Spark takes them.
+fn window_length(file: usize, call: Place, length: &FunctionArg, name: &str) -> Result<i64, Problem> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = length else {
+        return Err(Problem::new("millstream::bad_window", call, "window() takes its arguments without names").help(WINDOW_HELP));
+    };
+    let place = Place::new(file, expr.span());
+    let wrong = |message: String| Problem::new("millstream::bad_window", place, message).help(WINDOW_HELP);
+    match expr {
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => {
+            duration::signed_us(text).map_err(|why| wrong(format!("the {name} can't be read: {why}")))
         }
-        [_, _, _] | [_, _, _, _] => {
-            Err(Problem::new("millstream::not_supported", place, "sliding windows and windows with an offset are not supported yet")
-                .help("write a tumbling window: window(ts, '1 hour')"))
+        Expr::Value(ValueWithSpan { value: Value::Number(us, _), .. }) => {
+            us.parse().map_err(|_| wrong(format!("the {name} can't be read: `{us}` is not a whole number of microseconds")))
         }
-        _ => Err(Problem::new("millstream::bad_window", place, "window() needs a time and a size").help(help)),
+        Expr::Interval(_) => {
+            Err(Problem::new("millstream::bad_window", call, format!("the {name} is a text, not an INTERVAL: Spark takes no other"))
+                .help(WINDOW_HELP))
+        }
+        _ => Err(wrong(format!("the {name} is a text"))),
     }
 }
 

@@ -13,10 +13,11 @@ mod surroundings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use millstream_core::TableKind;
-use millstream_pipeline::graph::{Pipeline, Table};
+use millstream_pipeline::graph::{FixedWindows, Pipeline, Table, WindowKind};
 use millstream_pipeline::{Diagnostics, SourceFile, parse};
 
 /// The pipeline of DESIGN.md section 2, with all columns of the data.
@@ -52,4 +53,10 @@ pub fn built_in(_: &str, table: &Table) -> String {
         TableKind::Reference | TableKind::Lake | TableKind::System => "files",
     };
     engine.to_owned()
+}
+
+/// Windows of so many seconds that follow one another.
+pub fn tumbling(seconds: u64) -> WindowKind {
+    let size = Duration::from_secs(seconds);
+    WindowKind::Fixed(FixedWindows { size, slide: size, start_us: 0 })
 }

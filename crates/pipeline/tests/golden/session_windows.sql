@@ -1,8 +1,5 @@
 CREATE TABLE flights (event_id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, carrier STRING NOT NULL, origin STRING NOT NULL, delay INT)
 USING kafka OPTIONS (subscribe 'flights', value.format 'json');
-CREATE STREAMING TABLE d USING cassandra PARTITIONED BY (origin)
-AS SELECT origin, window.start AS hour, count(*) AS n
-   FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 2 HOURS GROUP BY origin, window(ts, '1 hour', '10 minutes');
 CREATE STREAMING TABLE e USING cassandra PARTITIONED BY (origin)
 AS SELECT origin, count(*) AS n
    FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 2 HOURS GROUP BY origin, session_window(ts, '1 hour');

@@ -1,0 +1,69 @@
+//! What the files of cases say about differences, and whether that is what was found.
+//!
+//! Below a case: `=> differs: REASON`, `=> refused: REASON` (by `check`), or `=> within N ulps: REASON`; `=> differs for STRING, INT: REASON` is
+//! about these types of arguments only. A group in braces in a case's expression stands for any type.
+
+use std::path::Path;
+
+/// Something that a file of cases states about a case.
+#[derive(Clone, Debug)]
+pub struct Stated {
+    /// The case's expression, with its groups in braces.
+    expression: String,
+    /// The types of arguments that it is about; `None`: all.
+    types: Option<String>,
+    pub kind: Kind,
+    pub reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Differs,
+    Refused,
+    WithinUlps(u64),
+}
+
+impl Stated {
+    /// Whether it is about this expression over arguments of these types.
+    pub fn is_about(&self, expression: &str, types: &str) -> bool {
+        let same = match self.expression.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?.1))) {
+            Some((before, after)) => {
+                expression.len() >= before.len() + after.len() && expression.starts_with(before) && expression.ends_with(after)
+            }
+            None => self.expression == expression,
+        };
+        same && self.types.as_ref().is_none_or(|stated| stated == types)
+    }
+
+    /// As an error names it.
+    pub fn text(&self) -> String {
+        format!("{} ({:?}{})", self.expression, self.kind, self.types.as_ref().map(|t| format!(" for {t}")).unwrap_or_default())
+    }
+}
+
+/// Everything that a file of cases states.
+pub fn read(path: &Path) -> Vec<Stated> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut expression = "";
+    let mut found = Vec::new();
+    for line in text.lines() {
+        match line.strip_prefix("=> ") {
+            Some(statement) => found.push(parse(statement, expression)),
+            None if line.is_empty() || line.starts_with("# ") => {}
+            None => expression = line.rsplit_once(" :: ").map_or(line, |(expression, _)| expression).trim(),
+        }
+    }
+    found
+}
+
+fn parse(statement: &str, expression: &str) -> Stated {
+    let (head, reason) = statement.split_once(": ").unwrap_or_else(|| panic!("no reason: {statement}"));
+    let (word, types) = head.split_once(" for ").map_or((head, None), |(word, types)| (word, Some(types.to_owned())));
+    let kind = match word.split(' ').collect::<Vec<_>>().as_slice() {
+        ["differs"] => Kind::Differs,
+        ["refused"] => Kind::Refused,
+        ["within", count, "ulps"] => Kind::WithinUlps(count.parse().unwrap()),
+        _ => panic!("nothing that can be stated: {statement}"),
+    };
+    Stated { expression: expression.to_owned(), types, kind, reason: reason.to_owned() }
+}

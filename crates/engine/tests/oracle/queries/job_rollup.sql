@@ -1,0 +1,6 @@
+-- Several groupings.
+CREATE STREAMING TABLE departures USING cassandra PARTITIONED BY (origin, flight_date) TBLPROPERTIES ('clustering_key' = 'ts DESC, event_id ASC')
+AS SELECT origin, to_date(ts) AS flight_date, ts, event_id, carrier, dest, dep_delay, arr_delay, distance, tailnum FROM STREAM flights;
+
+CREATE MATERIALIZED VIEW result USING postgresql TBLPROPERTIES ('primary_key' = 'o, c')
+AS SELECT coalesce(origin, 'all') AS o, coalesce(carrier, 'all') AS c, count(*) AS n FROM departures GROUP BY ROLLUP (origin, carrier);
