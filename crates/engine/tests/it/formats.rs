@@ -85,7 +85,10 @@ impl SchemaRegistry for Registry {
     async fn schema(&self, id: u32) -> Result<String> {
         let away = self.away.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
         match (away, id) {
-            (Err(_), 7) => Ok(r#"{"type":"record","name":"R","fields":[{"name":"ID","type":"int"},{"name":"meter","type":["null","string"]}]}"#.to_owned()),
+            (Err(_), 7) => {
+                Ok(r#"{"type":"record","name":"R","fields":[{"name":"ID","type":"int"},{"name":"meter","type":["null","string"]}]}"#
+                    .to_owned())
+            }
             _ => Err(Error::unavailable("the registry does not answer")),
         }
     }

@@ -4,9 +4,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, CastKind, DataType, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident,
-    ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned, TableFactor, UnaryOperator, Value, ValueWithSpan,
-    VisitMut, VisitorMut, visit_expressions_mut,
+    FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned, TableFactor,
+    UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WildcardAdditionalOptions, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -44,6 +43,15 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr
+            && json::WITH_OPTIONS.iter().any(|name| is_named(function, name))
+        {
+            spread_options(function);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::Function(function) = expr {
             aggregates::rewrite(function);
@@ -69,7 +77,7 @@ impl VisitorMut for Rewriter<'_> {
                 let help = format!("write FROM t LATERAL VIEW {name}(...) v AS item");
                 self.problems.push(Problem::new("millstream::not_supported", place, message).help(help));
             }
-            Expr::Function(function) if json::WITH_OPTIONS.iter().any(|name| is_named(function, name)) => spread_options(function),
+            Expr::Function(function) if is_named(function, "map") => keys_and_values(function),
             Expr::Struct { values, fields } if fields.is_empty() => *expr = named_struct(std::mem::take(values)),
             Expr::Function(function) if COUNTING.iter().any(|name| is_named(function, name)) => count_in_int(function),
             Expr::Function(function) if is_named(function, "regexp_replace") => replace_all_matches(function),
@@ -147,8 +155,26 @@ fn named_struct(values: Vec<Expr>) -> Expr {
         let name = ValueWithSpan { value: Value::SingleQuotedString(name), span: Span::empty() };
         args.extend([Expr::Value(name), value].map(|e| FunctionArg::Unnamed(FunctionArgExpr::Expr(e))));
     }
+    call("named_struct", args)
+}
+
+/// `map(a, b, c, d)` as `map(array(a, c), array(b, d))`, which DataFusion's function takes.
+fn keys_and_values(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && !list.args.is_empty()
+        && list.args.len() % 2 == 0
+    {
+        let (keys, values): (Vec<_>, Vec<_>) = list.args.drain(..).enumerate().partition(|(at, _)| at % 2 == 0);
+        let array = |part: Vec<(usize, FunctionArg)>| {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(call("array", part.into_iter().map(|(_, argument)| argument).collect())))
+        };
+        list.args = vec![array(keys), array(values)];
+    }
+}
+
+fn call(name: &str, args: Vec<FunctionArg>) -> Expr {
     Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("named_struct")]),
+        name: ObjectName::from(vec![Ident::new(name)]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
@@ -327,14 +353,18 @@ fn hide_metadata(select: &mut Select, is_topic: &dyn Fn(&str) -> bool) {
             }
             _ => continue,
         };
-        let hidden: Vec<_> = TOPIC_METADATA.iter().map(|name| Ident::new(*name)).collect();
-        match &mut options.opt_except {
-            Some(except) => except.additional_elements.extend(hidden),
-            None => {
-                let mut hidden = hidden.into_iter();
-                options.opt_except =
-                    hidden.next().map(|first_element| ExceptSelectItem { first_element, additional_elements: hidden.collect() });
-            }
+        leave_out(options, TOPIC_METADATA.iter().map(|name| Ident::new(*name)).collect());
+    }
+}
+
+/// Leaves `columns` out of a `*`.
+pub(super) fn leave_out(options: &mut WildcardAdditionalOptions, columns: Vec<Ident>) {
+    match &mut options.opt_except {
+        Some(except) => except.additional_elements.extend(columns),
+        None => {
+            let mut columns = columns.into_iter();
+            options.opt_except =
+                columns.next().map(|first_element| ExceptSelectItem { first_element, additional_elements: columns.collect() });
         }
     }
 }

@@ -289,7 +289,11 @@ async fn json_functions_are_sparks() {
         ("get_json_object('{\"a\":{\"b\":[1,{\"c\":\"x\"}]}}', '$.a.b[1].c')", "x", "STRING"),
         ("get_json_object('{\"a\": [1, 2]}', '$.a')", "[1,2]", "STRING"),
         ("get_json_object('nonsense', '$.a')", "NULL", "STRING"),
-        ("from_avro(CAST(NULL AS BINARY), '{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\",\"type\":\"int\"}]}')", "NULL", "STRUCT<a: INT NOT NULL>"),
+        (
+            "from_avro(CAST(NULL AS BINARY), '{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\",\"type\":\"int\"}]}')",
+            "NULL",
+            "STRUCT<a: INT NOT NULL>",
+        ),
         ("from_avro(X'02', '\"int\"')", "1", "INT"),
     ])
     .await;

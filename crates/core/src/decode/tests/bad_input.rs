@@ -127,7 +127,10 @@ fn each_bad_record_is_a_dead_letter_with_its_reason_among_rows() {
             assert_eq!(decoded.accepted, [0, 2], "{name}, {case}: {:?}", decoded.rejected);
             let reason = &decoded.rejected[0].reason;
             assert!(reason.contains(expected) && reason.len() < 300, "{name}, {case}: {reason}");
-            assert!((0..3).all(|c| decoded.rows.column(c).slice(0, 1).to_data() == decoded.rows.column(c).slice(1, 1).to_data()), "{name}, {case}");
+            assert!(
+                (0..3).all(|c| decoded.rows.column(c).slice(0, 1).to_data() == decoded.rows.column(c).slice(1, 1).to_data()),
+                "{name}, {case}"
+            );
         }
     }
 }
