@@ -16,7 +16,7 @@ use crate::spark::json;
 
 /// Rewrites `query`; `is_topic` says whether a relation of this name is a topic, whose metadata columns are not part of `*`.
 pub(crate) fn rewrite(file: usize, query: &mut Query, is_topic: &dyn Fn(&str) -> bool) -> Vec<Problem> {
-    let mut rewriter = Rewriter { file, is_topic, problems: Vec::new() };
+    let mut rewriter = Rewriter { file, is_topic, problems: Vec::new(), is_told: false };
     let _ = VisitMut::visit(query, &mut rewriter);
     rewriter.problems
 }
@@ -25,6 +25,8 @@ struct Rewriter<'a> {
     file: usize,
     is_topic: &'a dyn Fn(&str) -> bool,
     problems: Vec<Problem>,
+    /// Whether a generator that is left was a problem already.
+    is_told: bool,
 }
 
 impl VisitorMut for Rewriter<'_> {
@@ -36,6 +38,7 @@ impl VisitorMut for Rewriter<'_> {
         }
         if let Err(problem) = generators::expand(self.file, select) {
             self.problems.push(problem);
+            self.is_told = true;
         }
         if let Some(call) = window_call(select) {
             expand_window(select, &call);
@@ -70,7 +73,7 @@ impl VisitorMut for Rewriter<'_> {
                     }
                 }
             }
-            Expr::Function(function) if generators::generator(function).is_some() => {
+            Expr::Function(function) if generators::generator(function).is_some() && !self.is_told => {
                 let name = generators::generator(function).unwrap_or_default();
                 let place = Place::new(self.file, function.name.span());
                 let message = format!("{name}() makes rows, so it stands alone in the SELECT list, or behind LATERAL VIEW");
