@@ -6,9 +6,11 @@ use std::sync::Arc;
 use datafusion::logical_expr::LogicalPlan;
 use millstream_core::TableSpec;
 use millstream_core::decode::ReadFormat;
+use millstream_core::ports::ValueFormat;
+use millstream_core::style::{CsvStyle, TimeFormats};
 
 use crate::check::tables::sql_type;
-use crate::graph::{Binding, Flow, OutputMode, ParseMode, Pipeline, Table, WindowKind};
+use crate::graph::{Binding, Flow, OutputMode, ParseMode, Pipeline, Table, Topic, WindowKind};
 
 /// The version of these texts: raised when they would read differently for the same pipeline.
 const VERSION: u8 = 1;
@@ -98,12 +100,23 @@ fn binding(table: &Table) -> String {
             let keys =
                 if topic.key_columns.is_empty() { String::new() } else { format!("; key columns ({})", topic.key_columns.join(", ")) };
             let output = topic.output.map_or_else(String::new, |format| format!("; written as {format:?}"));
-            let format = if topic.format == ReadFormat::default() { String::new() } else { format!("; values {:?}", topic.format) };
+            let format = if is_usual(topic) { String::new() } else { format!("; values {:?}", topic.format) };
             format!("; topic {}{mode}{keys}{format}{output}", topic.name)
         }
         Binding::ExistingTable => "; of other services".to_owned(),
         _ => String::new(),
     }
+}
+
+/// Whether the topic's values are what its `value.format` alone says.
+fn is_usual(topic: &Topic) -> bool {
+    let usual = match topic.output {
+        // The table's own schema, which stands there already.
+        Some(ValueFormat::Avro) => return true,
+        Some(ValueFormat::Csv) => ReadFormat::Csv(CsvStyle { exact: true, ..CsvStyle::default() }, TimeFormats::default()),
+        Some(ValueFormat::Json) | None => ReadFormat::default(),
+    };
+    topic.format == usual
 }
 
 /// A column with its type, as the language writes it.

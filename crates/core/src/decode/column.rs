@@ -110,6 +110,16 @@ impl ColumnType {
         matches!(self, Self::Array(_) | Self::Struct(_) | Self::Map(..))
     }
 
+    /// Whether it holds a map whose keys are no strings: what JSON has no word for.
+    pub(super) fn has_other_keys(&self) -> bool {
+        match self {
+            Self::Array(item) => item.has_other_keys(),
+            Self::Struct(members) => members.iter().any(|m| m.kind.has_other_keys()),
+            Self::Map(key, value) => **key != Self::String || value.has_other_keys(),
+            _ => false,
+        }
+    }
+
     /// The value that a string within JSON says.
     #[inline]
     pub(super) fn text<'a>(&self, text: &'a str, spill: &mut Spill<'_>) -> Option<Slot<'a>> {

@@ -1,5 +1,25 @@
-//! JSON objects as rows, by the rules of Spark 4.1's `from_json`: members become the slots of columns, and values of any depth the slots of
-//! their types.
+//! JSON objects as rows, by the rules of Spark 4.1's `from_json`: a record is exactly one object (RFC 8259) in UTF-8, its members become the slots
+//! of columns, and values of any depth the slots of their types.
+//!
+//! | column | takes |
+//! |---|---|
+//! | BOOLEAN | `true`, `false` |
+//! | TINYINT to BIGINT | a number without fraction and exponent, within range; no string |
+//! | FLOAT, DOUBLE | a number (too great: infinity), or `"NaN"`, `"Infinity"`, `"+Infinity"`, `"+INF"`, `"-Infinity"`, `"-INF"` |
+//! | DECIMAL | a number, or a string that says one; exact; digits beyond the scale are rounded half up, too many before it refused |
+//! | STRING | a string; of any other value its JSON text as it stands in the record |
+//! | BINARY | a string in base64 with padding |
+//! | DATE | `"2013-07-22"`, or by `dateFormat` |
+//! | TIMESTAMP | a date and time in ISO 8601 with or without zone (then UTC), a date, or by `timestampFormat`; or a number: seconds since 1970 |
+//! | TIMESTAMP_NTZ | the same without a zone, by `timestampNTZFormat`, no number |
+//! | ARRAY, MAP, STRUCT | an array; an object, whose keys are strings; an object |
+//!
+//! Unknown members are checked and skipped. Of a member that comes twice the last one counts (in a map both stay). Names are compared exactly.
+//! A member that is absent or `null` is null; in a NOT NULL column that rejects the record.
+//!
+//! Stricter than Spark, on purpose, because Spark would lose something silently: bytes after the object, an array at the top, a null in a
+//! NOT NULL column, bare `NaN`, and lone surrogates are malformed. Not read: zone names other than `Z`, `UTC`, `UT` and `GMT`, times without a date,
+//! and days since 1970 as a DATE.
 //!
 //! A value that doesn't fit within an array or a map spoils the array or map; within a struct it spoils the struct, or (in permissive mode)
 //! becomes null there.

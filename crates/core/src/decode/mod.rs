@@ -2,28 +2,7 @@
 //! columns and nothing of flows, offsets or where a rejected record goes.
 //!
 //! A format's reader turns a record into the slots of its columns; when the whole record is known to be good, they are appended to the
-//! columns. What each format takes for each type, and where it is stricter than Spark, says its own module. Of JSON ([`ReadFormat::Json`],
-//! exactly one object (RFC 8259) in UTF-8, by the rules of Spark 4.1's `from_json`):
-//!
-//! | column | takes |
-//! |---|---|
-//! | BOOLEAN | `true`, `false` |
-//! | TINYINT to BIGINT | a number without fraction and exponent, within range; no string |
-//! | FLOAT, DOUBLE | a number (too great: infinity), or `"NaN"`, `"Infinity"`, `"+Infinity"`, `"+INF"`, `"-Infinity"`, `"-INF"` |
-//! | DECIMAL | a number, or a string that says one; exact; digits beyond the scale are rounded half up, too many before it refused |
-//! | STRING | a string; of any other value its JSON text as it stands in the record |
-//! | BINARY | a string in base64 with padding |
-//! | DATE | `"2013-07-22"`, or by `dateFormat` |
-//! | TIMESTAMP | a date and time in ISO 8601 with or without zone (then UTC), a date, or by `timestampFormat`; or a number: seconds since 1970 |
-//! | TIMESTAMP_NTZ | the same without a zone, by `timestampNTZFormat`, no number |
-//! | ARRAY, MAP, STRUCT | an array; an object, whose keys are strings; an object |
-//!
-//! Unknown members are checked and skipped. Of a member that comes twice the last one counts (in a map both stay). Names are compared exactly.
-//! A member that is absent or `null` is null; in a NOT NULL column that rejects the record.
-//!
-//! Stricter than Spark, on purpose, because Spark would lose something silently: bytes after the object, an array at the top, a null in a
-//! NOT NULL column, bare `NaN`, and lone surrogates are malformed. Not read: zone names other than `Z`, `UTC`, `UT` and `GMT`, times without a date,
-//! and days since 1970 as a DATE.
+//! columns. What each format takes for each type, and where it is stricter than Spark, says its own module.
 
 pub mod avro;
 mod build;
@@ -34,12 +13,14 @@ mod members;
 mod nested;
 mod path;
 pub mod protobuf;
+mod reading;
 mod scalar;
 mod scan;
 mod slot;
 mod values;
 
 pub use path::JsonPath;
+pub use reading::{ParseMode, ReadFormat, Reading};
 pub use values::JsonValues;
 
 use arrow::array::{RecordBatch, RecordBatchOptions, UInt8Array};
@@ -49,88 +30,18 @@ use std::collections::BTreeSet;
 use crate::change::ChangeKind;
 use crate::error::{Error, Result};
 use crate::ports::Record;
-use crate::style::{CsvStyle, TimeFormats};
 
-use avro::{AvroReader, AvroSchemas};
+use avro::AvroReader;
 use build::Builder;
 use column::ColumnType;
 use csv::CsvReader;
 use json::JsonReader;
-use protobuf::{ProtobufMessage, ProtobufReader};
+use protobuf::ProtobufReader;
 use scan::Scanner;
 use slot::{Slot, Spill};
 
 /// How much of a value a reason shows, in characters.
 const SHOWN_MAX: usize = 60;
-
-/// How the records of a topic become rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// What a value is.
-    pub format: ReadFormat,
-    /// What a value becomes that isn't a row of the topic's columns.
-    pub mode: ParseMode,
-    /// In [`ParseMode::Permissive`], the STRING column that gets the value of a record that wasn't wholly a row; it is no part of the value.
-    pub corrupt_record: Option<String>,
-    /// Columns that the key of a tombstone gives: a JSON object, or for one column a plain value.
-    pub key_columns: Vec<String>,
-}
-
-/// What the value of a record is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReadFormat {
-    /// One JSON object.
-    Json(TimeFormats),
-    /// One line of CSV.
-    Csv(CsvStyle, TimeFormats),
-    /// One record in Avro's binary encoding.
-    Avro(AvroSchemas),
-    /// One Protobuf message.
-    Protobuf {
-        /// Its type.
-        message: Box<ProtobufMessage>,
-        /// `emit.default.values`: whether a field without presence that is left out is zero, and not null.
-        defaults: bool,
-    },
-}
-
-impl Default for ReadFormat {
-    fn default() -> Self {
-        Self::Json(TimeFormats::default())
-    }
-}
-
-impl ReadFormat {
-    /// The word for it in `value.format`.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Json(_) => "json",
-            Self::Csv(..) => "csv",
-            Self::Avro(_) => "avro",
-            Self::Protobuf { .. } => "protobuf",
-        }
-    }
-
-    /// The patterns of its times.
-    #[must_use]
-    pub fn times(&self) -> TimeFormats {
-        match self {
-            Self::Json(times) | Self::Csv(_, times) => times.clone(),
-            Self::Avro(_) | Self::Protobuf { .. } => TimeFormats::default(),
-        }
-    }
-}
-
-/// What becomes of a value that isn't a row of the topic's columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ParseMode {
-    /// The row goes to `system.dead_letters`.
-    #[default]
-    DeadLetter,
-    /// Spark's `PERMISSIVE`: what can't be read is null.
-    Permissive,
-}
 
 /// A record that isn't a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,7 +111,12 @@ impl RecordDecoder {
             columns.get(at).map(|kind: &ColumnType| (at, field.name().clone(), kind.clone(), !field.is_nullable()))
         };
         let reader = match &reading.format {
-            ReadFormat::Json(_) => Reader::Json,
+            ReadFormat::Json(_) => {
+                if let Some((_, field)) = own().find(|(at, _)| columns.get(*at).is_some_and(ColumnType::has_other_keys)) {
+                    return Err(Error::unsupported(format!("column {} has keys that are no strings, as JSON's are", field.name())));
+                }
+                Reader::Json
+            }
             ReadFormat::Csv(style, _) => {
                 if let Some((_, field)) = own().find(|(at, _)| columns.get(*at).is_some_and(ColumnType::is_nested)) {
                     return Err(Error::unsupported(format!(

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod bad_input;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};

@@ -108,16 +108,17 @@ pub(super) fn value(out: &mut Vec<u8>, array: &dyn Array, row: usize, times: &Ti
 
 /// The text of a value that isn't a string.
 fn quoted(out: &mut Vec<u8>, array: &dyn Array, row: usize, times: &TimeFormats) -> Result<()> {
+    out.push(b'"');
     let start = out.len();
     text::write(out, array, row, times)?;
     if out[start..].iter().any(|b| matches!(b, b'"' | b'\\')) {
         // A pattern of times may say anything.
         let text = String::from_utf8_lossy(&out.split_off(start)).into_owned();
+        out.pop();
         string(out, &text);
-        return Ok(());
+    } else {
+        out.push(b'"');
     }
-    out.insert(start, b'"');
-    out.push(b'"');
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod aggregates;
 mod chained;
 mod crashes;
 mod events;
+mod formats;
 mod oracle;
 mod outages;
 mod quarantine;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
-use millstream_core::ports::{ChangeFeed, CheckpointStore, EventStore, NewRecord, ReferenceSource};
+use millstream_core::ports::{ChangeFeed, CheckpointStore, EventStore, NewRecord, ReferenceSource, SchemaRegistry};
 use millstream_core::{Result, TopicPartition};
 use millstream_engine::{Engine, EngineSettings, Ports};
 use millstream_pipeline::graph::Pipeline;
@@ -45,6 +45,7 @@ pub struct World {
     pub faults: Arc<Faults>,
     pub pipeline: Arc<Pipeline>,
     pub settings: EngineSettings,
+    pub schemas: Option<Arc<dyn SchemaRegistry>>,
     pub references: BTreeMap<String, Arc<dyn ReferenceSource>>,
 }
 
@@ -62,6 +63,7 @@ impl World {
             faults: Arc::default(),
             pipeline: checked(PIPELINE),
             settings: EngineSettings::default(),
+            schemas: None,
             references: BTreeMap::new(),
         }
     }
@@ -86,7 +88,7 @@ impl World {
             reports: Arc::new(toy::ToyReportStore::open(self.disk.clone())),
             lake: None,
             topics: Some(Arc::new(toy::ToyTopicSink::open(self.disk.clone(), log.clone()))),
-            schemas: None,
+            schemas: self.schemas.clone(),
             checkpoints: Arc::new(FaultyCheckpointStore::new(checkpoints, self.faults.clone())),
             system: Arc::new(toy::ToySystemStore::open(self.disk.clone())),
             references: self.references.clone(),

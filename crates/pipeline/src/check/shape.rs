@@ -41,10 +41,6 @@ impl StreamShape<'_> {
     pub(super) fn check(&self, plan: &LogicalPlan) -> Result<Found, Problem> {
         let mut found = Found::default();
         self.node(plan, &mut found)?;
-        if found.explodes && found.aggregates > 0 {
-            let help = "write the rows into a streaming table, and aggregate its feed in a flow of its own or in a batch job";
-            return Err(self.refused("rows that explode() makes can't be aggregated in the same flow yet", "SELECT", help));
-        }
         Ok(found)
     }
 
@@ -63,6 +59,7 @@ impl StreamShape<'_> {
                 self.node(&unnest.input, found)
             }
             LogicalPlan::Join(join) => self.join(join, found),
+            LogicalPlan::Aggregate(aggregate) if found.explodes || explodes(&aggregate.input) => Err(self.exploded_and_aggregated()),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate, found),
             LogicalPlan::Sort(_) => {
                 Err(self.refused("ORDER BY over a stream never ends", "ORDER", "leave it out; sort where the table is read"))
@@ -261,6 +258,11 @@ impl StreamShape<'_> {
         Ok(())
     }
 
+    fn exploded_and_aggregated(&self) -> Problem {
+        let help = "write the rows into a streaming table, and aggregate its feed in a flow of its own or in a batch job";
+        self.refused("rows that explode() makes can't be aggregated in the same flow yet", "LATERAL", help)
+    }
+
     fn refused(&self, message: &str, word: &str, help: &str) -> Problem {
         let place = self.word(word).unwrap_or(self.query.place);
         Problem::new("millstream::unsupported_over_stream", place, message).help(help)
@@ -326,6 +328,11 @@ pub(super) fn scanned(plan: &LogicalPlan) -> Vec<String> {
         Ok(TreeNodeRecursion::Continue)
     });
     tables
+}
+
+/// Whether `plan` makes several rows of one.
+fn explodes(plan: &LogicalPlan) -> bool {
+    plan.exists(|n| Ok(matches!(n, LogicalPlan::Unnest(_)))).unwrap_or(false)
 }
 
 /// The one aggregate of a flow's plan.

@@ -84,6 +84,12 @@ fn located(file: usize, query: &WrittenQuery, place: Option<Place>, message: &st
         return Problem::new("millstream::bad_window", place, "window_time() needs a window")
             .help("select `window` in a query that groups by window(ts, '1 hour'), and take its time outside of that query");
     }
+    // Our own functions begin what they say with their name.
+    if let Some((function, _)) = message.split_once("() ")
+        && let Some(place) = call_place(file, query, function)
+    {
+        return Problem::new("millstream::bad_argument", place, message).help("see the functions in docs/language.md for what it takes");
+    }
     if let Some((function, types)) = refused_arguments(message) {
         return Problem::new("millstream::bad_argument", place, format!("{function}() does not take ({types})"))
             .help("give it other arguments, or cast them: CAST(x AS STRING)");
@@ -98,8 +104,9 @@ fn located(file: usize, query: &WrittenQuery, place: Option<Place>, message: &st
 
 /// Function, how many arguments it takes and how many it has.
 fn wrong_count(message: &str) -> Option<(&str, &str, &str)> {
-    let (function, rest) = message.split_once("Function '")?.1.split_once("' expects ")?;
-    let (takes, rest) = rest.split_once(" arguments but received ")?;
+    // `Function 'f' expects 1 arguments`, and of some `The function 'f' expected 1 arguments`.
+    let (function, rest) = message.split_once("unction '")?.1.split_once("' expect")?;
+    let (takes, rest) = rest.split_once(' ')?.1.split_once(" arguments but received ")?;
     Some((function, takes, rest.split('.').next()?))
 }
 

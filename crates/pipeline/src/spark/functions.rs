@@ -47,6 +47,7 @@ const SCALAR: &[&str] = &[
     "lpad",
     "ltrim",
     "make_date",
+    "map",
     "map_keys",
     "map_values",
     "md5",

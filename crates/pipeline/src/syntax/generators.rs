@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::lexer::SparkSql;
-use super::rewrite::{normalized, single_name};
+use super::rewrite::{leave_out, normalized, single_name};
 use crate::diagnostic::{Place, Problem};
 use crate::spark::generators::{NAMES, PREFIX};
 
@@ -93,7 +93,7 @@ fn lift_selected(file: usize, select: &mut Select) -> Result<(), Problem> {
             let message = "a SELECT list has one generator of rows";
             return Err(Problem::new("millstream::not_supported", place, message).help("write a LATERAL VIEW for each"));
         }
-        let columns = match (name.starts_with("pos"), alias) {
+        let named = match (name.starts_with("pos"), alias) {
             (false, alias) => vec![alias.unwrap_or_else(|| Ident::new("col"))],
             (true, None) => vec![Ident::new("pos"), Ident::new("col")],
             (true, Some(_)) => {
@@ -103,14 +103,22 @@ fn lift_selected(file: usize, select: &mut Select) -> Result<(), Problem> {
                 );
             }
         };
+        // Under names that nothing else has, for `*` is what the table had before.
+        let columns: Vec<Ident> = (0..named.len()).map(|n| Ident::new(format!("{SELECTED}{n}"))).collect();
         select.lateral_views.push(LateralView {
             lateral_view: expr.clone(),
             lateral_view_name: ObjectName::from(vec![Ident::new(SELECTED)]),
             lateral_col_alias: columns.clone(),
             outer: false,
         });
-        let items = columns.into_iter().map(|column| SelectItem::UnnamedExpr(Expr::Identifier(column)));
+        let items =
+            columns.iter().zip(named).map(|(column, alias)| SelectItem::ExprWithAlias { expr: Expr::Identifier(column.clone()), alias });
         select.projection.splice(at..=at, items);
+        for item in &mut select.projection {
+            if let SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) = item {
+                leave_out(options, columns.clone());
+            }
+        }
     }
     Ok(())
 }

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, DataType, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
-    ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned, TableFactor, UnaryOperator, Value, ValueWithSpan,
-    VisitMut, VisitorMut,
+    AccessExpr, CastKind, DataType, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned, TableFactor,
+    UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WildcardAdditionalOptions, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -16,7 +16,7 @@ use crate::spark::json;
 
 /// Rewrites `query`; `is_topic` says whether a relation of this name is a topic, whose metadata columns are not part of `*`.
 pub(crate) fn rewrite(file: usize, query: &mut Query, is_topic: &dyn Fn(&str) -> bool) -> Vec<Problem> {
-    let mut rewriter = Rewriter { file, is_topic, problems: Vec::new() };
+    let mut rewriter = Rewriter { file, is_topic, problems: Vec::new(), is_told: false };
     let _ = VisitMut::visit(query, &mut rewriter);
     rewriter.problems
 }
@@ -25,6 +25,8 @@ struct Rewriter<'a> {
     file: usize,
     is_topic: &'a dyn Fn(&str) -> bool,
     problems: Vec<Problem>,
+    /// Whether a generator that is left was a problem already.
+    is_told: bool,
 }
 
 impl VisitorMut for Rewriter<'_> {
@@ -36,11 +38,21 @@ impl VisitorMut for Rewriter<'_> {
         }
         if let Err(problem) = generators::expand(self.file, select) {
             self.problems.push(problem);
+            self.is_told = true;
         }
         for function in [WINDOW_FUNCTION, SESSION_FUNCTION] {
             if let Some(call) = window_call(select, function) {
                 expand_window(select, &call, function);
             }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr
+            && json::WITH_OPTIONS.iter().any(|name| is_named(function, name))
+        {
+            spread_options(function);
         }
         ControlFlow::Continue(())
     }
@@ -65,15 +77,15 @@ impl VisitorMut for Rewriter<'_> {
                     }
                 }
             }
-            Expr::Function(function) if generators::generator(function).is_some() => {
+            Expr::Function(function) if generators::generator(function).is_some() && !self.is_told => {
                 let name = generators::generator(function).unwrap_or_default();
                 let place = Place::new(self.file, function.name.span());
                 let message = format!("{name}() makes rows, so it stands alone in the SELECT list, or behind LATERAL VIEW");
                 let help = format!("write FROM t LATERAL VIEW {name}(...) v AS item");
                 self.problems.push(Problem::new("millstream::not_supported", place, message).help(help));
             }
-            Expr::Function(function) if json::WITH_OPTIONS.iter().any(|name| is_named(function, name)) => spread_options(function),
-            Expr::Function(function) if is_named(function, "struct") => name_members(function),
+            Expr::Function(function) if is_named(function, "map") => keys_and_values(function),
+            Expr::Struct { values, fields } if fields.is_empty() => *expr = named_struct(std::mem::take(values)),
             Expr::Function(function) if COUNTING.iter().any(|name| is_named(function, name)) => count_in_int(function),
             Expr::Function(function) if is_named(function, "regexp_replace") => replace_all_matches(function),
             Expr::Value(ValueWithSpan { value: Value::Number(number, long), span }) => {
@@ -133,24 +145,47 @@ fn spread_options(function: &mut Function) {
     }
 }
 
-/// `struct(a, b + 1)` to `named_struct('a', a, 'col2', b + 1)`: the names that Spark gives.
-fn name_members(function: &mut Function) {
-    let FunctionArguments::List(list) = &mut function.args else { return };
-    let mut named = Vec::with_capacity(list.args.len() * 2);
-    for (at, argument) in list.args.drain(..).enumerate() {
-        let name = match &argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(ident))) => normalized(ident),
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::CompoundIdentifier(parts))) => {
-                parts.last().map(normalized).unwrap_or_default()
-            }
-            _ => format!("col{}", at + 1),
+/// `struct(a, b + 1, c AS x)` as `named_struct('a', a, 'col2', b + 1, 'x', c)`: the names that Spark gives.
+fn named_struct(values: Vec<Expr>) -> Expr {
+    let mut args = Vec::with_capacity(values.len() * 2);
+    for (at, value) in values.into_iter().enumerate() {
+        let (name, value) = match value {
+            Expr::Named { expr, name } => (normalized(&name), *expr),
+            Expr::Identifier(ident) => (normalized(&ident), Expr::Identifier(ident)),
+            Expr::CompoundIdentifier(parts) => (parts.last().map(normalized).unwrap_or_default(), Expr::CompoundIdentifier(parts)),
+            other => (format!("col{}", at + 1), other),
         };
         let name = ValueWithSpan { value: Value::SingleQuotedString(name), span: Span::empty() };
-        named.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(name))));
-        named.push(argument);
+        args.extend([Expr::Value(name), value].map(|e| FunctionArg::Unnamed(FunctionArgExpr::Expr(e))));
     }
-    list.args = named;
-    function.name = ObjectName::from(vec![Ident::with_span(function.name.span(), "named_struct")]);
+    call("named_struct", args)
+}
+
+/// `map(a, b, c, d)` as `map(array(a, c), array(b, d))`, which DataFusion's function takes.
+fn keys_and_values(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && !list.args.is_empty()
+        && list.args.len() % 2 == 0
+    {
+        let (keys, values): (Vec<_>, Vec<_>) = list.args.drain(..).enumerate().partition(|(at, _)| at % 2 == 0);
+        let array = |part: Vec<(usize, FunctionArg)>| {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(call("array", part.into_iter().map(|(_, argument)| argument).collect())))
+        };
+        list.args = vec![array(keys), array(values)];
+    }
+}
+
+fn call(name: &str, args: Vec<FunctionArg>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// The call of `function` by which a SELECT groups, or which it selects.
@@ -382,14 +417,18 @@ fn hide_metadata(select: &mut Select, is_topic: &dyn Fn(&str) -> bool) {
             }
             _ => continue,
         };
-        let hidden: Vec<_> = TOPIC_METADATA.iter().map(|name| Ident::new(*name)).collect();
-        match &mut options.opt_except {
-            Some(except) => except.additional_elements.extend(hidden),
-            None => {
-                let mut hidden = hidden.into_iter();
-                options.opt_except =
-                    hidden.next().map(|first_element| ExceptSelectItem { first_element, additional_elements: hidden.collect() });
-            }
+        leave_out(options, TOPIC_METADATA.iter().map(|name| Ident::new(*name)).collect());
+    }
+}
+
+/// Leaves `columns` out of a `*`.
+pub(super) fn leave_out(options: &mut WildcardAdditionalOptions, columns: Vec<Ident>) {
+    match &mut options.opt_except {
+        Some(except) => except.additional_elements.extend(columns),
+        None => {
+            let mut columns = columns.into_iter();
+            options.opt_except =
+                columns.next().map(|first_element| ExceptSelectItem { first_element, additional_elements: columns.collect() });
         }
     }
 }

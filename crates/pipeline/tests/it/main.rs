@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
 mod flights;
+mod functions;
 mod golden;
 mod language;
 mod mutations;
+mod nested;
 mod sinks;
 mod spark;
 mod surroundings;

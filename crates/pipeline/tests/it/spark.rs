@@ -271,3 +271,66 @@ async fn nulls_come_first_ascending_and_last_descending() {
     let (ascending, descending, last) = (first("ASC"), first("DESC"), first("ASC NULLS LAST"));
     assert_values(&[(ascending.as_str(), "1", "BIGINT"), (descending.as_str(), "3", "BIGINT"), (last.as_str(), "3", "BIGINT")]).await;
 }
+
+#[tokio::test]
+async fn json_functions_are_sparks() {
+    assert_values(&[
+        ("from_json('{\"a\":1,\"b\":[1,2]}', 'a INT, b ARRAY<INT>')", "{a: 1, b: [1, 2]}", "STRUCT<a: INT, b: ARRAY<INT>>"),
+        ("from_json('{\"a\":\"x\"}', 'a INT')", "{a: NULL}", "STRUCT<a: INT>"),
+        ("from_json('nonsense', 'STRUCT<a: INT>')", "{a: NULL}", "STRUCT<a: INT>"),
+        ("from_json('[1,null]', 'ARRAY<INT>')", "[1, NULL]", "ARRAY<INT>"),
+        ("from_json('{\"k\":1.5}', 'MAP<STRING, DOUBLE>')", "{k: 1.5}", "MAP<STRING, DOUBLE>"),
+        ("from_json(CAST(NULL AS STRING), 'a INT')", "NULL", "STRUCT<a: INT>"),
+        ("from_json('{\"t\":\"04/07/2013\"}', 't DATE', map('dateFormat', 'dd/MM/yyyy'))", "{t: 2013-07-04}", "STRUCT<t: DATE>"),
+        ("from_json('{\"eventId\":7}', 'eventId BIGINT').`eventId`", "7", "BIGINT"),
+        ("to_json(named_struct('a', 1, 'b', CAST(NULL AS INT), 'c', array('x')))", "{\"a\":1,\"c\":[\"x\"]}", "STRING"),
+        ("to_json(struct(one, one + 1, 'z' AS last))", "{\"one\":1,\"col2\":2,\"last\":\"z\"}", "STRING"),
+        ("to_json(array(1, 2))", "[1,2]", "STRING"),
+        ("get_json_object('{\"a\":{\"b\":[1,{\"c\":\"x\"}]}}', '$.a.b[1].c')", "x", "STRING"),
+        ("get_json_object('{\"a\": [1, 2]}', '$.a')", "[1,2]", "STRING"),
+        ("get_json_object('nonsense', '$.a')", "NULL", "STRING"),
+        (
+            "from_avro(CAST(NULL AS BINARY), '{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\",\"type\":\"int\"}]}')",
+            "NULL",
+            "STRUCT<a: INT NOT NULL>",
+        ),
+        ("from_avro(X'02', '\"int\"')", "1", "INT"),
+    ])
+    .await;
+    assert_fails(&[
+        ("from_json('{\"a\":\"x\"}', 'a INT', map('mode', 'FAILFAST'))", "does not fit int"),
+        ("from_json('{}', 'a BLOB')", "not a type"),
+        ("from_json('{}', 'a INT', map('nope', 'x'))", "no option 'nope'"),
+        ("from_json('{}', 'MAP<INT, INT>')", "keys of maps in json are strings"),
+        ("get_json_object('{}', 'a')", "begin with $"),
+        ("get_json_object('{}', '$.a[*]')", "wildcards"),
+        ("to_json(1)", "to_json() takes"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn places_and_keys_are_sparks() {
+    assert_values(&[
+        ("array(1, 2, 3)[0]", "1", "INT"),
+        ("element_at(array(1, 2, 3), -1)", "3", "INT"),
+        ("element_at(array(1, 2, 3), 2)", "2", "INT"),
+        ("get(array(1, 2, 3), 3)", "NULL", "INT"),
+        ("from_json('{\"a\":1}', 'MAP<STRING, INT>')['a']", "1", "INT"),
+        ("from_json('{\"a\":1}', 'MAP<STRING, INT>')['b']", "NULL", "INT"),
+        ("element_at(from_json('{\"a\":1}', 'MAP<STRING, INT>'), 'a')", "1", "INT"),
+        ("size(array(1, 2, 3))", "3", "INT"),
+        ("cardinality(from_json('{\"a\":1}', 'MAP<STRING, INT>'))", "1", "INT"),
+        ("size(from_json(CAST(NULL AS STRING), 'ARRAY<INT>'))", "NULL", "INT"),
+        ("array_contains(array(1, 2), 2)", "true", "BOOLEAN"),
+        ("named_struct('a', 1, 'b', 'x').b", "x", "STRING"),
+    ])
+    .await;
+    assert_fails(&[
+        ("array(1, 2)[2]", "beyond an array of 2 items"),
+        ("array(1, 2)[-1]", "beyond an array"),
+        ("element_at(array(1, 2), 0)", "beyond an array"),
+        ("size(1)", "size() takes"),
+    ])
+    .await;
+}

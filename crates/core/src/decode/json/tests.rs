@@ -133,7 +133,7 @@ fn a_corrupt_record_is_kept_in_its_column() {
 #[test]
 fn times_follow_their_patterns() {
     let pattern = |text: &str| Some(TimePattern::try_new(text).unwrap());
-    let times = TimeFormats { date: pattern("dd.MM.yyyy"), timestamp: pattern("dd/MM/yyyy HH:mm[:ss][XXX]"), timestamp_ntz: None };
+    let times = TimeFormats { date: pattern("dd.MM.yyyy"), timestamp: pattern("dd/MM/yyyy HH:mm[:ss][xxx]"), timestamp_ntz: None };
     let columns = schema(&[("d", DataType::Date32, true), ("t", timestamp_type(), true)]);
     let mut decoder = RecordDecoder::new(columns, &Reading { format: ReadFormat::Json(times), ..Reading::default() }).unwrap();
     let decoded = decoder

@@ -207,4 +207,4 @@ fn timestamp<'a>(bytes: &[u8], start: usize, spill: &mut Spill<'a>) -> Outcome<S
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -25,7 +25,7 @@ fn number(field: u64, value: u64) -> Vec<u8> {
     [varint(field << 3), varint(value)].concat()
 }
 
-fn counted(field: u64, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+pub(in crate::decode) fn counted(field: u64, bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let bytes = bytes.as_ref();
     [varint(field << 3 | 2), varint(bytes.len() as u64), bytes.to_vec()].concat()
 }
@@ -45,7 +45,7 @@ fn field(name: &str, at: u64, label: u64, kind: u64, type_name: &str) -> Vec<u8>
 ///   google.protobuf.Timestamp ts = 7; uint64 big = 8; bytes raw = 9; optional int32 seats = 10; bool late = 11; double price = 12;
 /// }
 /// ```
-fn descriptor() -> Vec<u8> {
+pub(in crate::decode) fn descriptor() -> Vec<u8> {
     let value = |name: &str, of: u64| counted(2, [counted(1, name), number(2, of)].concat());
     let kind = counted(5, [counted(1, "Kind"), value("ARRIVAL", 0), value("DEPARTURE", 1)].concat());
     let leg = counted(3, [counted(1, "Leg"), field("from", 1, 1, 9, ""), field("minutes", 2, 1, 17, "")].concat());
