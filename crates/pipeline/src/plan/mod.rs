@@ -196,7 +196,7 @@ struct Catalog<'a> {
 
 impl Catalog<'_> {
     fn knows(&self, function: &str) -> bool {
-        self.planner.functions.contains(function)
+        self.planner.functions.contains(function) || functions::is_operator(function)
     }
 }
 

@@ -17,7 +17,7 @@ use datafusion::logical_expr::{cast as cast_expr, lit, try_cast};
 use millstream_core::table::timestamp_type;
 
 use super::arithmetic::Operation;
-use super::{datetime, planner};
+use super::{datetime, planner, results};
 use crate::plan::expressions;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -28,6 +28,11 @@ pub(crate) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if let Expr::ScalarFunction(function) = &expr
+        && let Some(spark_type) = results::spark_type(function, schema)
+    {
+        return Ok(Transformed::yes(cast_expr(expr, spark_type)));
+    }
     let (inner, target, safe) = match &expr {
         Expr::Cast(c) => (&c.expr, c.field.data_type(), false),
         Expr::TryCast(c) => (&c.expr, c.field.data_type(), true),
@@ -39,6 +44,11 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         _ => return Ok(Transformed::no(expr)),
     };
     let Ok(from) = inner.get_type(schema) else { return Ok(Transformed::no(expr)) };
+    if let (Some(from), Some(to)) = (Class::of(&from), Class::of(target))
+        && !from.becomes(to)
+    {
+        return plan_err!("a {} can't be cast to {}", from.noun(), to.noun());
+    }
     if from == DataType::Utf8 && (target.is_numeric() || *target == DataType::Boolean) {
         if matches!(inner.as_ref(), Expr::ScalarFunction(f) if f.func.name() == "btrim") {
             return Ok(Transformed::no(expr));
@@ -62,6 +72,62 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         cast_expr(call, target.clone())
     };
     Ok(Transformed::yes(call))
+}
+
+/// Types between which Spark casts alike, as far as it casts at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Boolean,
+    Number,
+    Text,
+    Binary,
+    Date,
+    Timestamp,
+    LocalTimestamp,
+}
+
+impl Class {
+    /// `None` for types whose casts nobody restricts here.
+    fn of(data_type: &DataType) -> Option<Self> {
+        Some(match data_type {
+            DataType::Boolean => Self::Boolean,
+            DataType::Utf8 => Self::Text,
+            DataType::Binary => Self::Binary,
+            DataType::Date32 => Self::Date,
+            DataType::Timestamp(_, Some(_)) => Self::Timestamp,
+            DataType::Timestamp(_, None) => Self::LocalTimestamp,
+            number if number.is_numeric() => Self::Number,
+            _ => return None,
+        })
+    }
+
+    /// Whether ANSI mode has this cast.
+    fn becomes(self, to: Self) -> bool {
+        use Class::{Binary, Boolean, Date, LocalTimestamp, Number, Text, Timestamp};
+        self == to
+            || self == Text
+            || match to {
+                Text => true,
+                Boolean => self == Number,
+                Number => matches!(self, Boolean | Timestamp),
+                Binary => false,
+                Date => matches!(self, Timestamp | LocalTimestamp),
+                Timestamp => matches!(self, Number | Date | LocalTimestamp),
+                LocalTimestamp => matches!(self, Date | Timestamp),
+            }
+    }
+
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Boolean => "BOOLEAN",
+            Self::Number => "number",
+            Self::Text => "STRING",
+            Self::Binary => "BINARY",
+            Self::Date => "DATE",
+            Self::Timestamp => "TIMESTAMP",
+            Self::LocalTimestamp => "TIMESTAMP_NTZ",
+        }
+    }
 }
 
 /// A cast that Arrow does otherwise.

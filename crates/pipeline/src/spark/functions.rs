@@ -32,7 +32,6 @@ const SCALAR: &[&str] = &[
     "degrees",
     "exp",
     "greatest",
-    "ifnull",
     "instr",
     "isnan",
     "least",
@@ -48,7 +47,6 @@ const SCALAR: &[&str] = &[
     "named_struct",
     "now",
     "nullif",
-    "nvl",
     "nvl2",
     "pi",
     "position",
@@ -121,10 +119,13 @@ const WINDOW: &[&str] =
 
 /// Spark's other names of functions, and the name under which they are registered.
 const ALIASES: &[(&str, &str)] = &[
+    ("chr", "char"),
     ("endswith", "ends_with"),
     ("every", "bool_and"),
+    ("ifnull", "coalesce"),
     ("lcase", "lower"),
     ("len", "length"),
+    ("nvl", "coalesce"),
     ("sign", "signum"),
     ("some", "bool_or"),
     ("startswith", "starts_with"),
@@ -133,6 +134,12 @@ const ALIASES: &[(&str, &str)] = &[
     ("ucase", "upper"),
     ("variance", "var_samp"),
 ];
+
+/// Functions of datafusion-spark that Spark has under no such name, or of another kind.
+const NOT_SPARKS: &[&str] = &["bitwise_not", "json_tuple", "spark_cast"];
+
+/// Functions that only the rewriting of operators calls, by a name that a query can't.
+const OPERATORS: &[&str] = &["bitwise_not"];
 
 /// Functions whose value differs when they are asked again: a flow that uses one can't be replayed.
 pub const VOLATILE: &[&str] = &[
@@ -194,8 +201,15 @@ pub fn kinds() -> Kinds {
         scalar.insert(function.name().to_owned());
         scalar.extend(function.aliases().iter().cloned());
     }
+    scalar.retain(|name| !NOT_SPARKS.contains(&name.as_str()));
     scalar.extend(ALIASES.iter().map(|(alias, _)| (*alias).to_owned()).filter(|alias| !aggregate.contains(alias)));
     Kinds { scalar, aggregate, window }
+}
+
+/// Whether the function stands for an operator.
+#[must_use]
+pub fn is_operator(name: &str) -> bool {
+    OPERATORS.contains(&name)
 }
 
 /// The name under which a function of the language is registered.

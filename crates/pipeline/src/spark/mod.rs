@@ -9,5 +9,6 @@ pub mod decimal;
 pub mod format;
 pub mod functions;
 pub mod planner;
+mod results;
 pub mod sum;
 pub mod window;

@@ -5,6 +5,7 @@
 pub(crate) mod cursor;
 pub(crate) mod duration;
 pub(crate) mod heads;
+mod idioms;
 pub(crate) mod lexer;
 pub(crate) mod query;
 pub(crate) mod rewrite;

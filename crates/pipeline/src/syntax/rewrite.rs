@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::duration;
+use super::{duration, idioms};
 use crate::diagnostic::{Place, Problem};
 use crate::graph::{TOPIC_METADATA, WINDOW_FUNCTION};
 
@@ -68,6 +68,7 @@ impl VisitorMut for Rewriter<'_> {
             }
             _ => {}
         }
+        idioms::rewrite(expr);
         ControlFlow::Continue(())
     }
 }
@@ -76,7 +77,7 @@ fn is_window(function: &Function) -> bool {
     is_named(function, WINDOW_FUNCTION)
 }
 
-fn is_named(function: &Function, name: &str) -> bool {
+pub(super) fn is_named(function: &Function, name: &str) -> bool {
     matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|i| i.value.eq_ignore_ascii_case(name)))
 }
 

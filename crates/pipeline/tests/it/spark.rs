@@ -57,7 +57,7 @@ async fn arithmetic_is_sparks() {
         ("1 + 2 * 3", "7", "INT"),
         ("2147483648 + 1", "2147483649", "BIGINT"),
         ("CAST(1 AS TINYINT) + CAST(1 AS SMALLINT)", "2", "SMALLINT"),
-        ("1 + 1.5", "2.5", "DECIMAL(12, 1)"),
+        ("1 + 1.5", "2.5", "DECIMAL(3, 1)"),
         ("1.5 + 1.25", "2.75", "DECIMAL(4, 2)"),
         ("1.5 * 1.5", "2.25", "DECIMAL(5, 2)"),
         ("1.0 / 3.0", "0.333333", "DECIMAL(8, 6)"),

@@ -1,0 +1,105 @@
+//! What Spark SQL writes in a way of its own, as calls and operators that the planner knows: `~`, `RLIKE`, `nullif`, `nvl2`, texts and times
+//! where a date is expected.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Spanned,
+    UnaryOperator, Value, ValueWithSpan,
+};
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+use super::rewrite::is_named;
+
+/// Functions whose first argument is a DATE; Spark makes one of a TIMESTAMP or a STRING.
+const OF_A_DATE: [&str; 8] = ["add_months", "date_add", "date_sub", "dateadd", "last_day", "next_day", "trunc", "unix_date"];
+
+/// Functions whose first argument is a TIMESTAMP; Spark makes one of a DATE or a STRING.
+const OF_A_TIME: [&str; 3] = ["hour", "minute", "second"];
+
+/// Rewrites one expression whose parts are rewritten already.
+pub(super) fn rewrite(expr: &mut Expr) {
+    match expr {
+        Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => *expr = call("bitwise_not", vec![take(inner)]),
+        Expr::RLike { negated, expr: text, pattern, .. } => {
+            let matches = call("regexp_like", vec![take(text), take(pattern)]);
+            *expr = if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(matches) } } else { matches };
+        }
+        Expr::Function(function) => {
+            if let Some(other) = rewritten_call(function) {
+                *expr = other;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What a call becomes, where it isn't changed in place.
+fn rewritten_call(function: &mut Function) -> Option<Expr> {
+    if OF_A_DATE.iter().any(|name| is_named(function, name)) {
+        wrap(function, 0, "to_date");
+    } else if OF_A_TIME.iter().any(|name| is_named(function, name)) {
+        wrap(function, 0, "to_timestamp");
+    } else if is_named(function, "date_trunc") {
+        wrap(function, 1, "to_timestamp");
+    } else if is_named(function, "replace") {
+        if let [_, _] = arguments(function)?.as_slice() {
+            arguments(function)?.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(""))));
+        }
+    } else if is_named(function, "nullif") {
+        let [value, other] = plain(function)?;
+        let equal = Expr::BinaryOp { left: Box::new(value.clone()), op: BinaryOperator::Eq, right: Box::new(other) };
+        let null = Expr::Value(ValueWithSpan { value: Value::Null, span: Span::empty() });
+        return Some(call("if", vec![equal, null, value]));
+    } else if is_named(function, "nvl2") {
+        let [tested, present, absent] = plain(function)?;
+        return Some(call("if", vec![Expr::IsNotNull(Box::new(tested)), present, absent]));
+    }
+    None
+}
+
+fn arguments(function: &mut Function) -> Option<&mut Vec<FunctionArg>> {
+    match &mut function.args {
+        FunctionArguments::List(list) => Some(&mut list.args),
+        _ => None,
+    }
+}
+
+/// The arguments, where there are this many.
+fn plain<const N: usize>(function: &mut Function) -> Option<[Expr; N]> {
+    let expressions = arguments(function)?.iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    expressions.collect::<Option<Vec<_>>>()?.try_into().ok()
+}
+
+/// Puts a call around an argument.
+fn wrap(function: &mut Function, at: usize, around: &str) {
+    if let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))) = arguments(function).and_then(|arguments| arguments.get_mut(at)) {
+        let inner = argument.clone();
+        *argument = call(around, vec![inner]);
+    }
+}
+
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, text(""))
+}
+
+fn text(value: &str) -> Expr {
+    Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(value.to_owned()), span: Span::empty() })
+}
+
+/// A call of a function, standing where its first argument does.
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let span = arguments.first().map_or_else(Span::empty, Spanned::span);
+    let args = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::with_span(span, name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
