@@ -22,6 +22,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Parser;
 
+/// Makes cargo build this crate again for another clone (see `.cargo/config.toml`).
+const _: Option<&str> = option_env!("MILLSTREAM_WORKSPACE");
+
 /// Millstream's entry points for developers
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
