@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::arithmetic::{self, Operation};
-use super::{datetime, format, window};
+use super::{datetime, format, math, round, truncate, window};
 
 /// DataFusion's scalar functions that behave as Spark's.
 const SCALAR: &[&str] = &[
@@ -165,7 +165,10 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions: Vec<_> = Operation::ALL.into_iter().map(arithmetic::function).collect();
     functions.push(window::function());
     functions.push(format::function());
+    functions.push(round::function());
     functions.extend(datetime::functions());
+    functions.extend(math::functions());
+    functions.extend(truncate::functions());
     functions
 }
 

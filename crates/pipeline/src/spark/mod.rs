@@ -3,12 +3,16 @@
 //! Everything here is a function or a planning rule of DataFusion; nothing knows statements, tables or flows.
 
 pub mod arithmetic;
+mod calls;
 pub mod cast;
 pub mod datetime;
 pub mod decimal;
 pub mod format;
 pub mod functions;
+pub mod math;
 pub mod planner;
-mod results;
+pub mod round;
 pub mod sum;
+mod time_text;
+pub mod truncate;
 pub mod window;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr, TypePlanner};
 use datafusion::logical_expr::{Expr, ExprSchemable, cast};
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
 use millstream_core::table::timestamp_type;
@@ -17,6 +17,14 @@ use super::arithmetic::{self, Operation};
 pub struct SparkOperators;
 
 impl ExprPlanner for SparkOperators {
+    fn plan_field_access(&self, raw: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        match raw.expr.get_type(schema)? {
+            // DataFusion counts from 1, and has null behind the end.
+            DataType::List(_) | DataType::LargeList(_) => plan_err!("an element of an ARRAY by its index is not supported yet"),
+            _ => Ok(PlannerResult::Original(raw)),
+        }
+    }
+
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let operation = match raw.op {
             BinaryOperator::Plus => Operation::Add,
@@ -44,8 +52,9 @@ impl ExprPlanner for SparkOperators {
                 };
                 Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![raw.left, days]))))
             }
-            Operation::Subtract if date && matches!(right, DataType::Date32) => {
-                plan_err!("DATE - DATE is an INTERVAL, which isn't supported: write datediff(a, b)")
+            Operation::Subtract if is_moment(&left) && is_moment(&right) => {
+                let instead = if date { "datediff(a, b)" } else { "unix_micros(a) - unix_micros(b)" };
+                plan_err!("the difference of two times is an INTERVAL, which isn't supported: write {instead}")
             }
             // A DATE becomes a TIMESTAMP when less than days are added.
             Operation::Add | Operation::Subtract if date && has_time(&raw.right) => {
@@ -57,6 +66,11 @@ impl ExprPlanner for SparkOperators {
             _ => Ok(PlannerResult::Original(raw)),
         }
     }
+}
+
+/// Whether it is a date or a time, and no interval.
+fn is_moment(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date32 | DataType::Timestamp(..))
 }
 
 /// Whether it is an interval with a part below days.

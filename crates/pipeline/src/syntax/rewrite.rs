@@ -68,7 +68,10 @@ impl VisitorMut for Rewriter<'_> {
             }
             _ => {}
         }
-        idioms::rewrite(expr);
+        let span = expr.span();
+        if let Err((message, help)) = idioms::rewrite(expr) {
+            self.problems.push(Problem::new("millstream::not_supported", Place::new(self.file, span), message).help(help));
+        }
         ControlFlow::Continue(())
     }
 }
