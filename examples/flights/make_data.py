@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 HERE = pathlib.Path(__file__).resolve().parent
 FLIGHTS = HERE / "data" / "flights.parquet"
 REFERENCE = HERE / "reference"
+AIRPORTS_SQL = REFERENCE / "airports.sql"
 
 UTC_MICROS = pa.timestamp("us", tz="UTC")
 FLIGHTS_SCHEMA = pa.schema(
@@ -83,7 +84,7 @@ def to_table(frame, schema):
 
 
 def make(path):
-    """Writes data/flights.parquet and reference/*.parquet."""
+    """Writes data/flights.parquet, reference/*.parquet and reference/airports.sql."""
     with tarfile.open(path) as sdist:
         flights = read_csv(sdist, "flights")
         references = {name: read_csv(sdist, name) for name in REFERENCE_SCHEMAS}
@@ -113,6 +114,28 @@ def make(path):
     )
     for name, frame in references.items():
         pq.write_table(to_table(frame, REFERENCE_SCHEMAS[name]), REFERENCE / f"{name}.parquet", compression="zstd")
+    AIRPORTS_SQL.write_text(airports_sql())
+
+
+def airports_sql():
+    """The airports as a table of MySQL: what engines.toml reads in place of the file."""
+    types = {"faa": "VARCHAR(8) PRIMARY KEY", "lat": "DOUBLE", "lon": "DOUBLE", "alt": "INT", "tz": "INT"}
+    table = pq.read_table(REFERENCE / "airports.parquet")
+    columns = ", ".join(f"{name} {types.get(name, 'VARCHAR(64)')}" for name in table.column_names)
+
+    def literal(value):
+        if value is None:
+            return "NULL"
+        return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+
+    rows = ",\n".join("(" + ", ".join(literal(row[name]) for name in table.column_names) + ")" for row in table.to_pylist())
+    return (
+        "-- reference/airports.parquet as a table of MySQL or MariaDB; make_data.py wrote it.\n"
+        "SET NAMES utf8mb4;\n"
+        "DROP TABLE IF EXISTS airports;\n"
+        f"CREATE TABLE airports ({columns}) CHARACTER SET utf8mb4;\n"
+        f"INSERT INTO airports VALUES\n{rows};\n"
+    )
 
 
 def figures():
@@ -166,6 +189,9 @@ def check():
     ids = pq.read_table(FLIGHTS, columns=["event_id"])["event_id"].to_numpy()
     if not (ids == range(1, len(ids) + 1)).all():
         print("DIFFERS  event_id does not count from 1")
+        fine = False
+    if AIRPORTS_SQL.read_text() != airports_sql():
+        print("DIFFERS  airports.sql does not have the rows of airports.parquet")
         fine = False
     return fine
 

@@ -82,11 +82,12 @@ enum Task {
     Suites,
     /// Run the benchmarks, and write their figures to docs/benchmarks.md
     Bench {
-        /// Only this one: demo, or engines (real engines and endpoints beside the bare client or handler below them, and beside Spark)
+        /// Only this one: demo, engines (real engines and endpoints beside the bare client or handler below them, and beside Spark), or stream
+        /// (the stream engine beside Spark and a bare client)
         name: Option<String>,
-        /// Measure the build of the demo and the tests, in place of a release build
+        /// Measure a release build, which takes an hour to make, in place of the demo's with our own crates at the highest level
         #[arg(long)]
-        dev: bool,
+        release: bool,
     },
 }
 
@@ -103,7 +104,7 @@ impl Task {
             Self::Docs { check } => docs::run(check),
             Self::Oracle { filter, check } => oracle::run(filter.as_deref(), check),
             Self::Suites => suites::print(),
-            Self::Bench { name, dev } => bench::run(name.as_deref(), if dev { bench::Build::Dev } else { bench::Build::Release }),
+            Self::Bench { name, release } => bench::run(name.as_deref(), if release { bench::Build::Release } else { bench::Build::Own }),
         }
     }
 }

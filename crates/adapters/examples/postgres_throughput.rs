@@ -178,7 +178,7 @@ async fn main() -> Result<()> {
         report(&format!("epochs of {} rows", per_epoch * BATCH), rows, since, Some(base));
     }
     let since = Instant::now();
-    let rows = store.scan("report", None).await?.try_fold(0, |n, b| async move { Ok(n + b.num_rows() as u64) }).await?;
+    let rows = store.snapshot().await?.scan("report", None).await?.try_fold(0, |n, b| async move { Ok(n + b.num_rows() as u64) }).await?;
     report("scan: all columns, in key order", rows, since, None);
     println!("{}", serde_json::json!({ "bare_rows_per_s": base, "first_rows_per_s": first_time, "again_rows_per_s": again }));
     client.batch_execute(&format!("DROP SCHEMA \"{}\" CASCADE", settings.schema)).await?;

@@ -20,4 +20,6 @@ pub mod postgresql;
 pub mod redis;
 #[cfg(any(feature = "postgresql", feature = "mysql"))]
 pub mod relational;
+#[cfg(feature = "schema-registry")]
+pub mod schema_registry;
 pub mod topics;

@@ -2,19 +2,24 @@
 //! reached, and the one public error type.
 //!
 //! Core knows Arrow, for that is what rows are made of here. It knows no DataFusion, no SQL text, no socket, no file and no
-//! engine: an adapter depends on core, never the reverse. Whatever decides something without doing I/O (watermarks, row
-//! versions, retry delays) is a pure function here; whatever does I/O is a trait in [`ports`].
+//! engine: an adapter depends on core, never the reverse. Whatever decides something without doing I/O (which epochs a
+//! table takes, row versions, retry delays) is a pure function here; whatever does I/O is a trait in [`ports`].
 
+pub mod admission;
 pub mod batches;
+mod calendar;
 pub mod change;
+pub mod decode;
 pub mod encode;
 pub mod error;
 pub mod ident;
 pub mod key;
+pub mod pattern;
 pub mod ports;
 mod raw_bytes;
 pub mod retry;
 pub mod status;
+pub mod style;
 pub mod table;
 pub mod time;
 pub mod value;

@@ -44,8 +44,8 @@ pub struct FlowStatus {
     pub rows_out: u64,
     /// Source rows per second over the last seconds.
     pub rows_per_second: f64,
-    /// Source rows that wait to be read.
-    pub lag: u64,
+    /// Source rows that wait; `None`: not known yet, because the flow has read nothing since it began.
+    pub lag: Option<u64>,
     /// Its watermark, where it has one.
     pub watermark: Option<EventTime>,
     /// Rows it sent to `system.dead_letters` since the process started.

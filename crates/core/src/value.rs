@@ -145,5 +145,17 @@ pub(crate) fn parse_hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
+/// The word for a floating-point number that has no digits, as Java and Spark write it: `NaN`, `Infinity` or `-Infinity`.
+#[must_use]
+pub fn not_finite(value: f64) -> &'static str {
+    if value.is_nan() {
+        "NaN"
+    } else if value > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -10,11 +10,10 @@ use anyhow::{Result, ensure};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::json::ReaderBuilder;
 use bytes::Bytes;
+use millstream_core::decode::{Reading, RecordDecoder};
 use millstream_core::ports::{Clock, Record, SystemClock};
 use millstream_core::table::timestamp_type;
 use millstream_core::{Offset, Timestamp};
-use millstream_engine::decode::JsonDecoder;
-use millstream_pipeline::graph::ParseMode;
 
 const EVENTS: i64 = 200_000;
 const BATCH: usize = 8_192;
@@ -26,7 +25,7 @@ fn main() -> Result<()> {
     let bytes: usize = records.iter().filter_map(|r| r.value.as_ref()).map(Bytes::len).sum();
     println!("{EVENTS} events of {} columns, {} bytes each", schema.fields().len(), bytes / records.len());
 
-    let mut decoder = JsonDecoder::new(schema.clone(), ParseMode::DeadLetter, &[])?;
+    let mut decoder = RecordDecoder::new(schema.clone(), &Reading::default())?;
     measure("ours", bytes, || {
         let mut rows = 0;
         for chunk in records.chunks(BATCH) {

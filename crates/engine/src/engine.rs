@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use datafusion::prelude::SessionContext;
 use millstream_core::ports::{
     ChangeFeed, CheckpointStore, Clock, CriticalLoader, CriticalRow, CriticalStore, EpochSink, EventLog, EventStore, Isolation, JobRun,
-    LakeStore, ReferenceSource, ReportStore, SystemStore, TopicSink, TopicSpec,
+    LakeStore, ReferenceSource, ReportStore, SchemaRegistry, SystemStore, TopicSink, TopicSpec,
 };
 use millstream_core::status::{FlowPhase, PipelineStatus, StatusSource};
 use millstream_core::time::micros_of;
@@ -49,6 +49,8 @@ pub struct Ports {
     pub lake: Option<Arc<dyn LakeStore>>,
     /// Topics that flows write. `None`: nobody serves them, and a pipeline that has such a table does not open.
     pub topics: Option<Arc<dyn TopicSink>>,
+    /// The Avro schemas that records name. `None`: nobody has them, and a topic whose records name some is not read.
+    pub schemas: Option<Arc<dyn SchemaRegistry>>,
     /// Checkpoints.
     pub checkpoints: Arc<dyn CheckpointStore>,
     /// `system.*`.
@@ -373,7 +375,7 @@ fn sources(pipeline: &Pipeline, ports: &Ports, settings: &EngineSettings) -> BTr
         let source: Box<dyn crate::source::ChunkSource> = match &table.binding {
             Binding::Topic(topic) => {
                 let used: Vec<String> = readers.iter().flat_map(|f| compile::scanned_columns(&f.plan, name)).collect();
-                Box::new(TopicSource::new(ports.log.clone(), topic.clone(), table.spec.schema.clone(), &used))
+                Box::new(TopicSource::new(ports.log.clone(), ports.schemas.clone(), topic.clone(), table.spec.schema.clone(), &used))
             }
             _ => Box::new(FeedReader::new(ports.change_feed.clone(), name.clone(), table.spec.schema.clone())),
         };

@@ -97,7 +97,7 @@ pub enum Command {
         #[arg(value_enum)]
         page: DocsPage,
     },
-    /// Publish the flights of the example to a Kafka endpoint, as the demo does
+    /// Publish the flights of the example, as the demo does, to the Kafka endpoint of the configuration
     #[command(hide = true)]
     PublishFlights(PublishArgs),
 }
@@ -227,12 +227,16 @@ pub enum ConfigWhat {
 /// Arguments of `publish-flights`.
 #[derive(Clone, Debug, Args)]
 pub struct PublishArgs {
-    /// The Kafka endpoint
-    #[arg(long, value_name = "HOST:PORT")]
-    pub bootstrap: String,
-    /// The topic
-    #[arg(long, default_value = "flights")]
-    pub topic: String,
+    /// The configuration, which says where topics are and who we are there: [kafka], else listen.kafka [default: millstream.toml in the
+    /// current folder, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A Kafka endpoint that asks for nothing, in place of the configuration's
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "config")]
+    pub bootstrap: Option<String>,
+    /// The topic [default: that of the table `flights` in the configuration, else `flights`]
+    #[arg(long)]
+    pub topic: Option<String>,
     /// Publish at most so many events a second
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
@@ -251,6 +255,9 @@ pub struct PublishArgs {
     /// Publish the flights of this Parquet file, in place of the ones inside this program
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
+    /// Publish the year so many times, each 365 days after the one before
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub years: u32,
 }
 
 /// How log lines look.

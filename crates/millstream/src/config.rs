@@ -21,6 +21,7 @@ use millstream_adapters::lake::LakeSettings;
 use millstream_adapters::mysql::MysqlSettings;
 use millstream_adapters::postgresql::PostgresSettings;
 use millstream_adapters::redis::RedisSettings;
+use millstream_adapters::schema_registry::SchemaRegistrySettings;
 use millstream_broker::BrokerSettings;
 use millstream_core::{Error, Result};
 use millstream_engine::EngineSettings;
@@ -67,6 +68,8 @@ pub struct Config {
     pub redis: Option<RedisSettings>,
     /// Files in a data lake.
     pub lake: Option<LakeSettings>,
+    /// The registry of Avro schemas.
+    pub schema_registry: Option<SchemaRegistrySettings>,
     /// What is said of single tables.
     pub tables: TablesConfig,
 }
@@ -89,6 +92,7 @@ impl Default for Config {
             mysql: None,
             redis: None,
             lake: None,
+            schema_registry: None,
             tables: TablesConfig::default(),
         }
     }

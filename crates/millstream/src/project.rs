@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use millstream_core::{Error, ErrorKind, Result};
 use millstream_pipeline::graph::{Binding, Pipeline};
-use millstream_pipeline::{Diagnostics, SourceFile, parse};
+use millstream_pipeline::{Diagnostics, SourceFile, Surroundings, parse};
 
 use crate::config::Config;
 use crate::wiring::{self, Engines};
@@ -32,7 +32,9 @@ pub fn name(path: &Path) -> String {
 /// [`Unavailable`](millstream_core::ErrorKind::Unavailable) when a system that knows the columns of a reference table doesn't answer.
 pub async fn load(path: &Path, config: &Config, engines: &Arc<Engines>) -> Result<Pipeline> {
     let files = read(path)?;
-    let parsed = parse(&files).map_err(|d| wrong(path, &d))?.within(config.surroundings());
+    let parsed = parse(&files).map_err(|d| wrong(path, &d))?;
+    let named = parsed.files().into_iter().map(|path| (path.clone(), std::fs::read(&path).map_err(|e| e.to_string()))).collect();
+    let parsed = parsed.within(Surroundings { files: named, ..config.surroundings() });
     let mut schemas = BTreeMap::<String, Result<SchemaRef, String>>::new();
     for (table, reference, declared) in parsed.references() {
         if declared.is_none() {

@@ -5,6 +5,8 @@
 
 mod boxes;
 mod health;
+mod lake;
+mod places;
 mod references;
 mod watched;
 
@@ -12,10 +14,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use millstream_adapters::embedded::{self, DataDir, EmbeddedStore, StoreSettings};
-use millstream_adapters::lake::{self, LakeTableStore};
-use millstream_adapters::{postgresql, redis};
+use millstream_adapters::lake::LakeTableStore;
+use millstream_adapters::schema_registry::HttpSchemaRegistry;
+use millstream_adapters::{postgresql, redis, schema_registry};
 use millstream_broker::{BrokerSettings, Log};
-use millstream_core::ports::{Clock, SystemClock};
+use millstream_core::ports::{Clock, SchemaRegistry, SystemClock};
 use millstream_core::{Error, Result, TableKind, TableSpec};
 use millstream_engine::{Engine, Ports};
 use millstream_gateway::http::cache::{InvalidatingCriticalStore, InvalidatingEventStore, InvalidatingReportStore, Invalidations};
@@ -25,6 +28,8 @@ use crate::config::{Config, Durability};
 use crate::data_dir;
 
 pub use health::{BUILT_IN, Engines, Patience};
+pub use lake::{bound as bound_lake_tables, probe as lake_probe};
+pub use places::served_by;
 pub use references::reference_source;
 
 /// The ports of a pipeline, on a data directory that this process alone uses.
@@ -80,6 +85,7 @@ pub async fn open_ports(config: &Config, pipeline: &Pipeline, lock: DataDir, eng
         reports: Arc::new(InvalidatingReportStore::new(reports, invalidations.clone())),
         lake: Some(lake_port),
         topics: Some(topics),
+        schemas: registry(config, engines)?,
         checkpoints: store.checkpoints(),
         system: store.system(),
         references: references::all(config, pipeline, engines)?,
@@ -95,7 +101,7 @@ pub async fn open(config: Config, pipeline: Arc<Pipeline>, open: OpenPorts, engi
     Ok(Opened { config, pipeline, engine, ports, endpoint, lake, store, invalidations, _lock: lock })
 }
 
-/// Refuses tables that the system behind their box can't hold, by name: nothing is rounded. Connects to nothing.
+/// Refuses tables that the system behind their box can't hold, by name (nothing is rounded), and places that none can be. Connects to nothing.
 pub fn check_tables(config: &Config, pipeline: &Pipeline) -> Result<()> {
     for (name, table) in &pipeline.tables {
         let spec = table.spec.as_ref();
@@ -105,12 +111,21 @@ pub fn check_tables(config: &Config, pipeline: &Pipeline) -> Result<()> {
             // What Cassandra can't hold, it says when the table is made.
             (TableKind::EventStore, _) if config.cassandra.is_some() => Ok(()),
             (TableKind::Report | TableKind::Critical | TableKind::EventStore, _) => embedded::check_table(spec),
-            (TableKind::Lake, _) => lake::check_table(spec),
+            (TableKind::Lake, _) => millstream_adapters::lake::check_table(spec),
             _ => Ok(()),
         };
         checked.map_err(|e| e.context(format!("table {name}")))?;
     }
-    Ok(())
+    lake::locations(&lake::bound(config, pipeline)?).map(drop)
+}
+
+/// Where records' schemas are, if the configuration says so. Connects to nothing: the flows that need it wait for it.
+fn registry(config: &Config, engines: &Engines) -> Result<Option<Arc<dyn SchemaRegistry>>> {
+    let Some(settings) = config.schema_registry.clone() else { return Ok(None) };
+    let registry: Arc<dyn SchemaRegistry> = Arc::new(HttpSchemaRegistry::new(settings.clone())?);
+    let probe = boxes::probe_with(settings.clone(), |s| async move { schema_registry::probe(&s).await });
+    let health = engines.add(boxes::names::SCHEMAS, "schema registry", settings.url, Some(probe));
+    Ok(Some(watched::Watched::<dyn SchemaRegistry>::new(registry, health)))
 }
 
 /// The store's recovery reads files: on a thread that may block.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
 use millstream_core::TableSpec;
+use millstream_core::decode::ReadFormat;
 
 use crate::check::tables::sql_type;
-use crate::graph::{Binding, Flow, OutputMode, ParseMode, Pipeline, Table};
+use crate::graph::{Binding, Flow, OutputMode, ParseMode, Pipeline, Table, WindowKind};
 
 /// The version of these texts: raised when they would read differently for the same pipeline.
 const VERSION: u8 = 1;
@@ -36,7 +37,13 @@ fn flow_lines(flow: &Flow) -> String {
             OutputMode::Append => "append",
             OutputMode::Update => "update",
         };
-        let _ = writeln!(text, "window {} us, output mode {mode}", window.size.as_micros());
+        let WindowKind::Fixed(windows) = window.kind;
+        let sliding = if windows.overlap() || windows.start_us != 0 {
+            format!(" every {} us from {} us", windows.slide.as_micros(), windows.start_us)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "window {} us{sliding}, output mode {mode}", windows.size.as_micros());
     }
     text
 }
@@ -82,7 +89,8 @@ fn binding(table: &Table) -> String {
             let keys =
                 if topic.key_columns.is_empty() { String::new() } else { format!("; key columns ({})", topic.key_columns.join(", ")) };
             let output = topic.output.map_or_else(String::new, |format| format!("; written as {format:?}"));
-            format!("; topic {}{mode}{keys}{output}", topic.name)
+            let format = if topic.format == ReadFormat::default() { String::new() } else { format!("; values {:?}", topic.format) };
+            format!("; topic {}{mode}{keys}{format}{output}", topic.name)
         }
         Binding::ExistingTable => "; of other services".to_owned(),
         _ => String::new(),

@@ -1,20 +1,26 @@
-//! The graph for people and for programs: tables with who serves them, flows, jobs.
+//! The graph for people and for programs: tables with who serves them, flows, jobs. Who that is, the caller says.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use millstream_core::decode::ReadFormat;
 use millstream_core::{KeySpec, SortOrder};
 use serde_json::{Value, json};
 
 use crate::describe::column;
-use crate::graph::{Binding, DatabaseSystem, Flow, Job, OutputMode, Pipeline, Reference, ReferenceFormat, ReferenceOrigin, Table};
+use crate::graph::{
+    Binding, DatabaseSystem, Flow, Job, OutputMode, Pipeline, Reference, ReferenceFormat, ReferenceOrigin, Table, WindowKind,
+};
+
+/// Says who serves a table, by its name: `the built-in event store`, `Cassandra (keyspace flights)`.
+pub type ServedBy<'a> = &'a dyn Fn(&str, &Table) -> String;
 
 /// The graph as text.
 #[must_use]
-pub fn text(pipeline: &Pipeline) -> String {
+pub fn text(pipeline: &Pipeline, served_by: ServedBy<'_>) -> String {
     let mut text = String::from("Tables\n");
     for (name, table) in &pipeline.tables {
-        let _ = writeln!(text, "  {name}: {}, served by {}", table.spec.kind.as_str(), server(table));
+        let _ = writeln!(text, "  {name}: {}, served by {}", table.spec.kind.as_str(), served_by(name, table));
         let columns: Vec<_> = table.spec.schema.fields().iter().map(|f| column(f)).collect();
         let _ = writeln!(text, "    columns: {}", columns.join(", "));
         if !table.spec.key.is_empty() {
@@ -50,7 +56,7 @@ fn flow_text(flow: &Flow) -> String {
         let _ = writeln!(text, "    watermark: {}, delayed by {}", watermark.column, length(watermark.delay));
     }
     if let Some(window) = &flow.window {
-        let _ = writeln!(text, "    window: {}, output mode {}", length(window.size), mode(flow.mode));
+        let _ = writeln!(text, "    window: {}, output mode {}", windows(window.kind), mode(flow.mode));
     }
     text.push_str(&indented(&flow.plan.display_indent().to_string()));
     text
@@ -65,8 +71,8 @@ fn indented(plan: &str) -> String {
 
 /// The graph as JSON: `tables`, `flows`, `jobs`, `warnings`.
 #[must_use]
-pub fn json(pipeline: &Pipeline) -> Value {
-    let tables: Vec<Value> = pipeline.tables.iter().map(|(name, table)| table_json(name, table)).collect();
+pub fn json(pipeline: &Pipeline, served_by: ServedBy<'_>) -> Value {
+    let tables: Vec<Value> = pipeline.tables.iter().map(|(name, table)| table_json(name, table, &served_by(name, table))).collect();
     let flows: Vec<Value> = pipeline.flows.iter().map(flow_json).collect();
     let jobs: Vec<Value> = pipeline
         .jobs
@@ -83,7 +89,7 @@ pub fn json(pipeline: &Pipeline) -> Value {
     json!({ "tables": tables, "flows": flows, "jobs": jobs, "warnings": pipeline.warnings })
 }
 
-fn table_json(name: &str, table: &Table) -> Value {
+fn table_json(name: &str, table: &Table, served_by: &str) -> Value {
     let columns: Vec<Value> = table
         .spec
         .schema
@@ -95,7 +101,7 @@ fn table_json(name: &str, table: &Table) -> Value {
     let mut object = json!({
         "name": name,
         "kind": table.spec.kind,
-        "served_by": server(table),
+        "served_by": served_by,
         "columns": columns,
         "key": { "partition": table.spec.key.partition, "clustering": clustering },
         "ttl_seconds": table.spec.ttl.map(|t| t.as_secs()),
@@ -106,6 +112,7 @@ fn table_json(name: &str, table: &Table) -> Value {
             "partitions": topic.partitions,
             "retention_seconds": topic.retention.map(|r| r.as_secs()),
             "key_columns": topic.key_columns,
+            "format": topic.format.name(),
             "written_as": topic.output,
         }),
         Binding::Reference(reference) => reference_json(reference),
@@ -141,29 +148,37 @@ fn flow_json(flow: &Flow) -> Value {
         "references": flow.references,
         "target": flow.target,
         "watermark": flow.watermark.as_ref().map(|w| json!({ "column": w.column, "delay_us": micros(w.delay) })),
-        "window": flow.window.as_ref().map(|w| json!({ "size_us": micros(w.size), "output_mode": mode(flow.mode) })),
+        "window": flow.window.as_ref().map(|w| window_json(w.kind, flow.mode)),
         "plan": flow.plan.display_indent().to_string(),
     })
 }
 
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+fn windows(kind: WindowKind) -> String {
+    let WindowKind::Fixed(windows) = kind;
+    let mut text = length(windows.size);
+    if windows.overlap() {
+        let _ = write!(text, " every {}", length(windows.slide));
+    }
+    if windows.start_us != 0 {
+        let (before, start) =
+            if windows.start_us < 0 { ("-", windows.start_us.unsigned_abs()) } else { ("", windows.start_us.unsigned_abs()) };
+        let _ = write!(text, ", starting at {before}{}", length(Duration::from_micros(start)));
+    }
+    text
 }
 
-/// Who serves a table when the configuration says nothing else.
-fn server(table: &Table) -> &'static str {
-    match &table.binding {
-        Binding::Topic(_) => "the built-in Kafka endpoint",
-        Binding::EventStore => "the built-in event store",
-        Binding::Critical(_) => "the built-in cache",
-        Binding::ExistingTable => "Cassandra",
-        Binding::Reference(reference) => match &reference.origin {
-            ReferenceOrigin::Files(_) => "files",
-            ReferenceOrigin::Database(database) => database_name(database.system),
-        },
-        Binding::Report => "the built-in report store",
-        Binding::Lake => "Parquet files",
+fn window_json(kind: WindowKind, output_mode: OutputMode) -> Value {
+    let WindowKind::Fixed(windows) = kind;
+    let mut object = json!({ "size_us": micros(windows.size), "output_mode": mode(output_mode) });
+    if windows.overlap() || windows.start_us != 0 {
+        object["slide_us"] = json!(micros(windows.slide));
+        object["start_us"] = json!(windows.start_us);
     }
+    object
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn details(table: &Table) -> Vec<String> {
@@ -175,6 +190,9 @@ fn details(table: &Table) -> Vec<String> {
         Binding::Topic(topic) => {
             let retention = topic.retention.map_or_else(|| "by default".to_owned(), |r| format!("for {}", length(r)));
             lines.push(format!("topic: {}, {} partitions, kept {retention}", topic.name, topic.partitions));
+            if topic.output.is_none() && !matches!(topic.format, ReadFormat::Json(_)) {
+                lines.push(format!("its values are {}", topic.format.name().to_uppercase()));
+            }
             if let Some(format) = topic.output {
                 let key =
                     if topic.key_columns.is_empty() { "no key".to_owned() } else { format!("the key ({})", topic.key_columns.join(", ")) };

@@ -5,16 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::logical_expr::LogicalPlan;
+use millstream_core::decode::{ReadFormat, Reading};
 use millstream_core::ports::{TopicOutput, ValueFormat};
+use millstream_core::style::{TextStyle, TimeFormats};
 use millstream_core::{FlowId, TableSpec};
+
+pub use millstream_core::decode::ParseMode;
 
 /// The metadata columns of a topic, readable beside its own (after them in the scan's schema, in this order), not part of `*`:
 /// `_key` BINARY, `_headers` ARRAY of STRUCT of `key` STRING and `value` BINARY, `_topic` STRING, `_partition` INT, `_offset` BIGINT,
 /// `_timestamp` TIMESTAMP.
 pub const TOPIC_METADATA: [&str; 6] = ["_key", "_headers", "_topic", "_partition", "_offset", "_timestamp"];
 
-/// The name of the scalar function that stands for `window(time, size)` in a plan: its arguments are the event time and the size in
-/// microseconds as a BIGINT literal, its result is `STRUCT<start TIMESTAMP NOT NULL, end TIMESTAMP NOT NULL>`, null for a null time.
+/// The name of the scalar function that stands for `window(time, size)` and `window(time, size, slide, start)` in a plan: its arguments
+/// are the event time and lengths in microseconds as BIGINT literals, its result is `STRUCT<start TIMESTAMP NOT NULL, end TIMESTAMP NOT NULL>`,
+/// null for a null time. Of sliding windows it gives the last one that holds the time; an `Aggregate` that groups by it means all of them.
 pub const WINDOW_FUNCTION: &str = "window";
 
 /// A checked pipeline.
@@ -89,7 +94,11 @@ pub struct Topic {
     /// `key.columns`: columns that are read from the record key of a tombstone (a JSON object, or for one column a plain value), so
     /// that it deletes the row; without them a tombstone is a dead letter. Where flows write it, `key`: the columns that make the record key.
     pub key_columns: Vec<String>,
-    /// `value.format` of a topic that flows write; `None`: producers write it, as JSON.
+    /// What the value of a record is, and how it is read.
+    pub format: ReadFormat,
+    /// `columnNameOfCorruptRecord`: the column that gets the value of a record that wasn't wholly a row, in [`ParseMode::Permissive`].
+    pub corrupt_record: Option<String>,
+    /// `value.format` of a topic that flows write; `None`: producers write it.
     pub output: Option<ValueFormat>,
 }
 
@@ -102,25 +111,31 @@ impl Topic {
             partitions: self.partitions,
             retention: self.retention,
             format: self.output?,
+            style: match &self.format {
+                ReadFormat::Json(times) => TextStyle { times: times.clone(), ..TextStyle::default() },
+                ReadFormat::Csv(csv, times) => TextStyle { times: times.clone(), csv: csv.clone() },
+                _ => TextStyle::default(),
+            },
             key_columns: self.key_columns.clone(),
         })
     }
 
-    /// Whether its values can be read: JSON is, CSV and Avro are only written so far.
+    /// How its records become rows.
     #[must_use]
-    pub fn is_readable(&self) -> bool {
-        matches!(self.output, None | Some(ValueFormat::Json))
+    pub fn reading(&self) -> Reading {
+        Reading {
+            format: self.format.clone(),
+            mode: self.mode,
+            corrupt_record: self.corrupt_record.clone(),
+            key_columns: self.key_columns.clone(),
+        }
     }
-}
 
-/// What becomes of a value that isn't a row of the topic's columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ParseMode {
-    /// The row goes to `system.dead_letters`.
-    #[default]
-    DeadLetter,
-    /// Spark's `PERMISSIVE`: what can't be read is null.
-    Permissive,
+    /// Whether what a flow wrote is read again exactly: a pattern of times may cut something off.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.format.times() == TimeFormats::default()
+    }
 }
 
 /// A redis table's way back to the event store.
@@ -212,7 +227,7 @@ pub struct Flow {
     /// The query: analysed (types coerced, Spark's rules applied) and with unused columns pruned. Its output has exactly the columns of
     /// the target, in order.
     ///
-    /// Shape: at most one `Aggregate`, whose `group_expr[window.group]` is a [`WINDOW_FUNCTION`] call. Below it (or anywhere, where
+    /// Shape: at most one `Aggregate`, whose `group_expr[window.group]` is a [`WINDOW_FUNCTION`] call; there is no other call of overlapping windows. Below it (or anywhere, where
     /// there is none) only `Projection`, `Filter`, `SubqueryAlias`, `Join` (inner, or left with the stream on the left; equality keys
     /// and an optional residual filter; the other side is a query over reference tables alone) down to the one `TableScan` of `source`. Above it
     /// only `Projection`, `Filter`, `SubqueryAlias`. A topic's scan has the topic's columns and then [`TOPIC_METADATA`].
@@ -238,13 +253,40 @@ pub struct Watermark {
     pub delay: Duration,
 }
 
-/// A tumbling window, aligned to 1970-01-01T00:00:00Z.
+/// The windows by which an aggregate groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Its place in the aggregate's group expressions.
     pub group: usize,
-    /// Its size.
+    /// Which windows they are.
+    pub kind: WindowKind,
+}
+
+/// Kinds of windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowKind {
+    /// Windows of one length at equal distances.
+    Fixed(FixedWindows),
+}
+
+/// Windows of length `size`, one every `slide`, of which one begins `start_us` after 1970-01-01T00:00:00Z. A time is in
+/// `size / slide` of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FixedWindows {
+    /// Their length.
     pub size: Duration,
+    /// From the start of one to the start of the next; at most `size`.
+    pub slide: Duration,
+    /// Microseconds; less than `slide` in either direction.
+    pub start_us: i64,
+}
+
+impl FixedWindows {
+    /// Whether a time is in more than one window.
+    #[must_use]
+    pub fn overlap(&self) -> bool {
+        self.slide < self.size
+    }
 }
 
 /// When a window's row is written.

@@ -19,5 +19,6 @@ mod syntax;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use parsed::{Parsed, SourceFile, parse};
-pub use spark::functions::{Kinds as FunctionKinds, kinds as function_kinds, names as function_names};
+pub use spark::functions::{Kinds as FunctionKinds, ORDERED_AGGREGATES, kinds as function_kinds, names as function_names};
+pub use spark::window::of_starts_and_ends as window_column;
 pub use surroundings::{Abilities, Rebinding, Surroundings};

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::SchemaRef;
 
-use crate::check::{self, references};
+use crate::check::{self, formats, references};
 use crate::diagnostic::{Diagnostics, Problem, Sources};
 use crate::graph::{Pipeline, Reference};
 use crate::surroundings::Surroundings;
+use crate::syntax::functions::{self, Functions};
 use crate::syntax::statement::Statement;
 use crate::syntax::{heads, lexer};
 
@@ -26,6 +27,8 @@ pub struct Parsed {
     pub(crate) sources: Sources,
     /// Each with the index of its file.
     pub(crate) statements: Vec<(usize, Statement)>,
+    /// The functions of the pipeline, which the statements no longer call.
+    pub(crate) functions: Functions,
     pub(crate) surroundings: Surroundings,
 }
 
@@ -50,8 +53,9 @@ pub fn parse(files: &[SourceFile]) -> Result<Parsed, Diagnostics> {
             }
         }
     }
+    let functions = functions::write_out(&mut statements, &mut problems);
     if problems.is_empty() {
-        Ok(Parsed { sources, statements, surroundings: Surroundings::default() })
+        Ok(Parsed { sources, statements, functions, surroundings: Surroundings::default() })
     } else {
         Err(sources.diagnostics(problems))
     }
@@ -77,6 +81,16 @@ impl Parsed {
                 _ => None,
             })
             .collect()
+    }
+
+    /// The files that topics name (`avroSchemaFile`, `descriptor`), by path. The caller reads them, and hands them to [`within`](Self::within).
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        let heads = self.statements.iter().filter_map(|(file, statement)| match statement {
+            Statement::Table(head) => Some((*file, head)),
+            _ => None,
+        });
+        heads.flat_map(|(file, head)| formats::files(&self.sources, file, head)).collect()
     }
 
     /// Checks everything and gives the graph.

@@ -8,8 +8,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_spark::SessionStateBuilderSpark;
 use std::sync::Arc;
 
+use crate::spark::functions;
 use crate::spark::planner::{SparkOperators, SparkTypes};
-use crate::spark::{functions, sum};
 
 /// A session for flows and jobs: Spark's functions, operators and null order, text as `Utf8`, all in one partition.
 ///
@@ -30,7 +30,7 @@ pub fn spark_session() -> SessionContext {
         .with_type_planner(Arc::new(SparkTypes));
     state.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(SparkOperators));
     state.scalar_functions().get_or_insert_with(Vec::new).extend(functions::own_scalar_functions());
-    state.aggregate_functions().get_or_insert_with(Vec::new).push(sum::function());
+    state.aggregate_functions().get_or_insert_with(Vec::new).extend(functions::own_aggregate_functions());
     SessionContext::new_with_state(state.build())
 }
 

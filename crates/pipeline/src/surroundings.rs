@@ -7,10 +7,15 @@ use serde::{Deserialize, Serialize};
 /// What the configuration says of a pipeline. The default is the built-in engines, and every table where the SQL says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
-    /// Reference tables that are elsewhere than the SQL says, by name: the sections `[tables.NAME]`.
+    /// Reference tables that are elsewhere than the SQL says, by name, and streaming tables of files (of which only the location is said, to
+    /// whoever serves them): the sections `[tables.NAME]`.
     pub rebindings: BTreeMap<String, Rebinding>,
     /// What the systems can do.
     pub abilities: Abilities,
+    /// Whether there is a registry of Avro schemas: the section `[schema_registry]`.
+    pub schema_registry: bool,
+    /// The files that the pipeline names ([`Parsed::files`](crate::Parsed::files)), by path: what is in them, or why they can't be read.
+    pub files: BTreeMap<String, Result<Vec<u8>, String>>,
 }
 
 /// Where the configuration says that a reference table is: what it doesn't say stays as the SQL has it.

@@ -11,28 +11,34 @@ use crate::{run, workspace};
 /// The build that is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Build {
-    /// What is packaged: everything at the highest level, optimised across crates.
+    /// The demo's and the tests' build with our own crates at the highest level: minutes where that build is warm.
+    Own,
+    /// What is packaged: everything at the highest level, optimised across crates. An hour on 2 cores.
     Release,
-    /// What the demo and the tests run: dependencies at the highest level, our crates on the events' way at level 2.
-    Dev,
 }
+
+/// Our crates whose code the benchmarks run.
+const OWN: [&str; 7] = ["adapters", "broker", "core", "engine", "gateway", "pipeline", "testkit"];
 
 impl Build {
     /// What to write beside the figures.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Own => "own crates at level 3, dependencies as in the demo's build, no optimisation across crates",
             Self::Release => "release",
-            Self::Dev => "dev (the demo's and the tests' build, without optimisation across crates)",
         }
     }
 
     /// Builds the program and the measuring programs.
     pub fn make(self) -> Result<()> {
+        // All at once, so that every dependency is built with one set of features.
+        let mut build = workspace::cargo();
+        build.args(["build", "--locked", "--workspace", "--bins", "--examples"]);
         match self {
-            // All at once, so that every dependency is built with one set of features.
-            Self::Release => run::shown(workspace::cargo().args(["build", "--release", "--locked", "--workspace", "--bins", "--examples"])),
-            Self::Dev => workspace::build(),
-        }
+            Self::Own => build.args(OWN.iter().flat_map(|name| [String::from("--config"), level_3(name)])),
+            Self::Release => build.arg("--release"),
+        };
+        run::shown(&mut build)
     }
 
     /// The `millstream` of this build.
@@ -47,10 +53,15 @@ impl Build {
         json_lines(&mut example)
     }
 
+    /// Of an `Own` build it is the one that tests use, too: their next build puts its own programs there again.
     fn folder(self) -> Result<PathBuf> {
         let profile = if self == Self::Release { "release" } else { "debug" };
         Ok(workspace::target_dir()?.join(profile))
     }
+}
+
+fn level_3(name: &str) -> String {
+    format!("profile.dev.package.millstream-{name}.opt-level=3")
 }
 
 /// Runs `command`, shows its output, and gives those of its lines that are JSON.

@@ -2,7 +2,6 @@
 //!
 //! Needs `cargo xtask services up`. Everything runs on this one machine, the engines too, one thing after the other.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -29,7 +28,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 const PIPELINE: &str = "xtask/src/bench/engines/departures.sql";
 const SPARK_POM: &str = include_str!("engines/spark-pom.xml");
 const SPARK_JARS: &str = "spark-3.5.0-cassandra-3.5.1";
-const PYSPARK: &str = "pyspark==3.5.0";
+const PYSPARK: &str = "3.5.0";
 
 /// Measures, and gives the text of the section.
 pub fn run(build: Build) -> Result<String> {
@@ -98,7 +97,7 @@ fn millstream(site: &Site, build: Build, keyspace: &str) -> Result<f64> {
     let mut beyond = |rows: u64| {
         until(LIMIT, &format!("{rows} events are processed"), || {
             millstream.must_run()?;
-            processed = watch::processed(&http).unwrap_or(0);
+            processed = watch::processed(&http, "departures").unwrap_or(0);
             Ok(processed >= rows)
         })
         .map(|()| (now(), processed))
@@ -115,7 +114,7 @@ fn millstream(site: &Site, build: Build, keyspace: &str) -> Result<f64> {
 /// The same by Spark, into the table that Millstream made. The first run warms it up.
 fn spark(site: &Site, keyspace: &str) -> Result<Vec<f64>> {
     let jars = install::jars(SPARK_JARS, SPARK_POM)?;
-    let python = python()?;
+    let python = install::pyspark(PYSPARK)?;
     let address = site.address("cassandra", "port");
     let (host, port) = address.split_once(':').context("Cassandra's address has no port")?;
     let mut command = Command::new(python);
@@ -125,19 +124,6 @@ fn spark(site: &Site, keyspace: &str) -> Result<Vec<f64>> {
     command.args(["--keyspace", keyspace, "--rounds", &(ROUNDS + 1).to_string()]);
     let lines = json_lines(&mut command)?;
     lines.iter().skip(1).map(|line| number(line, "rows_per_s")).collect()
-}
-
-/// A Python with Spark 3.5, installed once into the user's cache folder.
-fn python() -> Result<PathBuf> {
-    let folder = install::cache_folder()?.join("pyspark-3.5.0");
-    let python = folder.join("bin/python");
-    if !folder.is_dir() {
-        let partial = folder.with_extension(format!("{}", std::process::id()));
-        run::shown(Command::new("python3").args(["-m", "venv"]).arg(&partial))?;
-        run::shown(Command::new(partial.join("bin/python")).args(["-m", "pip", "install", "--quiet", PYSPARK, "setuptools"]))?;
-        std::fs::rename(&partial, &folder)?;
-    }
-    Ok(python)
 }
 
 /// A report into PostgreSQL, beside a binary COPY of the same rows into an empty table with the same key.

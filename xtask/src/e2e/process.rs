@@ -41,6 +41,11 @@ impl Place {
         Ok(Self { folder: folder.to_owned(), kafka, sql, http })
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// `millstream ARGUMENTS` with this configuration and data, and without any setting from this environment.
     fn command(&self, program: &Path, arguments: &[&str]) -> Command {
         self.command_with(program, &self.folder.join("millstream.toml"), arguments)
@@ -74,6 +79,11 @@ impl Place {
             command.env(format!("MILLSTREAM_LISTEN__{endpoint}"), address);
         }
         self.spawn(command)
+    }
+
+    /// Runs a command of another build to its end, and gives its stdout.
+    pub fn run_build(&self, program: &Path, arguments: &[&str]) -> Result<String> {
+        crate::run::captured(&mut self.command(program, arguments))
     }
 
     fn spawn(&self, mut command: Command) -> Result<Millstream> {
@@ -154,6 +164,17 @@ impl Millstream {
         Ok((status, lines.join("\n"), peak))
     }
 
+    /// The time that it has had of the processors, in seconds.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        cpu_seconds(&stat).with_context(|| format!("/proc/PID/stat: {stat}"))
+    }
+
+    /// The peak of its resident memory so far, in bytes (VmHWM).
+    pub fn peak_memory(&self) -> Result<u64> {
+        peak_memory(self.child.id()).context("the process has no VmHWM")
+    }
+
     /// Runs another `millstream ARGUMENTS` beside it, on the same data directory, and gives its stdout.
     pub fn command(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(workspace::program()?);
@@ -215,6 +236,14 @@ fn free_addresses() -> Result<[String; 3]> {
     let listeners = [bind()?, bind()?, bind()?];
     let [a, b, c] = listeners.each_ref().map(TcpListener::local_addr);
     Ok([a?.to_string(), b?.to_string(), c?.to_string()])
+}
+
+/// The seconds in a line of `/proc/PID/stat`: user and system time, the 14th and 15th field, in hundredths (proc(5)).
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    // The second field is the program's name in parentheses, which may hold blanks.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some((ticks()? + ticks()?) / 100.0)
 }
 
 fn peak_memory(process: u32) -> Option<u64> {

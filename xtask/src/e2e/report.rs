@@ -11,8 +11,8 @@ use super::clients;
 use super::process::{Millstream, folder};
 use crate::workspace;
 
-/// The rows of the report, and the departures in them.
-const READ: &str = "select count(*), coalesce(sum(departures), 0) as departures from carrier_daily";
+/// Twice in one statement, so that a statement that saw two publications gives itself away.
+const READ: &str = "select count(*), coalesce(sum(departures), 0) as departures, (select coalesce(sum(departures), 0) from carrier_daily) as again from carrier_daily";
 
 /// Publishes the flights at a bounded rate, and looks at the report until all are in.
 pub fn run() -> Result<()> {
@@ -57,7 +57,7 @@ fn read_until(sql: &str, over: &AtomicBool) -> Result<(u32, BTreeMap<u64, u64>)>
     let mut last = (0, 0);
     let mut reads = 0;
     while !over.load(Ordering::Relaxed) {
-        let now = rows_and_departures(&clients::psql(sql, READ)?)?;
+        let now = one_publication(&clients::psql(sql, READ)?)?;
         ensure!(now.0 >= last.0 && now.1 >= last.1, "the report went back from {last:?} to {now:?}");
         ensure!((now.0 == 0) == (now.1 == 0), "a publication has {} rows and {} departures", now.0, now.1);
         seen.insert(now.0, now.1);
@@ -67,8 +67,10 @@ fn read_until(sql: &str, over: &AtomicBool) -> Result<(u32, BTreeMap<u64, u64>)>
     Ok((reads, seen))
 }
 
-fn rows_and_departures(answer: &str) -> Result<(u64, u64)> {
+/// The rows and departures of one read; an error when the statement saw more than one publication.
+fn one_publication(answer: &str) -> Result<(u64, u64)> {
     let numbers: Vec<u64> = answer.split(' ').map(str::parse).collect::<Result<_, _>>().with_context(|| format!("{READ}: {answer:?}"))?;
-    let [rows, departures] = numbers[..] else { bail!("{READ}: {answer:?}") };
+    let [rows, departures, again] = numbers[..] else { bail!("{READ}: {answer:?}") };
+    ensure!(departures == again, "one statement saw {departures} and {again} departures");
     Ok((rows, departures))
 }

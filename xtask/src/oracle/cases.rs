@@ -70,7 +70,8 @@ fn expand(line: &str) -> Result<Vec<Case>> {
 
 /// The expression once for each member of the group in its braces.
 fn expressions(expression: &str) -> Result<Vec<String>> {
-    let Some((before, rest)) = expression.split_once('{').filter(|(_, rest)| rest.contains('}') && !rest.starts_with(char::is_numeric)) else {
+    let Some((before, rest)) = expression.split_once('{').filter(|(_, rest)| rest.contains('}') && !rest.starts_with(char::is_numeric))
+    else {
         return Ok(vec![expression.to_owned()]);
     };
     let (group, after) = rest.split_once('}').context("a brace is not closed")?;

@@ -60,7 +60,8 @@ pub(super) fn kinds() -> Vec<String> {
         });
         // All digits of a decimal, which a JSON number of serde_json may not keep.
         row["price"] = or_null(json!(["12.34", "-0.05", "99999999.99", "0.00"][(id / 3 % 4) as usize]));
-        row["exact"] = or_null(json!(["0.000000000000000001", "-99999999999999999999.999999999999999999", "7.000000000000000000"][(id % 3) as usize]));
+        row["exact"] =
+            or_null(json!(["0.000000000000000001", "-99999999999999999999.999999999999999999", "7.000000000000000000"][(id % 3) as usize]));
         row.to_string()
     };
     (0..48).map(row).collect()

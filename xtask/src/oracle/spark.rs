@@ -34,14 +34,16 @@ impl Spark {
             command.env("JAVA_HOME", home);
         }
         let mut process = command.spawn().context("can't start Spark")?;
-        let (requests, answers) = (process.stdin.take().context("Spark has no stdin")?, process.stdout.take().context("Spark has no stdout")?);
+        let (requests, answers) =
+            (process.stdin.take().context("Spark has no stdin")?, process.stdout.take().context("Spark has no stdout")?);
         Ok(Self { process, requests, answers: BufReader::new(answers) })
     }
 
     /// The section of a golden file for this case.
     pub(super) fn evaluate(&mut self, case: &Case) -> Result<String> {
         let columns: Vec<_> = case.types.iter().enumerate().map(|(number, name)| [cases::argument(number), name]).collect();
-        let literals = |row: &Vec<String>| row.iter().zip(&case.types).map(|(value, name)| values::literal(value, name)).collect::<Vec<_>>();
+        let literals =
+            |row: &Vec<String>| row.iter().zip(&case.types).map(|(value, name)| values::literal(value, name)).collect::<Vec<_>>();
         let rows: Vec<_> = case.rows.iter().map(literals).collect();
         let answer = self.ask(&json!({"expression": case.expression, "columns": columns, "rows": rows}))?;
         golden::section(case, &answer).with_context(|| case.head())

@@ -106,6 +106,20 @@ pub fn jars(name: &str, pom: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// A Python with Spark of `version`, installed once into the user's cache folder.
+pub fn pyspark(version: &str) -> Result<PathBuf> {
+    let folder = cache_folder()?.join(format!("pyspark-{version}"));
+    let python = folder.join("bin/python");
+    if !folder.is_dir() {
+        let partial = folder.with_extension(format!("{}", std::process::id()));
+        run::shown(Command::new("python3").args(["-m", "venv"]).arg(&partial))?;
+        let package = format!("pyspark=={version}");
+        run::shown(Command::new(partial.join("bin/python")).args(["-m", "pip", "install", "--quiet", &package, "setuptools"]))?;
+        std::fs::rename(&partial, &folder)?;
+    }
+    Ok(python)
+}
+
 /// Where downloads are kept.
 pub fn cache_folder() -> Result<PathBuf> {
     let own = std::env::var_os("XDG_CACHE_HOME").filter(|folder| Path::new(folder).is_absolute()).map(PathBuf::from);

@@ -11,7 +11,7 @@ use toml::Table;
 use super::install;
 use super::site::Site;
 use super::system::{System, secret, table};
-use crate::run;
+use crate::{run, workspace};
 
 const NAME: &str = "mysql";
 const USER: &str = "millstream";
@@ -95,6 +95,11 @@ GRANT ALL ON *.* TO {USER}@'%';
         ask().is_ok_and(|version| version == 10)
     }
 
+    /// The flights example reads airports from here by examples/flights/engines.toml.
+    fn settle(&self, site: &Site) -> Result<()> {
+        load_airports(site)
+    }
+
     fn settings(&self, site: &Site) -> Table {
         table([
             ("url", format!("mysql://{USER}@{}/{DATABASE}", site.address(NAME, "port")).into()),
@@ -107,8 +112,15 @@ GRANT ALL ON *.* TO {USER}@'%';
     }
 }
 
+/// Makes the table `airports` of the flights example anew.
+pub fn load_airports(site: &Site) -> Result<()> {
+    let file = workspace::root().join("examples/flights/reference/airports.sql");
+    let text = std::fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
+    statements(site, &text)
+}
+
 /// Runs SQL statements in the reference database.
-pub fn statements(site: &Site, text: &str) -> Result<()> {
+fn statements(site: &Site, text: &str) -> Result<()> {
     let mut client = install::command("mariadb")?;
     client.args(["--no-defaults", "-h", "127.0.0.1", "-P", &site.port(NAME, "port").to_string(), "-u", USER, DATABASE]);
     client.env("MYSQL_PWD", site.secret(NAME)?).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -86,11 +86,19 @@ struct Asking<'a> {
     goes_on: bool,
 }
 
+/// The counter of requests that Cosmos DB refused for their rate, on `/metrics`.
+const REFUSED_REQUESTS: &str = "millstream_cassandra_refused_requests_total";
+
 /// How often the files of TLS are looked at.
 const FILES_EVERY_MICROS: i64 = 30_000_000;
 
 impl Client {
     pub fn new(settings: CassandraSettings, clock: Arc<dyn Clock>) -> Self {
+        if settings.is_cosmos_db() {
+            metrics::describe_counter!(REFUSED_REQUESTS, "Requests that Cosmos DB refused for their rate, each time that it did.");
+            // Shown as 0 before the first, so that a rise is seen.
+            metrics::counter!(REFUSED_REQUESTS).increment(0);
+        }
         Self {
             writes: Gate::new(settings.writes_in_flight),
             reads: Gate::new(settings.reads_in_flight),
@@ -288,18 +296,25 @@ impl Client {
             let now = self.clock.now();
             // The time and how many were refused: what comes at the same moment differs in the second.
             let chance = now.micros().cast_unsigned() ^ self.refused().rotate_left(32);
-            let Some(pause) = retries.pause_after(&source, now, chance) else {
+            let before = retries.refused();
+            let pause = retries.pause_after(&source, now, chance);
+            if retries.refused() > before {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                metrics::counter!(REFUSED_REQUESTS).increment(1);
+            }
+            let Some(pause) = pause else {
                 let error = CassandraError::Request { operation: operation.to_owned(), source };
                 return Err(if goes_on { error.of_a_continuation() } else { error }.into());
             };
-            self.note_refusal(operation, gate.and_then(|gate| gate.refused(now, pause)), pause);
+            self.tell_refusal(operation, gate.and_then(|gate| gate.refused(now, pause)), pause);
             self.clock.sleep(pause).await;
         }
     }
 
-    /// Counts a request that was refused for its rate. Said once for each time that the bound on requests in flight is halved.
-    fn note_refusal(&self, operation: &str, in_flight: Option<usize>, pause: Duration) {
-        let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+    /// Tells of a request that was refused for its rate and is sent again: once for each time that the bound on requests in flight is
+    /// halved.
+    fn tell_refusal(&self, operation: &str, in_flight: Option<usize>, pause: Duration) {
+        let refused = self.refused();
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         match in_flight {
             Some(in_flight) => tracing::warn!(

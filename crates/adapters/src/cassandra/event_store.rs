@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
+use millstream_core::admission::Admission;
 use millstream_core::ports::{Clock, EpochSink, EpochWrite, EventStore, Isolation, Page, PartitionQuery, StoreSnapshot};
 use millstream_core::{Attempt, Epoch, Error, FlowId, Result, TableSpec};
 
 use super::client::{Client, Use};
 use super::feed::Feeds;
-use super::progress::{self, Admission};
+use super::progress;
 use super::rows::Rows;
 use super::scan::CassandraSnapshot;
 use super::settings::CassandraSettings;

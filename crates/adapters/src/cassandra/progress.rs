@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use millstream_core::admission::{Admission, FlowProgress};
 use millstream_core::ports::EpochWrite;
 use millstream_core::{Attempt, Epoch, Error, FlowId, Result};
 use scylla::response::query_result::QueryResult;
@@ -32,41 +33,32 @@ pub(super) struct Progress {
     pub published: Option<i64>,
 }
 
-/// What to do with an epoch that is to be committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
-    /// It is the next one.
-    Write,
-    /// It is committed already.
-    Done,
-}
-
 impl Progress {
     /// The progress that stands in a row of the table of epochs.
     pub fn new(attempt: i64, epoch: i64, decided: Option<i64>, published: Option<i64>) -> Self {
         Self { attempt: Attempt(number(attempt)), epoch: Epoch(number(epoch)), decided, published }
     }
 
-    /// Whether `write` may be committed.
+    fn reached(self) -> FlowProgress {
+        FlowProgress { attempt: self.attempt, epoch: self.epoch }
+    }
+
+    /// Whether `write` may be committed. Only an attempt that began writes: the conditional write asks for it.
     pub fn admit(self, write: &EpochWrite) -> Result<Admission> {
-        if write.attempt < self.attempt {
-            return Err(fenced(&write.flow, &write.table, write.attempt, self.attempt));
-        }
-        if write.epoch <= self.epoch {
-            return Ok(Admission::Done);
-        }
-        if write.attempt > self.attempt || write.epoch != self.epoch.next() {
+        let admission = self.reached().admit(write).map_err(|e| e.context("Cassandra"))?;
+        if admission == Admission::Write && write.attempt > self.attempt {
             return Err(Error::invalid(format!(
-                "attempt {} of flow {} writes epoch {} to table {}, where attempt {} began and the last committed epoch is {}",
-                write.attempt, write.flow, write.epoch, write.table, self.attempt, self.epoch
+                "Cassandra: attempt {} of flow {} writes epoch {} to table {} and never began; attempt {} did",
+                write.attempt, write.flow, write.epoch, write.table, self.attempt
             )));
         }
-        Ok(Admission::Write)
+        Ok(admission)
     }
-}
 
-pub(super) fn fenced(flow: &FlowId, table: &str, attempt: Attempt, newer: Attempt) -> Error {
-    Error::fenced(format!("attempt {attempt} of flow {flow} writes to table {table} in Cassandra, where attempt {newer} has begun"))
+    /// Whether `attempt` may begin.
+    fn check_attempt(self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<()> {
+        self.reached().check_attempt(flow, attempt, table).map_err(|e| e.context("Cassandra"))
+    }
 }
 
 /// A number as CQL's `bigint`. Attempts and epochs are counted, and never come near the end.
@@ -176,8 +168,9 @@ pub(super) async fn begin(client: &Client, table: &Table, flow: &FlowId, attempt
     let operation = format!("beginning flow {flow} in table {}", table.spec.name);
     let key = (table.spec.name.as_str(), table.id.as_str(), flow.as_str());
     for _ in 0..TRIES {
-        let applied = match read(client, table, flow, Use::SerialRead).await? {
-            Some(before) if attempt < before.attempt => return Err(fenced(flow, &table.spec.name, attempt, before.attempt)),
+        let before = read(client, table, flow, Use::SerialRead).await?;
+        before.unwrap_or_default().check_attempt(flow, attempt, &table.spec.name)?;
+        let applied = match before {
             Some(before) if before.decided != before.published => return Ok(None),
             Some(before) if attempt == before.attempt => return Ok(Some(before.epoch)),
             Some(before) => {

@@ -6,13 +6,14 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
+use millstream_core::admission::{Admission, FlowProgress};
 use millstream_core::batches::BatchStream;
 use millstream_core::ports::{Clock, CriticalRow, CriticalStore, EpochSink, EpochWrite};
 use millstream_core::{Attempt, Epoch, Error, FlowId, Result, TableSpec, Timestamp, Value, Version};
 use moka::sync::Cache;
 
 use super::database::{Store, blocking};
-use super::epochs::{self, Admission, Progress};
+use super::epochs;
 use super::error::During;
 use super::keyed_table::{EncodedChanges, KeyedTable};
 use super::registry::{Registered, Registry, sweep};
@@ -99,7 +100,7 @@ fn commit(store: &Store, front: &Front, table: &CriticalTable, now: Timestamp, w
         }
         let mut batch = store.batch(changes.len() + 1);
         let net = changes.fold_into(&mut batch, store, &store.critical, &table.keyed, table.keyed.expiry(now))?;
-        epochs::put(&mut batch, store, table.keyed.id, &write.flow, Progress { attempt: write.attempt, epoch: write.epoch });
+        epochs::put(&mut batch, store, table.keyed.id, &write.flow, FlowProgress::after(write));
         table.write_through(front, changes.distinct_keys(), || store.commit(batch))?;
         Ok(net.len() as u64)
     })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fjall::{OwnedWriteBatch, Readable, Snapshot};
-use millstream_core::ports::EpochWrite;
+use millstream_core::admission::FlowProgress;
 use millstream_core::{Attempt, Epoch, Error, FlowId, Result};
 
 use super::database::Store;
@@ -13,55 +13,6 @@ use super::keyed_table::KeyedTable;
 /// The kind of these keys in the meta keyspace.
 pub(super) const EPOCH: u8 = b'e';
 const FORMAT: u8 = 1;
-
-/// How far a flow has come in a table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Progress {
-    /// The highest attempt that began.
-    pub attempt: Attempt,
-    /// The last committed epoch; 0 before the first.
-    pub epoch: Epoch,
-}
-
-/// What to do with an epoch that is to be committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
-    /// It is the next one.
-    Write,
-    /// It is committed already.
-    Done,
-}
-
-impl Progress {
-    /// The progress after `attempt` began.
-    pub fn begin(self, flow: &FlowId, table: &str, attempt: Attempt) -> Result<Self> {
-        if attempt < self.attempt {
-            return Err(fenced(flow, table, attempt, self.attempt));
-        }
-        Ok(Self { attempt, ..self })
-    }
-
-    /// Whether `write` may be committed.
-    pub fn admit(self, write: &EpochWrite) -> Result<Admission> {
-        if write.attempt < self.attempt {
-            return Err(fenced(&write.flow, &write.table, write.attempt, self.attempt));
-        }
-        if write.epoch <= self.epoch {
-            return Ok(Admission::Done);
-        }
-        if write.epoch != self.epoch.next() {
-            return Err(Error::invalid(format!(
-                "flow {} writes epoch {} to table {}, whose last committed epoch is {}: there is a gap",
-                write.flow, write.epoch, write.table, self.epoch
-            )));
-        }
-        Ok(Admission::Write)
-    }
-}
-
-fn fenced(flow: &FlowId, table: &str, attempt: Attempt, newer: Attempt) -> Error {
-    Error::fenced(format!("attempt {attempt} of flow {flow} writes to table {table}, where attempt {newer} has begun"))
-}
 
 fn key(table: u32, flow: &FlowId) -> Vec<u8> {
     [&[EPOCH], table.to_be_bytes().as_slice(), flow.as_str().as_bytes()].concat()
@@ -75,7 +26,7 @@ pub(super) fn begin(store: &Store, table: &KeyedTable, flow: &FlowId, attempt: A
 /// The same for who holds the table already.
 pub(super) fn begin_alone(store: &Store, table: &KeyedTable, flow: &FlowId, attempt: Attempt) -> Result<Epoch> {
     let before = read(store, table.id, flow)?;
-    let progress = before.begin(flow, &table.spec.name, attempt)?;
+    let progress = before.begin(flow, attempt, &table.spec.name)?;
     if progress != before {
         let mut batch = store.batch(1);
         put(&mut batch, store, table.id, flow, progress);
@@ -85,13 +36,13 @@ pub(super) fn begin_alone(store: &Store, table: &KeyedTable, flow: &FlowId, atte
 }
 
 /// The progress of `flow` in table number `table`.
-pub(super) fn read(store: &Store, table: u32, flow: &FlowId) -> Result<Progress> {
+pub(super) fn read(store: &Store, table: u32, flow: &FlowId) -> Result<FlowProgress> {
     let value = store.meta.get(key(table, flow)).during("reading a flow's epoch")?;
-    value.map_or(Ok(Progress::default()), |v| parse(&v))
+    value.map_or(Ok(FlowProgress::default()), |v| parse(&v))
 }
 
 /// Adds the progress of `flow` in table number `table` to `batch`.
-pub(super) fn put(batch: &mut OwnedWriteBatch, store: &Store, table: u32, flow: &FlowId, progress: Progress) {
+pub(super) fn put(batch: &mut OwnedWriteBatch, store: &Store, table: u32, flow: &FlowId, progress: FlowProgress) {
     let mut value = [FORMAT; 17];
     value[1..9].copy_from_slice(&progress.attempt.0.to_be_bytes());
     value[9..].copy_from_slice(&progress.epoch.0.to_be_bytes());
@@ -110,10 +61,10 @@ pub(super) fn all(store: &Store, snapshot: &Snapshot, table: u32) -> Result<BTre
     Ok(epochs)
 }
 
-fn parse(value: &[u8]) -> Result<Progress> {
+fn parse(value: &[u8]) -> Result<FlowProgress> {
     let number = |range: std::ops::Range<usize>| value.get(range).and_then(|b| b.try_into().ok()).map(u64::from_be_bytes);
     match (value.first(), number(1..9), number(9..17)) {
-        (Some(&FORMAT), Some(attempt), Some(epoch)) => Ok(Progress { attempt: Attempt(attempt), epoch: Epoch(epoch) }),
+        (Some(&FORMAT), Some(attempt), Some(epoch)) => Ok(FlowProgress { attempt: Attempt(attempt), epoch: Epoch(epoch) }),
         _ => Err(Error::corrupt("a flow's epoch in the built-in store can't be read")),
     }
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fjall::{OwnedWriteBatch, Readable};
+use millstream_core::admission::{Admission, FlowProgress};
 use millstream_core::ports::{Clock, EpochSink, EpochWrite, EventStore, Page, PartitionQuery, StoreSnapshot};
 use millstream_core::{Attempt, Epoch, FlowId, Result, TableSpec};
 use tokio::sync::watch;
 
 use super::change_feed::{FEED_RANGES, FeedEnds, range_of};
 use super::database::{Store, blocking};
-use super::epochs::{self, Admission, Progress};
+use super::epochs;
 use super::error::During;
 use super::feed_block::{self, BlockWriter};
 use super::keyed_table::{EncodedChanges, KeyedTable, NetChange};
@@ -77,7 +78,7 @@ fn commit(store: &Store, clock: &dyn Clock, table: &EventTable, write: &EpochWri
         let mut batch = store.batch(changes.len() + 8);
         let net = changes.fold_into(&mut batch, store, &store.rows, &table.keyed, table.keyed.expiry(now))?;
         let ends = put_feed(&mut batch, store, table, &changes, &net, now.0)?;
-        epochs::put(&mut batch, store, table.keyed.id, &write.flow, Progress { attempt: write.attempt, epoch: write.epoch });
+        epochs::put(&mut batch, store, table.keyed.id, &write.flow, FlowProgress::after(write));
         store.commit(batch)?;
         if !net.is_empty() {
             table.ends.send_replace(ends);

@@ -29,6 +29,7 @@ mod maintenance;
 mod merge;
 mod partition_read;
 mod registry;
+mod report_snapshot;
 mod report_store;
 mod row_codec;
 #[cfg(test)]

@@ -15,19 +15,18 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use fjall::{Readable, Snapshot};
 use futures::StreamExt;
-use millstream_core::batches::BatchStream;
-use millstream_core::ports::{Clock, EpochSink, EpochWrite, Publication, Published, ReportStore};
+use millstream_core::admission::{Admission, FlowProgress};
+use millstream_core::ports::{Clock, EpochSink, EpochWrite, Publication, Published, ReportSnapshot, ReportStore};
 use millstream_core::{Attempt, Epoch, Error, FlowId, Result, TableSpec, Timestamp, Value};
 
 use super::database::{Store, blocking};
-use super::epochs::{self, Admission, Progress};
+use super::epochs;
 use super::error::During;
 use super::key_codec::{TABLE_BYTES, after_prefix};
 use super::keyed_table::{EncodedChanges, KeyedTable};
-use super::merge::Expiry;
 use super::registry::{Registered, Registry, sweep};
+use super::report_snapshot::EmbeddedReportSnapshot;
 use super::row_codec::{RowDecoder, Stored};
-use super::snapshot::{Wanted, send_rows, stream};
 
 /// The kind of the pointers in the meta keyspace.
 pub(super) const POINTER: u8 = b'g';
@@ -52,9 +51,9 @@ pub(super) struct Report {
 
 /// Which generation is published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Pointer {
+pub(super) struct Pointer {
     /// 0 before the first publication.
-    generation: u64,
+    pub generation: u64,
     run: u64,
     rows: u64,
 }
@@ -78,7 +77,8 @@ impl Registered for Report {
 }
 
 impl Report {
-    fn prefix(&self, generation: u64) -> [u8; TABLE_BYTES + GENERATION_BYTES] {
+    /// The head of the keys of a generation's rows.
+    pub(super) fn prefix(&self, generation: u64) -> [u8; TABLE_BYTES + GENERATION_BYTES] {
         let mut prefix = [0; TABLE_BYTES + GENERATION_BYTES];
         prefix[..TABLE_BYTES].copy_from_slice(&self.keyed.id.to_be_bytes());
         prefix[TABLE_BYTES..].copy_from_slice(&generation.to_be_bytes());
@@ -204,7 +204,7 @@ impl Report {
             }
             let mut batch = store.batch(changes.len() + 1);
             let net = changes.fold_into(&mut batch, store, &store.rows, &self.keyed, self.keyed.expiry(now))?;
-            epochs::put(&mut batch, store, self.keyed.id, &write.flow, Progress { attempt: write.attempt, epoch: write.epoch });
+            epochs::put(&mut batch, store, self.keyed.id, &write.flow, FlowProgress::after(write));
             store.commit(batch)?;
             Ok(net.len() as u64)
         })
@@ -238,7 +238,7 @@ fn pointer_key(id: u32) -> [u8; 5] {
     key
 }
 
-fn read_pointer(store: &Store, snapshot: &Snapshot, id: u32) -> Result<Pointer> {
+pub(super) fn read_pointer(store: &Store, snapshot: &Snapshot, id: u32) -> Result<Pointer> {
     let Some(value) = snapshot.get(&store.meta, pointer_key(id)).during("reading which report is published")? else {
         return Ok(Pointer::default());
     };
@@ -322,19 +322,8 @@ impl ReportStore for EmbeddedReportStore {
         .await
     }
 
-    async fn scan(&self, report: &str, columns: Option<Vec<usize>>) -> Result<BatchStream> {
-        let (store, report) = (self.store.clone(), self.reports.get(report)?);
-        RowDecoder::new(&report.keyed.rows, columns.as_deref(), false, 0)?;
-        let snapshot = store.snapshot();
-        Ok(stream(move |out| {
-            let pointer = read_pointer(&store, &snapshot, report.keyed.id)?;
-            let expiry = Expiry { ttl: None, now: 0 };
-            let wanted = Wanted { rows: &report.keyed.rows, columns: columns.as_deref(), with_version: false, expiry };
-            match pointer.generation {
-                0 => send_rows(&snapshot, &store.rows, &report.keyed.id.to_be_bytes(), &wanted, out),
-                generation => send_rows(&snapshot, &store.reports, &report.prefix(generation), &wanted, out),
-            }
-        }))
+    async fn snapshot(&self) -> Result<Arc<dyn ReportSnapshot>> {
+        Ok(Arc::new(EmbeddedReportSnapshot::new(self.store.clone(), self.reports.clone())))
     }
 
     async fn get(&self, report: &str, key: &[Value]) -> Result<RecordBatch> {

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use millstream_core::ports::{LogBounds, TopicInfo, TopicSpec};
 use millstream_core::{Error, ErrorKind, Offset, Result, TopicPartition};
-use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 
 use super::client::{Cluster, Renewable, Served};
 use super::error::ClientError;
+use super::retention::Retention;
 
 /// How long to wait before the cluster is asked again whether it has carried out what it accepted.
 const SETTLE_STEP: Duration = Duration::from_millis(10);
@@ -74,6 +75,14 @@ impl Directory {
         Ok(self.metadata(None)?.brokers().len())
     }
 
+    /// The name that the cluster has given itself; of one that has none (Event Hubs), where it was found.
+    pub(super) fn cluster_id(&self) -> Result<String> {
+        // With its answer comes the name: no name then means that there is none.
+        self.metadata(None)?;
+        let named = self.client()?.consumer.client().fetch_cluster_id(self.cluster.settings.call_timeout());
+        Ok(named.unwrap_or_else(|| self.cluster.endpoint().to_owned()))
+    }
+
     /// How many partitions `topic` has; `None`: it does not exist.
     pub(super) fn partitions(&self, topic: &str) -> Result<Option<i32>> {
         Ok(self.state_of(topic)?.map(|(partitions, _)| partitions))
@@ -102,6 +111,19 @@ impl Directory {
         });
         let (start, end) = asked?;
         Ok(LogBounds { start: Offset(start), end: Offset(end) })
+    }
+
+    /// How long `topic` keeps records.
+    pub(super) fn retention(&self, topic: &str) -> Result<Retention> {
+        let operation = format!("asking for the settings of topic {topic}");
+        let admin = self.cluster.admin()?;
+        let answers = wait_for(admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &self.options()));
+        let answers = answers.map_err(|source| self.cluster.failed(operation.clone(), source))?;
+        match answers.into_iter().next() {
+            Some(Ok(settings)) => Ok(Retention::of(|name| settings.get(name)?.value.clone())),
+            Some(Err(code)) => Err(self.refused(&operation, code)),
+            None => Err(self.no_topic(topic)),
+        }
     }
 
     pub(super) fn no_topic(&self, topic: &str) -> Error {

@@ -13,6 +13,7 @@ mod native;
 mod probe;
 mod producer;
 mod producer_settings;
+mod retention;
 mod settings;
 mod token;
 mod topic_sink;

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use arrow::array::Int64Array;
 use arrow::row::{RowConverter, SortField};
+use millstream_core::admission::{Admission, FlowProgress};
 use millstream_core::ports::{EpochWrite, VERSION_COLUMN};
 use millstream_core::{Attempt, ChangeBatch, ChangeKind, Epoch, Error, FlowId, Result};
 use tokio_postgres::types::Type;
@@ -51,22 +52,13 @@ async fn begin_in(transaction: &Transaction, report: &Report, flow: &FlowId, att
     let params: [Param<'_>; 3] = [(&report.spec.name, Type::TEXT), (&flow.as_str(), Type::TEXT), (&number, Type::INT8)];
     let rows = transaction.query(&text, &params).await?;
     let row = rows.first().ok_or_else(|| Error::internal("a flow's attempt was not noted in PostgreSQL"))?;
-    check_attempt(report, flow, attempt, Attempt(unsigned(row, 0)?))?;
+    let reached = FlowProgress { attempt: Attempt(unsigned(row, 0)?), epoch: Epoch(unsigned(row, 1)?) };
+    reached.check_attempt(flow, attempt, &report.spec.name).map_err(|e| e.context("PostgreSQL"))?;
     let age = signed(delete_memory_s)?;
     let old = format!("DELETE FROM {} WHERE written < now() - make_interval(secs => $1)", report.deletes);
     #[expect(clippy::cast_precision_loss, reason = "seconds of some days")]
     transaction.execute(&old, &[(&(age as f64), Type::FLOAT8)]).await?;
-    Ok(Epoch(unsigned(row, 1)?))
-}
-
-fn check_attempt(report: &Report, flow: &FlowId, attempt: Attempt, newest: Attempt) -> Result<()> {
-    if attempt < newest {
-        return Err(Error::fenced(format!(
-            "attempt {attempt} of flow {flow} writes to {}, where attempt {newest} has begun",
-            report.spec.name
-        )));
-    }
-    Ok(())
+    Ok(reached.epoch)
 }
 
 /// Commits an epoch; returns how many rows now stand differently.
@@ -93,16 +85,9 @@ async fn commit_in(transaction: &Transaction, report: &Report, write: &EpochWrit
     let (name, flow) = (&report.spec.name, write.flow.as_str());
     let rows = transaction.query(&text, &[(name, Type::TEXT), (&flow, Type::TEXT)]).await?;
     let row = rows.first().ok_or_else(|| Error::invalid(format!("flow {flow} writes to {name} and has not begun to")))?;
-    let epoch = Epoch(unsigned(row, 1)?);
-    check_attempt(report, &write.flow, write.attempt, Attempt(unsigned(row, 0)?))?;
-    if write.epoch <= epoch {
+    let reached = FlowProgress { attempt: Attempt(unsigned(row, 0)?), epoch: Epoch(unsigned(row, 1)?) };
+    if reached.admit(write).map_err(|e| e.context("PostgreSQL"))? == Admission::Done {
         return Ok(0);
-    }
-    if write.epoch != epoch.next() {
-        return Err(Error::invalid(format!(
-            "flow {flow} writes epoch {} to {name}, whose last committed epoch is {epoch}: there is a gap",
-            write.epoch
-        )));
     }
     let differ = apply(transaction, report, changes).await?;
     let text = format!("UPDATE {} SET attempt = $3, epoch = $4, committed = now() WHERE report = $1 AND flow = $2", report.epochs_table);

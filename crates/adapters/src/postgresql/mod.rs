@@ -20,6 +20,7 @@ mod pool;
 mod publish;
 mod reference;
 mod report;
+mod report_snapshot;
 mod report_store;
 mod scan;
 mod settings;

@@ -164,6 +164,11 @@ impl PostgresPool {
         Ok(transaction)
     }
 
+    /// Begins a transaction that only reads, all of it as of its first statement (or of the snapshot that it joins).
+    pub(super) async fn begin_read(&self, operation: impl Into<String>) -> Result<ReadTransaction> {
+        Ok(ReadTransaction(Some(self.begin(operation, "ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)))
+    }
+
     /// The rows that answer a question which needs no transaction of several statements.
     pub(super) async fn ask(&self, operation: &str, text: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
         let client = self.client(operation).await?;
@@ -305,6 +310,24 @@ impl Drop for Transaction {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
             drop(Object::take(client));
+        }
+    }
+}
+
+/// A transaction that only reads: whenever it is let go, its connection goes back to the pool.
+pub(super) struct ReadTransaction(Option<Transaction>);
+
+impl ReadTransaction {
+    /// The transaction.
+    pub fn get(&self) -> Result<&Transaction> {
+        self.0.as_ref().ok_or_else(|| Error::internal("a transaction was used after its end"))
+    }
+}
+
+impl Drop for ReadTransaction {
+    fn drop(&mut self) {
+        if let (Some(transaction), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(transaction.rollback());
         }
     }
 }

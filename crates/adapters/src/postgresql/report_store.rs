@@ -6,19 +6,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use bytes::BytesMut;
-use millstream_core::batches::BatchStream;
-use millstream_core::ports::{EpochSink, EpochWrite, Publication, Published, ReportStore};
-use millstream_core::table::project_schema;
+use millstream_core::ports::{EpochSink, EpochWrite, Publication, Published, ReportSnapshot, ReportStore};
 use millstream_core::{Attempt, Epoch, Error, ErrorKind, FlowId, Result, TableSpec, Value};
 use tokio_postgres::types::Type;
 
 use super::columns::quoted;
-use super::decode::{BatchBuilder, Wire};
+use super::decode::BatchBuilder;
 use super::encode::Cells;
 use super::params::{Encoded, unsigned, value};
 use super::pool::{Param, PostgresPool, Transaction};
 use super::report::{FORMAT, Report, create_own_tables, in_schema};
-use super::{flows, publish, scan};
+use super::report_snapshot::PostgresReportSnapshot;
+use super::{flows, publish};
 
 /// Reads and writes alone, each statement on what was committed when it began.
 pub(super) const READ_COMMITTED: &str = "ISOLATION LEVEL READ COMMITTED READ WRITE";
@@ -26,22 +25,38 @@ pub(super) const READ_COMMITTED: &str = "ISOLATION LEVEL READ COMMITTED READ WRI
 /// Reports in PostgreSQL.
 pub struct PostgresReportStore {
     pool: PostgresPool,
-    reports: RwLock<HashMap<String, Arc<Report>>>,
+    reports: Arc<Reports>,
+}
+
+/// The reports that were ensured.
+#[derive(Default)]
+pub(super) struct Reports(RwLock<HashMap<String, Arc<Report>>>);
+
+impl Reports {
+    /// The report called `name`; an error that names the database (`place`) where it is unknown.
+    pub fn get(&self, name: &str, place: &str) -> Result<Arc<Report>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        known.ok_or_else(|| Error::not_found(format!("report {name} is not known in PostgreSQL ({place})")))
+    }
+
+    fn insert(&self, report: Report) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(report.spec.name.clone(), Arc::new(report));
+    }
+
+    fn remove(&self, name: &str) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
 }
 
 impl PostgresReportStore {
     /// Reports in the database of `pool`, in the schema that its settings name. Opens no connection.
     #[must_use]
     pub fn new(pool: PostgresPool) -> Self {
-        Self { pool, reports: RwLock::default() }
-    }
-
-    fn known(&self, name: &str) -> Option<Arc<Report>> {
-        self.reports.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        Self { pool, reports: Arc::default() }
     }
 
     fn report(&self, name: &str) -> Result<Arc<Report>> {
-        self.known(name).ok_or_else(|| Error::not_found(format!("report {name} is not known in PostgreSQL ({})", self.pool.place())))
+        self.reports.get(name, self.pool.place())
     }
 
     fn schema(&self) -> &str {
@@ -153,7 +168,7 @@ impl ReportStore for PostgresReportStore {
         let transaction = self.pool.begin(format!("making report {} known", spec.name), READ_COMMITTED).await?;
         let ensured = ensure(&transaction, self.schema(), &report).await;
         transaction.end(ensured).await?;
-        self.reports.write().unwrap_or_else(PoisonError::into_inner).insert(spec.name.clone(), Arc::new(report));
+        self.reports.insert(report);
         Ok(())
     }
 
@@ -169,18 +184,8 @@ impl ReportStore for PostgresReportStore {
         run_of(rows.first(), &report)
     }
 
-    async fn scan(&self, report: &str, columns: Option<Vec<usize>>) -> Result<BatchStream> {
-        let report = self.report(report)?;
-        let schema = project_schema(&report.spec.schema, columns.as_deref())?;
-        let wires: Vec<Wire> = match &columns {
-            None => report.wires.clone(),
-            Some(columns) => columns.iter().map(|i| report.wires[*i]).collect(),
-        };
-        let names: Vec<_> = schema.fields().iter().map(|f| quoted(f.name())).collect();
-        let names = if names.is_empty() { "1".to_owned() } else { names.join(", ") };
-        let text = format!("SELECT {names} FROM {} ORDER BY {}", report.table, report.order());
-        let builder = BatchBuilder::new(schema, &wires)?;
-        scan::scan(&self.pool, format!("scanning report {}", report.spec.name), &text, builder).await
+    async fn snapshot(&self) -> Result<Arc<dyn ReportSnapshot>> {
+        Ok(Arc::new(PostgresReportSnapshot::take(&self.pool, &self.reports).await?))
     }
 
     async fn get(&self, report: &str, key: &[Value]) -> Result<RecordBatch> {
@@ -218,7 +223,7 @@ impl ReportStore for PostgresReportStore {
         let transaction = self.pool.begin(format!("dropping report {report}"), READ_COMMITTED).await?;
         let dropped = drop_report(&transaction, self.schema(), report).await;
         transaction.end(dropped).await?;
-        self.reports.write().unwrap_or_else(PoisonError::into_inner).remove(report);
+        self.reports.remove(report);
         Ok(())
     }
 }

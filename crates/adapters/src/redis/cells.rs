@@ -13,9 +13,10 @@ use arrow::datatypes::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use millstream_core::value::not_finite;
 use millstream_core::{Error, Result};
 
-use super::text::{not_finite, write_date, write_decimal, write_timestamp};
+use super::text::{write_date, write_decimal, write_timestamp};
 
 /// Whether a map's entries are written as an object.
 pub(super) fn has_string_keys(entries: &DataType) -> bool {

@@ -73,18 +73,7 @@ pub(super) fn read_decimal(text: &str, scale: i8) -> Result<i128> {
     format!("{whole}{fraction}").parse().map_err(|_| misread(text, "a decimal"))
 }
 
-/// The word for a float that has no digits.
-pub(super) fn not_finite(value: f64) -> &'static str {
-    if value.is_nan() {
-        "NaN"
-    } else if value > 0.0 {
-        "Infinity"
-    } else {
-        "-Infinity"
-    }
-}
-
-/// Reads a float of either width, and the words of [`not_finite`].
+/// Reads a float of either width, and the words of [`not_finite`](millstream_core::value::not_finite).
 pub(super) fn read_float<T: std::str::FromStr>(text: &str) -> Result<T> {
     // Rust's own parser takes `NaN`, `Infinity` and `-Infinity` too.
     text.parse().map_err(|_| misread(text, "a number"))

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use millstream_core::admission::{Admission, FlowProgress};
 use millstream_core::ports::{EpochWrite, SystemStore};
 use millstream_core::{Attempt, Epoch, Error, FlowId, Offset, Result};
 use serde::{Deserialize, Serialize};
@@ -26,20 +27,14 @@ pub(crate) struct Progress {
     pub(crate) ends: Vec<Offset>,
 }
 
-/// What to do with an epoch that is to be committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    /// It is the next one.
-    Append,
-    /// It is committed already.
-    Done,
-}
-
 impl Progress {
+    fn reached(&self) -> FlowProgress {
+        FlowProgress { attempt: self.attempt, epoch: self.epoch }
+    }
+
     /// Lets `attempt` begin, unless a later one has.
     pub(crate) fn begin(&mut self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<()> {
-        self.check_attempt(flow, attempt, table)?;
-        self.attempt = attempt;
+        self.attempt = self.reached().begin(flow, attempt, table)?.attempt;
         Ok(())
     }
 
@@ -68,28 +63,12 @@ impl Progress {
 
     /// Whether `write` may be committed.
     pub(crate) fn admit(&self, write: &EpochWrite) -> Result<Admission> {
-        self.check_attempt(&write.flow, write.attempt, &write.table)?;
-        if write.epoch <= self.epoch {
-            return Ok(Admission::Done);
-        }
-        if write.epoch != self.epoch.next() {
-            return Err(Error::invalid(format!(
-                "flow {} writes epoch {} to table {}, whose last committed epoch is {}: there is a gap",
-                write.flow, write.epoch, write.table, self.epoch
-            )));
-        }
-        Ok(Admission::Append)
+        self.reached().admit(write)
     }
 
     /// Whether `attempt` may write.
     pub(crate) fn check_attempt(&self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<()> {
-        if attempt < self.attempt {
-            return Err(Error::fenced(format!(
-                "attempt {attempt} of flow {flow} writes to table {table}, where attempt {} has begun",
-                self.attempt
-            )));
-        }
-        Ok(())
+        self.reached().check_attempt(flow, attempt, table)
     }
 }
 

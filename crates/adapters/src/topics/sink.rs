@@ -5,32 +5,31 @@
 //! looked for behind the end of the one before it, and only what is not there yet is appended. The engine commits a torn epoch again with
 //! the same changes (a sink that isolates row by row is promised that), and the same changes are the same records.
 //!
-//! A call is carried out to its end even if nobody waits for it any more, one at a time for each flow.
+//! Calls are carried out one at a time for each flow.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use millstream_core::admission::Admission;
 use millstream_core::encode::{PlacedRecord, RowEncoder};
 use millstream_core::ports::{EpochSink, EpochWrite, EventLog, Isolation, NewRecord, SystemStore, TopicOutput, TopicSink};
 use millstream_core::{Attempt, Epoch, ErrorKind, FlowId, Offset, Result, TableSpec, TopicPartition};
 
+use super::finishing::FinishingTopicSink;
 use super::outputs::{Output, Outputs, topic_spec};
-use super::progress::{Admission, Ledger};
+use super::progress::Ledger;
 use super::standing::Standing;
-use super::underway::Underway;
 
 /// What a record needs beside its key, value and headers at the most, and a batch beside its records, in bytes.
 const RECORD_BYTES: usize = 50;
 const BATCH_BYTES: usize = 100;
 
 /// Flows into the topics of a log.
-pub struct LogTopicSink {
-    shared: Arc<Shared>,
-    underway: Underway,
-}
+pub type LogTopicSink = FinishingTopicSink<LogTopics>;
 
-struct Shared {
+/// What [`LogTopicSink`] does.
+pub struct LogTopics {
     log: Arc<dyn EventLog>,
     ledger: Ledger,
     place: String,
@@ -49,12 +48,11 @@ impl LogTopicSink {
     /// A sink into the topics of `log`, which is at `place` (the name of one broker and no other), with its progress in `system`. One
     /// append has at most `append_bytes_max` bytes, unless a single record has more.
     pub fn new(log: Arc<dyn EventLog>, place: impl Into<String>, system: Arc<dyn SystemStore>, append_bytes_max: usize) -> Self {
-        let shared = Shared { log, ledger: Ledger::new(system), place: place.into(), append_bytes_max, outputs: Outputs::default() };
-        Self { shared: Arc::new(shared), underway: Underway::default() }
+        Self::around(LogTopics { log, ledger: Ledger::new(system), place: place.into(), append_bytes_max, outputs: Outputs::default() })
     }
 }
 
-impl Shared {
+impl LogTopics {
     async fn ends(&self, output: &Output) -> Result<Vec<Offset>> {
         let mut ends = Vec::new();
         for partition in 0..output.partitions {
@@ -62,7 +60,34 @@ impl Shared {
         }
         Ok(ends)
     }
+}
 
+/// `records` as batches of one partition each, of at most `bytes_max` bytes, in their order.
+fn batches(records: Vec<PlacedRecord>, bytes_max: usize) -> Vec<(i32, Vec<NewRecord>)> {
+    let mut open: BTreeMap<i32, (usize, Vec<NewRecord>)> = BTreeMap::new();
+    let mut batches = Vec::new();
+    for PlacedRecord { partition, record, .. } in records {
+        let bytes = bytes_of(&record);
+        let (size, batch) = open.entry(partition).or_insert((BATCH_BYTES, Vec::new()));
+        if !batch.is_empty() && *size + bytes > bytes_max {
+            batches.push((partition, std::mem::take(batch)));
+            *size = BATCH_BYTES;
+        }
+        *size += bytes;
+        batch.push(record);
+    }
+    batches.extend(open.into_iter().map(|(partition, (_, batch))| (partition, batch)));
+    batches
+}
+
+fn bytes_of(record: &NewRecord) -> usize {
+    let length = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
+    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + length(value) + 10).sum();
+    RECORD_BYTES + length(&record.key) + length(&record.value) + headers
+}
+
+#[async_trait]
+impl EpochSink for LogTopics {
     async fn begin(&self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<Epoch> {
         let (output, lane) = self.outputs.get(table, flow)?;
         // What an earlier attempt still appends comes to its end first.
@@ -115,43 +140,6 @@ impl Shared {
         state.clean = true;
         Ok(appended)
     }
-}
-
-/// `records` as batches of one partition each, of at most `bytes_max` bytes, in their order.
-fn batches(records: Vec<PlacedRecord>, bytes_max: usize) -> Vec<(i32, Vec<NewRecord>)> {
-    let mut open: BTreeMap<i32, (usize, Vec<NewRecord>)> = BTreeMap::new();
-    let mut batches = Vec::new();
-    for PlacedRecord { partition, record, .. } in records {
-        let bytes = bytes_of(&record);
-        let (size, batch) = open.entry(partition).or_insert((BATCH_BYTES, Vec::new()));
-        if !batch.is_empty() && *size + bytes > bytes_max {
-            batches.push((partition, std::mem::take(batch)));
-            *size = BATCH_BYTES;
-        }
-        *size += bytes;
-        batch.push(record);
-    }
-    batches.extend(open.into_iter().map(|(partition, (_, batch))| (partition, batch)));
-    batches
-}
-
-fn bytes_of(record: &NewRecord) -> usize {
-    let length = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
-    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + length(value) + 10).sum();
-    RECORD_BYTES + length(&record.key) + length(&record.value) + headers
-}
-
-#[async_trait]
-impl EpochSink for LogTopicSink {
-    async fn begin(&self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<Epoch> {
-        let (shared, flow, table) = (self.shared.clone(), flow.clone(), table.to_owned());
-        self.underway.to_its_end(async move { shared.begin(&flow, attempt, &table).await }).await
-    }
-
-    async fn commit(&self, write: EpochWrite) -> Result<u64> {
-        let shared = self.shared.clone();
-        self.underway.to_its_end(async move { shared.commit(write).await }).await
-    }
 
     fn isolation(&self) -> Isolation {
         Isolation::Row
@@ -159,21 +147,21 @@ impl EpochSink for LogTopicSink {
 }
 
 #[async_trait]
-impl TopicSink for LogTopicSink {
+impl TopicSink for LogTopics {
     async fn ensure_topic(&self, spec: &TableSpec, output: &TopicOutput) -> Result<()> {
         let encoder = RowEncoder::try_new(spec, output)?;
-        self.shared.log.create_topic(&topic_spec(output)).await?;
-        self.shared.outputs.insert(spec, output, encoder);
+        self.log.create_topic(&topic_spec(output)).await?;
+        self.outputs.insert(spec, output, encoder);
         Ok(())
     }
 
     async fn drop_topic(&self, table: &str, topic: &str) -> Result<()> {
-        match self.shared.log.delete_topic(topic).await {
+        match self.log.delete_topic(topic).await {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        self.shared.outputs.remove(table);
-        self.shared.ledger.forget(table).await
+        self.outputs.remove(table);
+        self.ledger.forget(table).await
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use millstream_adapters::topics::LogTopicSink;
 use millstream_core::ports::{EpochSink, EventLog, SystemStore, TopicOutput, TopicSink, ValueFormat};
+use millstream_core::style::TextStyle;
 use millstream_core::{Attempt, Epoch, ErrorKind, Offset, TopicPartition};
 use millstream_testkit::changes::{Change, Writer, insert};
 use millstream_testkit::faults::{Call, Faults, FaultyEventLog};
@@ -50,6 +51,7 @@ impl World {
             partitions: 2,
             retention: None,
             format: ValueFormat::Json,
+            style: TextStyle::default(),
             key_columns: vec!["id".to_owned()],
         };
         sink.ensure_topic(&tables::topic("t"), &output).await.unwrap();

@@ -13,6 +13,10 @@ const GROUP_PREFIX: &str = "millstream.";
 
 #[async_trait]
 impl EventLog for Log {
+    async fn identity(&self) -> Result<String> {
+        Ok(self.cluster_id().to_owned())
+    }
+
     async fn create_topic(&self, spec: &TopicSpec) -> Result<bool> {
         Ok(self.create(spec.clone()).await?)
     }

@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit};
 
 use super::text;
 use crate::error::Result;
+use crate::style::TimeFormats;
 
 /// Whether values of `data_type` can be written.
 pub(super) fn fits(data_type: &DataType) -> bool {
@@ -33,13 +34,18 @@ pub(super) fn fits(data_type: &DataType) -> bool {
 }
 
 /// Writes the row as an object.
-pub(super) fn write_row(out: &mut Vec<u8>, rows: &RecordBatch, row: usize) -> Result<()> {
+pub(super) fn write_row(out: &mut Vec<u8>, rows: &RecordBatch, row: usize, times: &TimeFormats) -> Result<()> {
     let fields = rows.schema_ref().fields();
-    write_object(out, fields.iter().zip(rows.columns()).map(|(f, c)| (f.name().as_str(), c.as_ref())), row)
+    write_object(out, fields.iter().zip(rows.columns()).map(|(f, c)| (f.name().as_str(), c.as_ref())), row, times)
 }
 
 /// Writes an object of the values at `row`, without those that are null.
-pub(super) fn write_object<'a>(out: &mut Vec<u8>, members: impl Iterator<Item = (&'a str, &'a dyn Array)>, row: usize) -> Result<()> {
+pub(super) fn write_object<'a>(
+    out: &mut Vec<u8>,
+    members: impl Iterator<Item = (&'a str, &'a dyn Array)>,
+    row: usize,
+    times: &TimeFormats,
+) -> Result<()> {
     out.push(b'{');
     let mut first = true;
     for (name, array) in members.filter(|(_, array)| array.is_valid(row)) {
@@ -48,22 +54,23 @@ pub(super) fn write_object<'a>(out: &mut Vec<u8>, members: impl Iterator<Item = 
         }
         string(out, name);
         out.push(b':');
-        value(out, array, row)?;
+        value(out, array, row, times)?;
     }
     out.push(b'}');
     Ok(())
 }
 
-fn value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<()> {
+/// Writes the value at `row`.
+pub(super) fn value(out: &mut Vec<u8>, array: &dyn Array, row: usize, times: &TimeFormats) -> Result<()> {
     if array.is_null(row) {
         out.extend_from_slice(b"null");
         return Ok(());
     }
     match array.data_type() {
         DataType::Utf8 => string(out, array.as_string::<i32>().value(row)),
-        DataType::Binary | DataType::Date32 | DataType::Timestamp(..) => return quoted(out, array, row),
-        DataType::Float32 if !array.as_primitive::<Float32Type>().value(row).is_finite() => return quoted(out, array, row),
-        DataType::Float64 if !array.as_primitive::<Float64Type>().value(row).is_finite() => return quoted(out, array, row),
+        DataType::Binary | DataType::Date32 | DataType::Timestamp(..) => return quoted(out, array, row, times),
+        DataType::Float32 if !array.as_primitive::<Float32Type>().value(row).is_finite() => return quoted(out, array, row, times),
+        DataType::Float64 if !array.as_primitive::<Float64Type>().value(row).is_finite() => return quoted(out, array, row, times),
         DataType::List(_) => {
             let items = array.as_list::<i32>().value(row);
             out.push(b'[');
@@ -71,13 +78,13 @@ fn value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<()> {
                 if item > 0 {
                     out.push(b',');
                 }
-                value(out, items.as_ref(), item)?;
+                value(out, items.as_ref(), item, times)?;
             }
             out.push(b']');
         }
         DataType::Struct(fields) => {
             let members = array.as_struct();
-            write_object(out, fields.iter().zip(members.columns()).map(|(f, c)| (f.name().as_str(), c.as_ref())), row)?;
+            write_object(out, fields.iter().zip(members.columns()).map(|(f, c)| (f.name().as_str(), c.as_ref())), row, times)?;
         }
         DataType::Map(..) => {
             let entries = array.as_map().value(row);
@@ -87,28 +94,35 @@ fn value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<()> {
                     out.push(b',');
                 }
                 let mut name = Vec::new();
-                text::write(&mut name, entries.column(0).as_ref(), entry)?;
+                text::write(&mut name, entries.column(0).as_ref(), entry, times)?;
                 string(out, &String::from_utf8_lossy(&name));
                 out.push(b':');
-                value(out, entries.column(1).as_ref(), entry)?;
+                value(out, entries.column(1).as_ref(), entry, times)?;
             }
             out.push(b'}');
         }
-        _ => text::write(out, array, row)?,
+        _ => text::write(out, array, row, times)?,
     }
     Ok(())
 }
 
-/// Text that needs no escapes.
-fn quoted(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<()> {
-    out.push(b'"');
-    text::write(out, array, row)?;
+/// The text of a value that isn't a string.
+fn quoted(out: &mut Vec<u8>, array: &dyn Array, row: usize, times: &TimeFormats) -> Result<()> {
+    let start = out.len();
+    text::write(out, array, row, times)?;
+    if out[start..].iter().any(|b| matches!(b, b'"' | b'\\')) {
+        // A pattern of times may say anything.
+        let text = String::from_utf8_lossy(&out.split_off(start)).into_owned();
+        string(out, &text);
+        return Ok(());
+    }
+    out.insert(start, b'"');
     out.push(b'"');
     Ok(())
 }
 
 /// A string with the escapes of RFC 8259, section 7.
-fn string(out: &mut Vec<u8>, text: &str) {
+pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     out.push(b'"');
     let mut plain = 0;

@@ -12,13 +12,46 @@ pub use avro::avro_schema;
 pub use epoch::{EpochPosition, POSITION_HEADER, PlacedRecord};
 pub use partition::{murmur2, partition_of_key};
 
+use arrow::array::{Array, StringArray, StringBuilder};
+
 use bytes::Bytes;
 
 use crate::change::{ChangeBatch, ChangeKind};
 use crate::error::{Error, Result};
 use crate::ports::{TopicOutput, ValueFormat};
+use crate::style::{TextStyle, TimeFormats};
 use crate::table::TableSpec;
 use crate::time::Timestamp;
+
+/// The values of `array` as Spark's `to_json` writes them.
+pub fn to_json(array: &dyn Array, times: &TimeFormats) -> Result<StringArray> {
+    let mut texts = StringBuilder::with_capacity(array.len(), array.len() * 32);
+    let mut bytes = Vec::new();
+    for row in 0..array.len() {
+        if array.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        bytes.clear();
+        json::value(&mut bytes, array, row, times)?;
+        texts.append_value(std::str::from_utf8(&bytes).map_err(|_| Error::internal("JSON was written that is not UTF-8"))?);
+    }
+    Ok(texts.finish())
+}
+
+/// A text as a string of JSON, with its quotes.
+#[must_use]
+pub fn json_string(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    json::string(&mut out, text);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Whether [`to_json`] can write values of `data_type`.
+#[must_use]
+pub fn has_json(data_type: &arrow::datatypes::DataType) -> bool {
+    json::fits(data_type)
+}
 
 /// A change as it stands in a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +69,7 @@ pub struct EncodedRecord {
 pub struct RowEncoder {
     table: String,
     format: ValueFormat,
+    style: TextStyle,
     key: Vec<usize>,
 }
 
@@ -75,7 +109,7 @@ impl RowEncoder {
         if let Some(column) = key.iter().map(|i| spec.schema.field(*i)).find(|f| !json::fits(f.data_type())) {
             return Err(Error::unsupported(format!("table {}: key column {} is a {}", spec.name, column.name(), column.data_type())));
         }
-        Ok(Self { table: spec.name.clone(), format: output.format, key })
+        Ok(Self { table: spec.name.clone(), format: output.format, style: output.style.clone(), key })
     }
 
     /// The records of `changes`, in order. A delete is a tombstone of its key; [`InvalidInput`](crate::ErrorKind::InvalidInput) where it has none.
@@ -90,8 +124,8 @@ impl RowEncoder {
             let has_value = changes.kind(row) != ChangeKind::Delete;
             if has_value {
                 match self.format {
-                    ValueFormat::Json => json::write_row(&mut bytes, rows, row)?,
-                    ValueFormat::Csv => csv::write_row(&mut bytes, rows, row)?,
+                    ValueFormat::Json => json::write_row(&mut bytes, rows, row, &self.style.times)?,
+                    ValueFormat::Csv => csv::write_row(&mut bytes, rows, row, &self.style)?,
                     ValueFormat::Avro => avro::write_row(&mut bytes, rows, row)?,
                 }
             } else if !has_key {
@@ -119,12 +153,13 @@ impl RowEncoder {
             [] => Ok(false),
             [one] if rows.column(*one).is_null(row) => Ok(false),
             [one] => {
-                text::write(out, rows.column(*one).as_ref(), row)?;
+                text::write(out, rows.column(*one).as_ref(), row, &TimeFormats::default())?;
                 Ok(true)
             }
             several => {
                 let columns = rows.schema_ref().fields();
-                json::write_object(out, several.iter().map(|i| (columns[*i].name().as_str(), rows.column(*i).as_ref())), row)?;
+                let members = several.iter().map(|i| (columns[*i].name().as_str(), rows.column(*i).as_ref()));
+                json::write_object(out, members, row, &TimeFormats::default())?;
                 Ok(true)
             }
         }

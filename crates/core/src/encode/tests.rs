@@ -20,7 +20,7 @@ fn spec(columns: &[(&str, &ArrayRef, bool)]) -> TableSpec {
 
 fn output(format: ValueFormat, key: &[&str]) -> TopicOutput {
     let key_columns = key.iter().map(|k| (*k).to_owned()).collect();
-    TopicOutput { topic: "t".to_owned(), partitions: 1, retention: None, format, key_columns }
+    TopicOutput { topic: "t".to_owned(), partitions: 1, retention: None, format, style: TextStyle::default(), key_columns }
 }
 
 fn encoded(columns: &[(&str, ArrayRef, bool)], format: ValueFormat, key: &[&str]) -> Vec<EncodedRecord> {

@@ -1,5 +1,5 @@
-//! A value as plain text: what Spark's `CAST(... AS STRING)` gives, but for a TIMESTAMP, which is written as `to_json` writes it, and
-//! BINARY, which is Base64, because text must be UTF-8. Microseconds are written where a timestamp has some, so that nothing is cut off.
+//! A value as plain text: what Spark's `CAST(... AS STRING)` gives, but for times, which are written as `to_json` writes them (or by their
+//! patterns), and BINARY, which is Base64, because text must be UTF-8. Microseconds are written where a timestamp has some, so that nothing is cut off.
 
 use std::io::Write as _;
 
@@ -9,13 +9,14 @@ use arrow::datatypes::{
     TimestampMicrosecondType,
 };
 
+use crate::calendar::{DAY_MICROS, civil_from_days};
 use crate::error::{Error, Result};
+use crate::style::TimeFormats;
 
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Writes the value at `row` of `array`, which is not null and not nested.
-pub(super) fn write(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<()> {
+pub(super) fn write(out: &mut Vec<u8>, array: &dyn Array, row: usize, times: &TimeFormats) -> Result<()> {
     match array.data_type() {
         DataType::Boolean => out.extend_from_slice(if array.as_boolean().value(row) { b"true" } else { b"false" }),
         DataType::Int8 => integer(out, array.as_primitive::<Int8Type>().value(row).into()),
@@ -27,11 +28,22 @@ pub(super) fn write(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<
         DataType::Decimal128(_, scale) => decimal(out, array.as_primitive::<Decimal128Type>().value(row), *scale),
         DataType::Utf8 => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
         DataType::Binary => base64(out, array.as_binary::<i32>().value(row)),
-        DataType::Date32 => date(out, array.as_primitive::<Date32Type>().value(row).into()),
+        DataType::Date32 => {
+            let days: i64 = array.as_primitive::<Date32Type>().value(row).into();
+            match &times.date {
+                None => date(out, days),
+                Some(pattern) => pattern.write(out, days.saturating_mul(DAY_MICROS), false, false),
+            }
+        }
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {
-            timestamp(out, array.as_primitive::<TimestampMicrosecondType>().value(row));
-            if zone.is_some() {
-                out.push(b'Z');
+            let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
+            let zoned = zone.is_some();
+            match if zoned { &times.timestamp } else { &times.timestamp_ntz } {
+                None => {
+                    timestamp(out, micros);
+                    out.extend_from_slice(if zoned { b"Z" } else { b"" });
+                }
+                Some(pattern) => pattern.write(out, micros, true, zoned),
             }
         }
         other => return Err(Error::internal(format!("a {other} was to be written as text"))),
@@ -72,7 +84,7 @@ fn decimal(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
 
 /// `2013-07-22`; a year before 0 or after 9999 has its sign, as in Java.
 fn date(out: &mut Vec<u8>, days: i64) {
-    let (year, month, day) = civil(days);
+    let (year, month, day) = civil_from_days(days);
     match year {
         0..=9_999 => formatted(out, format_args!("{year:04}-{month:02}-{day:02}")),
         _ => formatted(out, format_args!("{year:+05}-{month:02}-{day:02}")),
@@ -81,27 +93,14 @@ fn date(out: &mut Vec<u8>, days: i64) {
 
 /// `2013-07-22T19:00:00.000`, with six digits where the microseconds need them.
 fn timestamp(out: &mut Vec<u8>, micros: i64) {
-    date(out, micros.div_euclid(MICROS_PER_DAY));
-    let of_day = micros.rem_euclid(MICROS_PER_DAY);
+    date(out, micros.div_euclid(DAY_MICROS));
+    let of_day = micros.rem_euclid(DAY_MICROS);
     let (seconds, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
     formatted(out, format_args!("T{:02}:{:02}:{:02}.", seconds / 3_600, seconds / 60 % 60, seconds % 60));
     match fraction % 1_000 {
         0 => formatted(out, format_args!("{:03}", fraction / 1_000)),
         _ => formatted(out, format_args!("{fraction:06}")),
     }
-}
-
-/// The Gregorian date of a day since 1970-01-01: `civil_from_days` of Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms".
-fn civil(days: i64) -> (i64, i64, i64) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// RFC 4648 with padding, as Spark's JSON has binary.

@@ -90,6 +90,10 @@ pub struct ReadOutcome {
 /// [`Corrupt`](crate::ErrorKind::Corrupt) when a stored batch fails its checksum.
 #[async_trait]
 pub trait EventLog: Send + Sync {
+    /// Which log this is: the same text for as long as its offsets mean the same, over restarts and by whatever address it is reached, and
+    /// another for another log.
+    async fn identity(&self) -> Result<String>;
+
     /// Creates a topic. `Ok(false)`: it exists already with as many partitions.
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): with another number.
     async fn create_topic(&self, spec: &TopicSpec) -> Result<bool>;

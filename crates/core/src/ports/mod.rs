@@ -11,6 +11,7 @@ mod event_store;
 mod lake_store;
 mod reference_source;
 mod report_store;
+mod schema_registry;
 mod system_store;
 mod topic_sink;
 
@@ -24,6 +25,7 @@ pub use event_store::{
 };
 pub use lake_store::LakeStore;
 pub use reference_source::ReferenceSource;
-pub use report_store::{Publication, Published, ReportStore};
+pub use report_store::{Publication, Published, ReportSnapshot, ReportStore};
+pub use schema_registry::SchemaRegistry;
 pub use system_store::{DeadLetter, JobRun, JobRunState, LateRow, Quarantined, RUNS_KEPT, SystemStore};
 pub use topic_sink::{TopicOutput, TopicSink, ValueFormat};

@@ -1,5 +1,7 @@
 //! [`ReportStore`]: relational tables, published whole by batch jobs or upserted by flows, boxes 7 and 8 of the architecture.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 
@@ -30,8 +32,8 @@ pub struct Published {
 
 /// Relational tables by name: a report is either published whole by a job, or upserted continuously by flows.
 ///
-/// **Atomicity.** A reader sees the old report or the new one, whole. A publication that fails, or whose process dies, leaves the
-/// old one. **Flows** write by [`EpochSink`], whose contract holds in full: each epoch shows whole, of two writes of a primary key the
+/// **Atomicity.** A reader sees the old report or the new one, whole, and all reports of a [`ReportSnapshot`] as they were at one moment. A
+/// publication that fails, or whose process dies, leaves the old one. **Flows** write by [`EpochSink`], whose contract holds in full: each epoch shows whole, of two writes of a primary key the
 /// greater version wins, a delete is remembered as long as an older write could come, lower attempts are fenced. Rows of a report don't
 /// expire: a TTL is [`Unsupported`](crate::ErrorKind::Unsupported). **One or the other.** What was published takes no epochs, and what
 /// a flow has begun to write is not published: [`InvalidInput`](crate::ErrorKind::InvalidInput), until it is dropped.
@@ -49,12 +51,22 @@ pub trait ReportStore: EpochSink {
     /// The run of the published report; `None` before the first, and for what flows write.
     async fn published_run(&self, report: &str) -> Result<Option<u64>>;
 
-    /// All rows in key order, from one publication, or with each epoch whole or absent: the columns at `columns`, or all.
-    async fn scan(&self, report: &str, columns: Option<Vec<usize>>) -> Result<BatchStream>;
+    /// A consistent view of all reports, as they are now.
+    async fn snapshot(&self) -> Result<Arc<dyn ReportSnapshot>>;
 
     /// The row with this primary key (one value for each key column, in order), as a batch of at most one row.
     async fn get(&self, report: &str, key: &[Value]) -> Result<RecordBatch>;
 
     /// Removes a report, its rows and its flows' epochs; unknown is fine.
     async fn drop_report(&self, report: &str) -> Result<()>;
+}
+
+/// All reports at one moment; later publications and epochs don't show. Let go of it soon: a database keeps the old rows, and perhaps a
+/// connection, as long as it or one of its streams lives.
+#[async_trait]
+pub trait ReportSnapshot: Send + Sync {
+    /// All rows in key order, from one publication, or with each epoch whole or absent: the columns at `columns`, or all. Scans may be read
+    /// side by side, at any pace; a stream may outlive the snapshot. [`NotFound`](crate::ErrorKind::NotFound) for a report that was never
+    /// ensured; one that was made after the snapshot has no rows.
+    async fn scan(&self, report: &str, columns: Option<Vec<usize>>) -> Result<BatchStream>;
 }

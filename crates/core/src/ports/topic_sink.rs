@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event_store::EpochSink;
 use crate::error::Result;
+use crate::style::TextStyle;
 use crate::table::TableSpec;
 
 /// How a row becomes the value of a record.
@@ -32,6 +33,8 @@ pub struct TopicOutput {
     pub retention: Option<Duration>,
     /// What a value is.
     pub format: ValueFormat,
+    /// How values are written as text.
+    pub style: TextStyle,
     /// The columns that make the key, in order: of one column its plain text, of several a JSON object. None: records have no key.
     pub key_columns: Vec<String>,
 }

@@ -35,3 +35,8 @@ fn values_that_do_not_fit_are_named() {
     assert!(Value::parse("2013-02-30", &DataType::Date32).is_err());
     assert!(Value::parse("1.0", &DataType::Float64).is_err());
 }
+
+#[test]
+fn numbers_without_digits_have_the_words_that_spark_has() {
+    assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(not_finite), ["NaN", "Infinity", "-Infinity"]);
+}

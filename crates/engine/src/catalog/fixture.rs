@@ -11,8 +11,9 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use millstream_core::batches::BatchStream;
+use millstream_core::decode::ReadFormat;
 use millstream_core::ports::{
-    EpochSink, EpochWrite, EventStore, NewRecord, Page, PartitionQuery, ReferenceSource, Scan, StoreSnapshot, TopicSpec,
+    EpochSink, EpochWrite, EventStore, NewRecord, Page, PartitionQuery, Publication, ReferenceSource, Scan, StoreSnapshot, TopicSpec,
 };
 use millstream_core::{Attempt, Epoch, FlowId, KeySpec, TableKind, TableSpec, TopicPartition};
 use millstream_pipeline::graph::{Critical, Job, ParseMode, Reference, ReferenceFiles, ReferenceFormat, ReferenceOrigin, Topic};
@@ -118,6 +119,8 @@ fn pipeline() -> Pipeline {
         retention: None,
         mode: ParseMode::DeadLetter,
         key_columns: vec!["event_id".to_owned()],
+        format: ReadFormat::default(),
+        corrupt_record: None,
         output: None,
     };
     let files = ReferenceFiles { format: ReferenceFormat::Csv, location: "airlines.csv".to_owned() };
@@ -175,6 +178,7 @@ impl World {
             reports: Arc::new(toy::ToyReportStore::open(disk.clone())),
             lake: None,
             topics: None,
+            schemas: None,
             checkpoints: Arc::new(toy::ToyCheckpointStore::open(disk.clone())),
             system: Arc::new(toy::ToySystemStore::open(disk)),
             references: [("airlines".to_owned(), Arc::new(Fixed(airlines)) as Arc<dyn ReferenceSource>)].into(),
@@ -214,16 +218,26 @@ impl World {
         self.ports.log.append(&TopicPartition::new("flights", partition), vec![record]).await.unwrap();
     }
 
+    /// Publishes the report `daily`.
+    pub(crate) async fn publish_daily(&self, run: u64, rows: &[Row]) {
+        let rows = millstream_testkit::rows::stream_of(&self.pipeline.tables["daily"].spec.schema, rows, 10).unwrap();
+        self.ports.reports.publish(Publication { report: "daily".to_owned(), run, rows }).await.unwrap();
+    }
+
     /// The report's rows.
     pub(crate) async fn report(&self, report: &str) -> Vec<Row> {
-        millstream_testkit::rows::collect(self.ports.reports.scan(report, None).await.unwrap()).await.unwrap()
+        millstream_testkit::rows::collect(self.ports.reports.snapshot().await.unwrap().scan(report, None).await.unwrap()).await.unwrap()
     }
 }
 
 /// What a query gives, as lines of cells separated by `|`, in the order that they come.
 pub(crate) async fn ask(session: &SessionContext, sql: &str) -> Vec<String> {
     let stream = session.sql(sql).await.unwrap().execute_stream().await.unwrap();
-    let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+    shown(&stream.try_collect::<Vec<_>>().await.unwrap())
+}
+
+/// Rows as lines of cells separated by `|`.
+pub(crate) fn shown(batches: &[RecordBatch]) -> Vec<String> {
     let cell = |batch: &RecordBatch, column: usize, row| {
         let column = batch.column(column);
         if column.is_null(row) { "null".to_owned() } else { arrow::util::display::array_value_to_string(column, row).unwrap() }

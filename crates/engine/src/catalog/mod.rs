@@ -1,15 +1,15 @@
 //! DataFusion's view of the ports: every table of the pipeline as a `TableProvider`, in sessions for people's queries
 //! ([`session`]) and in the plans of batch jobs ([`job_plan`]). It reads, and never writes; it knows no SQL text.
 //!
-//! **One moment.** All event-store tables of one query are read from one [`StoreSnapshot`], taken when the query begins to run.
-//! A topic is read up to where it ended when the query was planned. A report is read from one publication, files from one manifest,
-//! reference data from one generation; two of them in one query may come from different moments.
+//! **One moment.** All event-store tables of one query are read from one [`StoreSnapshot`], and all its reports from one
+//! [`ReportSnapshot`](millstream_core::ports::ReportSnapshot), taken when the query begins to run. A topic is read up to where it ended when the
+//! query was planned, files from one manifest, reference data from one generation; two of these in one query may come from different moments.
 //!
 //! **Memory.** Scans stream from their port, batch by batch; only `system.*` tables, which are small, are read whole.
 
 #[cfg(test)]
 pub(crate) mod fixture;
-mod one_snapshot;
+mod moment;
 mod port_table;
 mod stored;
 mod system;
@@ -34,10 +34,10 @@ use millstream_pipeline::session::postgres_session;
 use crate::engine::Ports;
 use crate::reference::ReferenceTables;
 
-use one_snapshot::{OneSnapshot, SnapshotCell};
+use moment::{Moment, OneMoment};
 use port_table::{PortTable, Readable};
 use stored::{CriticalTable, LakeTable, ReferenceTable, ReportTable, StoreTable};
-use topic::{TopicTable, WrittenTopic};
+use topic::TopicTable;
 
 /// The schema of Millstream's own tables.
 pub const SYSTEM_SCHEMA: &str = "system";
@@ -53,8 +53,8 @@ pub fn session(
     status: Weak<dyn StatusSource>,
 ) -> Result<SessionContext> {
     let context = postgres_session();
-    context.add_analyzer_rule(Arc::new(OneSnapshot::new(ports.event_store.clone())));
-    let unpinned = Arc::new(SnapshotCell::new(ports.event_store.clone()));
+    context.add_analyzer_rule(Arc::new(OneMoment::new(ports)));
+    let unpinned = Arc::new(Moment::new(ports));
     for table in pipeline.tables.values() {
         let provider = PortTable::new(readable(table, ports, &references, &unpinned)?);
         context.register_table(quoted("public", &table.spec.name), Arc::new(provider)).map_err(from_datafusion)?;
@@ -71,7 +71,7 @@ pub fn session(
 }
 
 /// `plan` (of a checked job of `pipeline`) with its tables' sources replaced by providers that read: event-store tables from
-/// `snapshot`, all others from their ports.
+/// `snapshot`, reports from one of theirs, all others from their ports.
 pub fn job_plan(
     plan: &LogicalPlan,
     pipeline: &Pipeline,
@@ -79,13 +79,13 @@ pub fn job_plan(
     references: &Arc<ReferenceTables>,
     snapshot: Arc<dyn StoreSnapshot>,
 ) -> Result<LogicalPlan> {
-    let cell = Arc::new(SnapshotCell::taken(ports.event_store.clone(), snapshot));
+    let moment = Arc::new(Moment::with_events(ports, snapshot));
     let replaced = plan.clone().transform_up_with_subqueries(|node| {
         let LogicalPlan::TableScan(scan) = node else { return Ok(Transformed::no(node)) };
         let name = scan.table_name.table();
         let table =
             pipeline.tables.get(name).ok_or_else(|| external(Error::internal(format!("the plan reads {name}, which is no table"))))?;
-        let provider = PortTable::new(readable(table, ports, references, &cell).map_err(external)?);
+        let provider = PortTable::new(readable(table, ports, references, &moment).map_err(external)?);
         let source = provider_as_source(Arc::new(provider));
         Ok(Transformed::yes(LogicalPlan::TableScan(TableScan { source, ..scan })))
     });
@@ -93,15 +93,14 @@ pub fn job_plan(
 }
 
 /// How `table` is read.
-fn readable(table: &Table, ports: &Ports, references: &Arc<ReferenceTables>, snapshot: &Arc<SnapshotCell>) -> Result<Arc<dyn Readable>> {
+fn readable(table: &Table, ports: &Ports, references: &Arc<ReferenceTables>, moment: &Arc<Moment>) -> Result<Arc<dyn Readable>> {
     let spec = table.spec.clone();
     Ok(match &table.binding {
-        Binding::Topic(topic) if !topic.is_readable() => Arc::new(WrittenTopic::new(spec, topic.clone())),
-        Binding::Topic(topic) => Arc::new(TopicTable::new(spec, topic.clone(), ports.log.clone())?),
-        Binding::EventStore | Binding::ExistingTable => Arc::new(StoreTable::new(spec, snapshot.clone())),
+        Binding::Topic(topic) => Arc::new(TopicTable::new(spec, topic.clone(), ports.log.clone(), ports.schemas.clone())?),
+        Binding::EventStore | Binding::ExistingTable => Arc::new(StoreTable::new(spec, moment.clone())),
         Binding::Critical(_) => Arc::new(CriticalTable::new(spec, ports.critical.clone())),
         Binding::Reference(_) => Arc::new(ReferenceTable::new(spec, references.clone())),
-        Binding::Report => Arc::new(ReportTable::new(spec, ports.reports.clone())),
+        Binding::Report => Arc::new(ReportTable::new(spec, moment.clone())),
         Binding::Lake => {
             let lake = ports.lake(&spec.name)?.clone();
             Arc::new(LakeTable::new(spec, lake))

@@ -23,7 +23,7 @@ use millstream_core::table::project_schema;
 use millstream_core::{Error, Result, Value};
 
 use super::external;
-use super::one_snapshot::SnapshotCell;
+use super::moment::Moment;
 
 /// Begins one part of a scan. Called when the part is first polled; may be called again for another execution of the plan.
 pub(super) type Part = Box<dyn Fn() -> BoxFuture<'static, Result<BatchStream>> + Send + Sync>;
@@ -51,8 +51,8 @@ pub(super) trait Readable: Send + Sync {
     /// The parts of a scan, at least one; their rows together are the table's. Each gives the columns of the request.
     async fn parts(&self, request: &Request) -> Result<Vec<Part>>;
 
-    /// The same table read from `snapshot`, where it is read from one at all.
-    fn pinned(&self, _snapshot: &Arc<SnapshotCell>) -> Option<Arc<dyn Readable>> {
+    /// The same table read at `moment`, where it is read from a snapshot at all.
+    fn pinned(&self, _moment: &Arc<Moment>) -> Option<Arc<dyn Readable>> {
         None
     }
 }
@@ -66,9 +66,9 @@ impl PortTable {
         Self(readable)
     }
 
-    /// The table pinned to `snapshot`, if `provider` is one that reads from snapshots.
-    pub(super) fn pinned(provider: &dyn TableProvider, snapshot: &Arc<SnapshotCell>) -> Option<Self> {
-        (provider as &dyn Any).downcast_ref::<Self>()?.0.pinned(snapshot).map(Self)
+    /// The table pinned to `moment`, if `provider` is one that reads from snapshots.
+    pub(super) fn pinned(provider: &dyn TableProvider, moment: &Arc<Moment>) -> Option<Self> {
+        (provider as &dyn Any).downcast_ref::<Self>()?.0.pinned(moment).map(Self)
     }
 
     /// `column = value` or `value = column` on a partition column.

@@ -5,22 +5,22 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, stream};
-use millstream_core::ports::{CriticalStore, LakeStore, ReportStore, Scan};
+use millstream_core::ports::{CriticalStore, LakeStore, Scan};
 use millstream_core::{Error, Result, TableSpec};
 
-use super::one_snapshot::SnapshotCell;
+use super::moment::Moment;
 use super::port_table::{Part, Readable, Request};
 use crate::reference::ReferenceTables;
 
 /// An event-store table, read from a snapshot.
 pub(super) struct StoreTable {
     spec: Arc<TableSpec>,
-    snapshot: Arc<SnapshotCell>,
+    moment: Arc<Moment>,
 }
 
 impl StoreTable {
-    pub(super) fn new(spec: Arc<TableSpec>, snapshot: Arc<SnapshotCell>) -> Self {
-        Self { spec, snapshot }
+    pub(super) fn new(spec: Arc<TableSpec>, moment: Arc<Moment>) -> Self {
+        Self { spec, moment }
     }
 }
 
@@ -36,15 +36,15 @@ impl Readable for StoreTable {
 
     async fn parts(&self, request: &Request) -> Result<Vec<Part>> {
         let scan = Scan { columns: Some(request.columns.clone()), partition: request.partition.clone(), with_version: false };
-        let (spec, snapshot) = (self.spec.clone(), self.snapshot.clone());
+        let (spec, moment) = (self.spec.clone(), self.moment.clone());
         Ok(vec![Box::new(move || {
-            let (spec, snapshot, scan) = (spec.clone(), snapshot.clone(), scan.clone());
-            async move { snapshot.get().await?.scan(&spec.name, &scan).await }.boxed()
+            let (spec, moment, scan) = (spec.clone(), moment.clone(), scan.clone());
+            async move { moment.events().await?.scan(&spec.name, &scan).await }.boxed()
         })])
     }
 
-    fn pinned(&self, snapshot: &Arc<SnapshotCell>) -> Option<Arc<dyn Readable>> {
-        Some(Arc::new(Self::new(self.spec.clone(), snapshot.clone())))
+    fn pinned(&self, moment: &Arc<Moment>) -> Option<Arc<dyn Readable>> {
+        Some(Arc::new(Self::new(self.spec.clone(), moment.clone())))
     }
 }
 
@@ -75,15 +75,15 @@ impl Readable for CriticalTable {
     }
 }
 
-/// A report: its last publication.
+/// A report, read from a snapshot of all reports.
 pub(super) struct ReportTable {
     spec: Arc<TableSpec>,
-    store: Arc<dyn ReportStore>,
+    moment: Arc<Moment>,
 }
 
 impl ReportTable {
-    pub(super) fn new(spec: Arc<TableSpec>, store: Arc<dyn ReportStore>) -> Self {
-        Self { spec, store }
+    pub(super) fn new(spec: Arc<TableSpec>, moment: Arc<Moment>) -> Self {
+        Self { spec, moment }
     }
 }
 
@@ -94,11 +94,15 @@ impl Readable for ReportTable {
     }
 
     async fn parts(&self, request: &Request) -> Result<Vec<Part>> {
-        let (spec, store, columns) = (self.spec.clone(), self.store.clone(), request.columns.clone());
+        let (spec, moment, columns) = (self.spec.clone(), self.moment.clone(), request.columns.clone());
         Ok(vec![Box::new(move || {
-            let (spec, store, columns) = (spec.clone(), store.clone(), columns.clone());
-            async move { store.scan(&spec.name, Some(columns)).await }.boxed()
+            let (spec, moment, columns) = (spec.clone(), moment.clone(), columns.clone());
+            async move { moment.reports().await?.scan(&spec.name, Some(columns)).await }.boxed()
         })])
+    }
+
+    fn pinned(&self, moment: &Arc<Moment>) -> Option<Arc<dyn Readable>> {
+        Some(Arc::new(Self::new(self.spec.clone(), moment.clone())))
     }
 }
 

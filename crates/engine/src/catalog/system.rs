@@ -239,7 +239,7 @@ fn flows(rows: &[FlowStatus]) -> Result<RecordBatch> {
         number("rows_in", rows.iter().map(|r| r.rows_in)),
         number("rows_out", rows.iter().map(|r| r.rows_out)),
         ("rows_per_second", Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r.rows_per_second))), false),
-        number("lag", rows.iter().map(|r| r.lag)),
+        number_or_null("lag", rows.iter().map(|r| r.lag)),
         time_or_null("watermark", rows.iter().map(|r| r.watermark.map(|t| t.0))),
         number("dead_letters", rows.iter().map(|r| r.dead_letters)),
         number("late_rows", rows.iter().map(|r| r.late_rows)),

@@ -4,9 +4,11 @@ use futures::TryStreamExt;
 use millstream_core::ports::{DeadLetter, JobRun, JobRunState, Quarantined};
 use millstream_core::status::PipelineStatus;
 use millstream_core::{Epoch, ErrorKind, FlowId, RowPosition, Timestamp, Value};
+use millstream_testkit::row;
+use millstream_testkit::rows::date;
 use millstream_testkit::tables::event;
 
-use super::fixture::{World, ask, daily_job};
+use super::fixture::{World, ask, daily_job, shown};
 use super::*;
 
 struct Quiet;
@@ -49,6 +51,21 @@ async fn all_scans_of_a_query_share_one_snapshot() {
     assert_eq!(ask(&session, sql).await, ["1"]);
     assert_eq!(*world.store.snapshots.lock().unwrap(), 1);
     assert_eq!(world.store.scans.lock().unwrap().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_reads_a_report_twice_from_one_publication() {
+    let world = World::new().await;
+    let (session, _status) = open(&world);
+    world.publish_daily(1, &[row!["UA", date(1), 5, Some(0.5)]]).await;
+    let query = session.sql("SELECT flights FROM daily UNION ALL SELECT flights FROM daily").await.unwrap();
+    let mut scans = query.clone().execute_stream_partitioned().await.unwrap();
+    assert_eq!(scans.len(), 2);
+    let second = scans.pop().unwrap();
+    assert_eq!(shown(&scans.pop().unwrap().try_collect::<Vec<_>>().await.unwrap()), ["5"]);
+    world.publish_daily(2, &[row!["UA", date(1), 6, Some(0.5)]]).await;
+    assert_eq!(shown(&second.try_collect::<Vec<_>>().await.unwrap()), ["5"]);
+    assert_eq!(shown(&query.collect().await.unwrap()), ["6", "6"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

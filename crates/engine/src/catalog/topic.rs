@@ -10,14 +10,15 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, stream};
 use millstream_core::batches::BatchStream;
-use millstream_core::ports::{EventLog, Record};
+use millstream_core::decode::RecordDecoder;
+use millstream_core::ports::{EventLog, Record, SchemaRegistry};
 use millstream_core::table::project_schema;
 use millstream_core::{ChangeKind, Error, Offset, Result, TableSpec, TopicPartition};
 use millstream_pipeline::graph::Topic;
 
 use super::port_table::{Part, Readable, Request};
-use crate::decode::JsonDecoder;
-use crate::decode::metadata::{metadata_column, with_metadata};
+use crate::metadata::{metadata_column, with_metadata};
+use crate::source::learn_schemas;
 
 /// About so many bytes of a partition are read and decoded at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -27,15 +28,21 @@ pub(super) struct TopicTable {
     spec: Arc<TableSpec>,
     topic: Topic,
     log: Arc<dyn EventLog>,
+    schemas: Option<Arc<dyn SchemaRegistry>>,
     schema: SchemaRef,
 }
 
 impl TopicTable {
-    /// [`Unsupported`](millstream_core::ErrorKind::Unsupported) for columns that JSON can't be decoded into.
-    pub(super) fn new(spec: Arc<TableSpec>, topic: Topic, log: Arc<dyn EventLog>) -> Result<Self> {
-        JsonDecoder::new(spec.schema.clone(), topic.mode, &topic.key_columns)?;
+    /// [`Unsupported`](millstream_core::ErrorKind::Unsupported) for columns that its values can't be decoded into.
+    pub(super) fn new(
+        spec: Arc<TableSpec>,
+        topic: Topic,
+        log: Arc<dyn EventLog>,
+        schemas: Option<Arc<dyn SchemaRegistry>>,
+    ) -> Result<Self> {
+        RecordDecoder::new(spec.schema.clone(), &topic.reading())?;
         let schema = with_metadata(&spec.schema);
-        Ok(Self { spec, topic, log, schema })
+        Ok(Self { spec, topic, log, schemas, schema })
     }
 }
 
@@ -54,11 +61,12 @@ impl Readable for TopicTable {
         for number in 0..found.partitions {
             let partition = TopicPartition::new(self.topic.name.clone(), number);
             let bounds = self.log.bounds(&partition).await?;
-            let (spec, topic, log) = (self.spec.clone(), self.topic.clone(), self.log.clone());
+            let (spec, topic, log, schemas) = (self.spec.clone(), self.topic.clone(), self.log.clone(), self.schemas.clone());
             let (columns, schema) = (request.columns.clone(), project_schema(&self.schema, Some(&request.columns))?);
             parts.push(Box::new(move || {
-                let read = JsonDecoder::new(spec.schema.clone(), topic.mode, &topic.key_columns).map(|decoder| PartitionRead {
+                let read = RecordDecoder::new(spec.schema.clone(), &topic.reading()).map(|decoder| PartitionRead {
                     log: log.clone(),
+                    schemas: schemas.clone(),
                     partition: partition.clone(),
                     next: bounds.start,
                     end: bounds.end,
@@ -73,40 +81,14 @@ impl Readable for TopicTable {
     }
 }
 
-/// A topic whose values can only be written so far: it has columns, and a query that reads it is refused by name.
-pub(super) struct WrittenTopic {
-    spec: Arc<TableSpec>,
-    topic: Topic,
-}
-
-impl WrittenTopic {
-    pub(super) fn new(spec: Arc<TableSpec>, topic: Topic) -> Self {
-        Self { spec, topic }
-    }
-}
-
-#[async_trait]
-impl Readable for WrittenTopic {
-    fn schema(&self) -> SchemaRef {
-        self.spec.schema.clone()
-    }
-
-    async fn parts(&self, _request: &Request) -> Result<Vec<Part>> {
-        let format = self.topic.output.map_or_else(String::new, |format| format!("{format:?} ").to_uppercase());
-        let (table, topic) = (&self.spec.name, &self.topic.name);
-        Err(Error::unsupported(format!(
-            "table {table} is topic {topic}, whose {format}values can only be written so far: write 'value.format' = 'json' to read it here"
-        )))
-    }
-}
-
 /// A read of one partition, chunk by chunk.
 struct PartitionRead {
     log: Arc<dyn EventLog>,
+    schemas: Option<Arc<dyn SchemaRegistry>>,
     partition: TopicPartition,
     next: Offset,
     end: Offset,
-    decoder: JsonDecoder,
+    decoder: RecordDecoder,
     columns: Vec<usize>,
     schema: SchemaRef,
 }
@@ -120,6 +102,7 @@ impl PartitionRead {
                 read.next = if stands_still { read.end } else { outcome.next };
                 let records: Vec<Record> = outcome.records.into_iter().filter(|r| r.offset < read.end).collect();
                 if !records.is_empty() {
+                    learn_schemas(&mut read.decoder, &records, read.schemas.as_ref(), &read.partition.topic).await?;
                     return Ok(Some((read.decode(&records)?, read)));
                 }
             }

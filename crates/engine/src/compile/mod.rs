@@ -4,6 +4,7 @@
 //! again when the reference data has changed. The shapes that can occur are those that `check` lets through (see
 //! [`Flow::plan`](millstream_pipeline::graph::Flow)).
 
+mod explode;
 mod lookup;
 mod steps;
 
@@ -18,8 +19,10 @@ use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan};
 use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use millstream_core::{Error, Result};
-use millstream_pipeline::graph::{Flow, OutputMode};
+use millstream_pipeline::ORDERED_AGGREGATES;
+use millstream_pipeline::graph::{Flow, OutputMode, WindowKind};
 
+pub use explode::Explode;
 pub use lookup::LookupJoin;
 pub use steps::{Rejects, Rows, Step, run};
 
@@ -42,14 +45,26 @@ pub struct Program {
 pub struct Aggregation {
     /// How many group columns there are; they come first.
     pub groups: usize,
-    /// Which of them is the window: a struct of start and end.
+    /// Which of them is the window: a struct of start and end. Where windows overlap it is the last one that holds the row.
     pub window: usize,
+    /// Which windows there are.
+    pub kind: WindowKind,
+    /// The column of the event time, where windows overlap.
+    pub time: Option<usize>,
     /// The functions, with where their arguments are.
     pub functions: Vec<AggregateColumn>,
     /// The columns that it gives: groups, then results.
     pub output: SchemaRef,
     /// When it gives them.
     pub mode: OutputMode,
+}
+
+impl Aggregation {
+    /// Whether a result depends on the order of rows.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        self.functions.iter().any(|f| f.is_ordered)
+    }
 }
 
 /// One aggregate function of an [`Aggregation`].
@@ -61,6 +76,8 @@ pub struct AggregateColumn {
     pub arguments: std::ops::Range<usize>,
     /// The column of its `FILTER (WHERE ...)`, where it has one.
     pub filter: Option<usize>,
+    /// Whether its result depends on the order of rows.
+    pub is_ordered: bool,
 }
 
 /// A DataFusion error while planning: a defect, for `check` has planned this before.
@@ -134,6 +151,10 @@ impl Compiler<'_> {
                 let predicate = self.expression(&filter.predicate, filter.input.schema())?;
                 self.steps.push(Step::Filter(predicate));
             }
+            LogicalPlan::Unnest(unnest) => {
+                self.lower(&unnest.input)?;
+                self.steps.push(Step::Explode(Explode::of(unnest, &self.flow.id)?));
+            }
             LogicalPlan::Join(join) => self.lower_join(join)?,
             LogicalPlan::Aggregate(aggregate) => self.lower_aggregate(aggregate)?,
             other => return Err(Error::internal(format!("flow {}: a streaming query can't hold {}", self.flow.id, other.display()))),
@@ -199,8 +220,17 @@ impl Compiler<'_> {
                 expressions.push(f);
                 expressions.len() - 1
             });
-            functions.push(AggregateColumn { function: lowered.aggregate, arguments, filter });
+            let is_ordered = ORDERED_AGGREGATES.contains(&lowered.aggregate.fun().name());
+            functions.push(AggregateColumn { function: lowered.aggregate, arguments, filter, is_ordered });
         }
+        let time = match (window.kind, &aggregate.group_expr[window.group]) {
+            (WindowKind::Fixed(windows), Expr::ScalarFunction(call)) if windows.overlap() => {
+                let time = call.args.first().ok_or_else(|| Error::internal("a window is of no time"))?;
+                expressions.push(self.expression(time, input)?);
+                Some(expressions.len() - 1)
+            }
+            _ => None,
+        };
         let fields = expressions.iter().enumerate().map(|(i, e)| {
             let data_type = e.data_type(input.as_arrow()).map_err(plan_error)?;
             Ok(Field::new(format!("column {i}"), data_type, true))
@@ -208,7 +238,7 @@ impl Compiler<'_> {
         let schema = Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?));
         self.steps.push(Step::Project { expressions, schema });
         let output = nullable(aggregate.schema.as_arrow());
-        let aggregation = Aggregation { groups, window: window.group, functions, output, mode: self.flow.mode };
+        let aggregation = Aggregation { groups, window: window.group, kind: window.kind, time, functions, output, mode: self.flow.mode };
         self.before_aggregation = Some((std::mem::take(&mut self.steps), aggregation));
         Ok(())
     }

@@ -10,7 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use millstream_core::{ChangeKind, Error, Result};
 
-use super::LookupJoin;
+use super::{Explode, LookupJoin};
 
 /// Rows on their way through a program.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub enum Step {
     },
     /// Joins rows with reference data.
     Join(Box<LookupJoin>),
+    /// Makes several rows of one.
+    Explode(Explode),
 }
 
 /// Why a step failed.
@@ -163,6 +165,7 @@ fn try_run(steps: &[Step], mut rows: Rows) -> std::result::Result<Rows, StepErro
                 Rows { batch, ..rows }
             }
             Step::Join(join) => join.apply(&rows)?,
+            Step::Explode(explode) => explode.apply(&rows)?,
         };
     }
     Ok(rows)

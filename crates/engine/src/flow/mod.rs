@@ -15,6 +15,7 @@ pub mod process;
 mod recovery;
 mod repair;
 pub mod runner;
+mod siblings;
 pub mod watermark;
 
 pub use monitor::FlowMonitor;

@@ -55,7 +55,7 @@ impl FlowMonitor {
             rows_in: 0,
             rows_out: 0,
             rows_per_second: 0.0,
-            lag: 0,
+            lag: None,
             watermark: None,
             dead_letters: 0,
             late_rows: 0,
@@ -82,8 +82,15 @@ impl FlowMonitor {
         inner.status.attempt = attempt;
         inner.status.epoch = epoch;
         inner.status.watermark = watermark;
+        // What waits behind the checkpoint, the first read says.
+        inner.status.lag = None;
         drop(inner);
         self.committed.send_replace(Some(state.clone()));
+    }
+
+    /// It has read something, and `waiting` rows were not processed by then. Later, each epoch says what is left.
+    pub fn has_read(&self, waiting: u64) {
+        self.lock().status.lag.get_or_insert(waiting);
     }
 
     /// An error happened.
@@ -105,7 +112,7 @@ impl FlowMonitor {
         status.rows_out += did.rows_out;
         status.dead_letters += did.dead_letters;
         status.late_rows += did.late_rows;
-        status.lag = did.lag;
+        status.lag = Some(did.lag);
         status.watermark = did.watermark;
         let sample = (now.0, status.rows_in);
         inner.samples.push_back(sample);
@@ -118,7 +125,7 @@ impl FlowMonitor {
 
     /// Nothing waits at the moment.
     pub fn idle(&self) {
-        self.lock().status.lag = 0;
+        self.lock().status.lag = Some(0);
     }
 
     /// The status at `now`.
@@ -145,3 +152,6 @@ fn rate(samples: &VecDeque<(i64, u64)>, now: i64) -> f64 {
     let micros = (now - from).max(1);
     (last - first) as f64 * 1e6 / micros as f64
 }
+
+#[cfg(test)]
+mod tests;

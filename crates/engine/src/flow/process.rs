@@ -1,19 +1,22 @@
 //! One chunk through a flow's program: from source rows to changes for the sink. Decides everything, does no I/O.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, UInt8Array, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
 use millstream_core::{ChangeBatch, ChangeKind, Error, EventTime, FlowId, KeySpec, Result, RowPosition, Timestamp, Version};
 use millstream_pipeline::graph::OutputMode;
 
+use super::siblings;
 use super::watermark::WatermarkTracker;
 use crate::compile::{self, Program, Rejects, Rows, Step};
 use crate::source::Chunk;
-use crate::window::{WindowAggregator, window_ends};
+use crate::window::{LateRow, WindowAggregator, window_ends};
 
 /// The program of a flow with all state that its rows change.
 pub struct Processor {
@@ -28,6 +31,8 @@ pub struct Processor {
     watermark: Option<WatermarkTracker>,
     watermark_column: Option<String>,
     lateness: Lateness,
+    /// Whether one event may become several rows.
+    explodes: bool,
     /// Whether rows get versions from the flow's own counter: results of windows and of joins with reference data.
     draws_versions: bool,
     version_bound: Version,
@@ -52,8 +57,8 @@ pub enum Lateness {
     /// The watermark, as rows come; it also closes windows.
     #[default]
     ByWatermark,
-    /// A run that was: exactly these rows were late, and no window closes. For verification and repair.
-    Exactly(HashSet<RowPosition>),
+    /// A run that was: exactly these rows were late, each behind the watermark that is told, and no window closes. For verification and repair.
+    Exactly(HashMap<RowPosition, EventTime>),
 }
 
 /// A row behind the watermark.
@@ -65,10 +70,12 @@ pub struct Late {
     pub version: Version,
     /// Its event time.
     pub event_time: EventTime,
-    /// The end of the window that it missed.
+    /// The end of the window that it missed, of several the last one.
     pub window_end: EventTime,
-    /// The watermark that it came behind.
+    /// The watermark that it came behind: it missed all its windows that end there or before.
     pub watermark: EventTime,
+    /// Whether other windows took it.
+    pub is_in_others: bool,
 }
 
 /// Rows before the aggregation, with the watermark that each came at.
@@ -100,6 +107,7 @@ impl Processor {
         Ok(Self {
             flow,
             draws_versions: aggregator.is_some() || joins,
+            explodes: program.before.iter().any(|s| matches!(s, Step::Explode(_))),
             single_key: key.partition.len() == 1,
             key: key_columns,
             key_groups,
@@ -131,6 +139,21 @@ impl Processor {
         self.aggregator.as_mut()
     }
 
+    /// For each column of the table, whether its values depend on the order in which events came.
+    #[must_use]
+    pub fn ordered_columns(&self) -> Vec<bool> {
+        let Some(aggregation) = &self.program.aggregation else { return vec![false; self.program.output.fields().len()] };
+        let groups = std::iter::repeat_n(false, aggregation.groups);
+        let mut ordered: Vec<bool> = groups.chain(aggregation.functions.iter().map(|f| f.is_ordered)).collect();
+        for step in &self.program.after {
+            if let Step::Project { expressions, .. } = step {
+                let depends = |e: &Arc<dyn PhysicalExpr>| collect_columns(e).iter().any(|c| ordered.get(c.index()) == Some(&true));
+                ordered = expressions.iter().map(depends).collect();
+            }
+        }
+        ordered
+    }
+
     /// The watermark's tracker, where there is one.
     pub fn watermark_mut(&mut self) -> &mut Option<WatermarkTracker> {
         &mut self.watermark
@@ -158,17 +181,26 @@ impl Processor {
         Ok(RecordBatch::try_new(schema, rows.batch.columns().to_vec())?)
     }
 
-    /// `rows` of the table as updates with new versions, from no position.
-    pub fn as_updates(&mut self, rows: RecordBatch, now: Timestamp) -> Result<ChangeBatch> {
+    /// Whether rows of the table can be replaced.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        !self.key.is_empty()
+    }
+
+    /// The table's key columns.
+    #[must_use]
+    pub fn key_columns(&self) -> &[usize] {
+        &self.key
+    }
+
+    /// Rows of the table as updates and as deletes, with new versions, from no position.
+    pub fn as_rewrites(&mut self, updated: RecordBatch, deleted: &RecordBatch, now: Timestamp) -> Result<ChangeBatch> {
+        let rows = arrow::compute::concat_batches(&updated.schema(), [&updated, deleted])?;
         let n = rows.num_rows();
+        let kinds = (0..n).map(|row| if row < updated.num_rows() { ChangeKind::Update.code() } else { ChangeKind::Delete.code() });
+        let kinds = UInt8Array::from_iter_values(kinds);
         let versions = self.draw_versions(n, now);
-        ChangeBatch::try_new(
-            rows,
-            UInt8Array::from_value(ChangeKind::Update.code(), n),
-            versions,
-            Int32Array::from_value(-1, n),
-            Int64Array::from_value(-1, n),
-        )
+        ChangeBatch::try_new(rows, kinds, versions, Int32Array::from_value(-1, n), Int64Array::from_value(-1, n))
     }
 
     /// When the flow writes the rows of a window.
@@ -276,34 +308,36 @@ impl Processor {
         let mut keep = Vec::with_capacity(rows.len());
         for (row, end) in ends.iter().enumerate() {
             let origin = rows.origin.value(row);
-            let at = origin as usize;
-            let Some(end) = *end else {
-                rejects.push((origin, "the event time is null, so that the row is in no window".to_owned()));
-                keep.push(false);
-                continue;
+            let reason = if end.is_none() {
+                Some("the event time is null, so that the row is in no window".to_owned())
+            } else {
+                let missing = self.key_groups.iter().find(|c| is_empty_key(rows.batch.column(**c), row, self.single_key));
+                missing.map(|column| format!("group column {} is null or empty, and it is part of the table's key", column + 1))
             };
-            if let Some(column) = self.key_groups.iter().find(|c| is_empty_key(rows.batch.column(**c), row, self.single_key)) {
-                rejects.push((origin, format!("group column {} is null or empty, and it is part of the table's key", column + 1)));
-                keep.push(false);
-                continue;
-            }
-            let behind = match &self.lateness {
-                Lateness::ByWatermark => timed.before[at].filter(|w| end <= w.0),
-                Lateness::Exactly(late) => late.contains(&chunk.changes.position(at)).then_some(EventTime(end)),
-            };
-            keep.push(behind.is_none());
-            if let Some(watermark) = behind {
-                let event_time = timed.event_times.as_ref().map_or(EventTime(end), |t| EventTime(t.value(at)));
-                let (position, version) = (chunk.changes.position(at), chunk.changes.version(at));
-                late.push(Late { position, version, event_time, window_end: EventTime(end), watermark });
-            }
+            keep.push(reason.is_none());
+            rejects.extend(reason.map(|reason| (origin, reason)));
         }
-        let in_time = rows.filter(&BooleanArray::from(keep))?;
+        let rows = rows.filter(&BooleanArray::from(keep))?;
+        let origins = rows.origin.values().iter().map(|origin| *origin as usize);
+        let arrived: Vec<Option<EventTime>> = match &self.lateness {
+            Lateness::ByWatermark => origins.map(|at| timed.before.get(at).copied().flatten()).collect(),
+            Lateness::Exactly(late) => origins.map(|at| late.get(&chunk.changes.position(at)).copied()).collect(),
+        };
         let watermark = match self.lateness {
             Lateness::ByWatermark => self.watermark.as_ref().and_then(WatermarkTracker::current),
             Lateness::Exactly(_) => None,
         };
-        let advanced = aggregator.advance(&in_time.batch, watermark)?;
+        let advanced = aggregator.advance(&rows.batch, &arrived, watermark)?;
+        for missed in &advanced.late {
+            let at = rows.origin.value(missed.row) as usize;
+            let (position, version) = (chunk.changes.position(at), chunk.changes.version(at));
+            let event_time = timed.event_times.as_ref().map_or(missed.window_end, |t| EventTime(t.value(at)));
+            let LateRow { window_end, watermark, is_in_others, .. } = *missed;
+            // A row that a join made several of is late once.
+            if late.last().is_none_or(|last| last.position != position) {
+                late.push(Late { position, version, event_time, window_end, watermark, is_in_others });
+            }
+        }
         let kind = match self.program.aggregation.as_ref().map(|a| a.mode) {
             Some(OutputMode::Update) => ChangeKind::Update,
             _ => ChangeKind::Insert,
@@ -335,15 +369,15 @@ impl Processor {
                     self.program.output.field(column).name()
                 )));
             }
-            for (row, column) in keyless.iter().enumerate() {
-                if let Some(column) = column {
-                    rejects.push((
-                        rows.origin.value(row),
-                        format!("key column {} is null or empty", self.program.output.field(*column).name()),
-                    ));
-                }
-            }
-            rows = rows.filter(&keyless.iter().map(|k| Some(k.is_none())).collect())?;
+            let wrong = keyless.iter().enumerate().filter_map(|(row, column)| {
+                let name = self.program.output.field((*column)?).name();
+                Some((rows.origin.value(row), format!("key column {name} is null or empty")))
+            });
+            let keep = siblings::without(&rows.origin, wrong.collect(), rejects);
+            rows = rows.filter(&keep)?;
+        }
+        if source.is_some() && self.explodes {
+            rows = siblings::last_of_each_key(rows, &self.key)?;
         }
         if self.key.is_empty()
             && let Some(source) = source
@@ -422,7 +456,7 @@ fn trace(steps: &[Step], output: usize) -> Option<usize> {
     steps.iter().rev().try_fold(output, |column, step| match step {
         Step::Filter(_) => Some(column),
         Step::Project { expressions, .. } => expressions.get(column)?.downcast_ref::<Column>().map(Column::index),
-        Step::Join(_) => None,
+        Step::Join(_) | Step::Explode(_) => None,
     })
 }
 

@@ -14,6 +14,9 @@
 //! put back from a backup, another database. Where the checkpoint of what it still holds is there, the flow goes on from that: its
 //! rows and the flow's state are of one moment. Else a redis table is filled anew from the beginning of its source, for a cache is
 //! never the only home of data; any other table stays as it is and the flow stops, naming the command that rebuilds it.
+//!
+//! **Another log.** A position is an offset in one log, and stands for other records in another. So a flow that reads a topic remembers which
+//! log that was in, and doesn't go on in another.
 
 use millstream_core::ports::EpochWrite;
 use millstream_core::{Attempt, Epoch, Error, ErrorKind, Result};
@@ -69,6 +72,7 @@ impl FlowRunner {
             committed = committed.next();
             from_beginning = false;
         }
+        let Some(()) = self.claim_log(from_beginning, shutdown).await? else { return Ok(None) };
         patiently!(self, shutdown, self.ports.system.discard_after(&id, if from_beginning { Epoch(0) } else { committed }));
         let source = if from_beginning {
             patiently!(self, shutdown, self.spec.source.beginning())
@@ -81,6 +85,25 @@ impl FlowRunner {
         let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
         self.monitor.resumed(attempt, committed, &source, watermark);
         Ok(Some(Progress::new(attempt, committed, source, self.ports.clock.now())))
+    }
+
+    /// Remembers which log the flow's positions are in. Where it goes on from one, and topics are in another log now, it is refused. `None`:
+    /// asked to stop.
+    async fn claim_log(&self, from_beginning: bool, shutdown: &CancellationToken) -> Result<Option<()>> {
+        let Some(topic) = &self.spec.topic else { return Ok(Some(())) };
+        let property = format!("log of flow {}", self.spec.id);
+        let log = patiently!(self, shutdown, self.ports.log.identity());
+        match patiently!(self, shutdown, self.ports.system.property(&property)) {
+            Some(known) if known == log => {}
+            Some(known) if !from_beginning => {
+                let (flow, table) = (&self.spec.id, &self.spec.table);
+                return Err(Error::invalid(format!(
+                    "flow {flow} has come to its place in topic {topic} in the log {known}, and topics are in the log {log} now: run `millstream reset                      {table}` to build the table from there, or put the configuration back"
+                )));
+            }
+            _ => patiently!(self, shutdown, self.ports.system.set_property(&property, &log)),
+        }
+        Ok(Some(()))
     }
 
     /// Makes ready to go on with a sink that committed `committed`, though an earlier attempt had come to `last`. Whether there is a state

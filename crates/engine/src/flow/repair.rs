@@ -1,15 +1,21 @@
 //! Repair of closed windows: aggregated anew from the log, with rows that had come too late.
+//!
+//! The log is aggregated twice side by side, without these rows and with them; what differs in closed windows is written: rows with other
+//! values, rows that there are now, and deletes of rows that there are no more.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::row::{RowConverter, Rows, SortField};
 use millstream_core::ports::{LateRow, Quarantined};
-use millstream_core::{Error, Result, RowPosition, Timestamp};
+use millstream_core::{Error, EventTime, Result, RowPosition, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::monitor::EpochSummary;
-use super::process::Lateness;
+use super::process::{Lateness, Processor};
 use super::runner::{FlowCommand, FlowRunner, Progress, Write};
-use crate::source::{ChunkLimit, SourcePosition};
+use crate::source::{ChunkLimit, SourcePosition, SourceState};
 
 impl FlowRunner {
     /// Does what is asked, and answers. An error is the asker's; the flow goes on.
@@ -24,46 +30,33 @@ impl FlowRunner {
     /// Writes the windows of `late` anew, with these rows in them, as an epoch of its own. Returns how many rows were written.
     async fn repair(&mut self, late: Vec<LateRow>, progress: &mut Progress, shutdown: &CancellationToken) -> Result<usize> {
         let id = self.spec.id.clone();
-        let replayed: HashSet<RowPosition> = late.iter().map(|l| l.position).collect();
-        let stopped = || Error::unavailable(format!("flow {id} was stopped before the windows were written"));
-        let stored = self.patiently(shutdown, || self.ports.system.late_rows()).await?.ok_or_else(stopped)?;
-        let still_late = stored.iter().filter(|l| l.flow == id && !replayed.contains(&l.position)).map(|l| l.position).collect();
-        let ends: BTreeSet<_> = late.iter().map(|l| l.window_end).collect();
-
-        let mut processor = (self.spec.fresh)()?;
-        processor.decide_lateness(Lateness::Exactly(still_late));
-        for join in processor.joins() {
-            join.refresh(&self.ports.references, &self.session).await?;
-        }
-        let mut reader = self.spec.source.reader()?;
-        let mut state = self.patiently(shutdown, || self.spec.source.beginning()).await?.ok_or_else(stopped)?;
-        if state.partitions.iter().any(|p| matches!(p.position, SourcePosition::Offset(o) if o > 0)) {
-            return Err(Error::out_of_range(format!(
-                "flow {id}: the topic no longer holds all events of these windows, so they can't be aggregated anew"
+        if !self.processor.has_key() {
+            return Err(Error::unsupported(format!(
+                "flow {id}: table {} only takes new rows, so that no window can be written again: rebuild it with `millstream reset {0}`",
+                self.spec.table
             )));
         }
-        let limit = ChunkLimit {
-            rows_max: self.settings.epoch_rows_max,
-            bytes_max: self.settings.epoch_bytes_max,
-            mark_max: progress.source.mark(),
-        };
-        loop {
-            let chunk = reader.chunk(&state, limit).await?;
-            if chunk.is_empty() {
-                break;
-            }
-            tokio::task::block_in_place(|| processor.process(&chunk, Timestamp(0)))?;
-            state = chunk.end;
-        }
-        let results = processor.results(|end| ends.contains(&end))?;
-        let rows = results.num_rows();
-        let changes = self.processor.as_updates(results, self.ports.clock.now())?;
-        let delta = self.processor.aggregator().map(|a| arrow::array::RecordBatch::new_empty(a.state_schema().clone()));
-        let summary = EpochSummary {
-            rows_out: rows as u64,
-            watermark: self.processor.watermark().and_then(|w| w.current()),
-            ..EpochSummary::default()
-        };
+        let stopped = || Error::unavailable(format!("flow {id} was stopped before the windows were written"));
+        let stored = self.patiently(shutdown, || self.ports.system.late_rows()).await?.ok_or_else(stopped)?;
+        let were_late: HashMap<RowPosition, EventTime> =
+            stored.iter().filter(|l| l.flow == id).map(|l| (l.position, l.watermark)).collect();
+        let mut stay_late = were_late.clone();
+        stay_late.retain(|position, _| late.iter().all(|l| l.position != *position));
+
+        let mut without = self.again(were_late).await?;
+        let mut with = self.again(stay_late).await?;
+        let beginning = self.patiently(shutdown, || self.spec.source.beginning()).await?.ok_or_else(stopped)?;
+        self.aggregate_again(beginning, progress, &mut [&mut without, &mut with]).await?;
+        let watermark = self.processor.watermark().and_then(|w| w.current());
+        let is_closed = |end: EventTime| watermark.is_some_and(|w| end <= w);
+        let (before, after) = (without.results(is_closed)?, with.results(is_closed)?);
+        let differing = Difference::between(&before, &after, self.processor.key_columns())?;
+        let rewritten = take_record_batch(&after, &differing.rewritten)?;
+        let removed = take_record_batch(&before, &differing.removed)?;
+        let rows = rewritten.num_rows() + removed.num_rows();
+        let changes = self.processor.as_rewrites(rewritten, &removed, self.ports.clock.now())?;
+        let delta = self.processor.aggregator().map(|a| RecordBatch::new_empty(a.state_schema().clone()));
+        let summary = EpochSummary { rows_out: rows as u64, watermark, ..EpochSummary::default() };
         let write = Write { end: progress.source.clone(), delta, aside: Quarantined::default(), changes, summary };
         if !self.commit(progress, write, shutdown).await? {
             return Err(stopped());
@@ -72,4 +65,86 @@ impl FlowRunner {
         self.patiently(shutdown, || self.ports.system.release(&released)).await?.ok_or_else(stopped)?;
         Ok(rows)
     }
+
+    /// A processor without state, for which exactly the rows in `late` are late.
+    async fn again(&self, late: HashMap<RowPosition, EventTime>) -> Result<Processor> {
+        let mut processor = (self.spec.fresh)()?;
+        processor.decide_lateness(Lateness::Exactly(late));
+        for join in processor.joins() {
+            join.refresh(&self.ports.references, &self.session).await?;
+        }
+        Ok(processor)
+    }
+
+    /// Runs `processors` over all that the flow has read so far.
+    async fn aggregate_again(&self, beginning: SourceState, progress: &Progress, processors: &mut [&mut Processor]) -> Result<()> {
+        if beginning.partitions.iter().any(|p| matches!(p.position, SourcePosition::Offset(o) if o > 0)) {
+            return Err(Error::out_of_range(format!(
+                "flow {}: the topic no longer holds all events of these windows, so they can't be aggregated anew",
+                self.spec.id
+            )));
+        }
+        let limit = ChunkLimit {
+            rows_max: self.settings.epoch_rows_max,
+            bytes_max: self.settings.epoch_bytes_max,
+            mark_max: progress.source.mark(),
+        };
+        let mut reader = self.spec.source.reader()?;
+        let mut state = beginning;
+        loop {
+            let chunk = reader.chunk(&state, limit).await?;
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            tokio::task::block_in_place(|| processors.iter_mut().try_for_each(|p| p.process(&chunk, Timestamp(0)).map(drop)))?;
+            state = chunk.end;
+        }
+    }
 }
+
+/// What differs between two contents of a table.
+#[derive(Debug, PartialEq)]
+struct Difference {
+    /// The rows of the new one that the old one has not, or with other values.
+    rewritten: UInt32Array,
+    /// The rows of the old one whose key the new one has not.
+    removed: UInt32Array,
+}
+
+impl Difference {
+    /// Between `before` and `after`, whose columns `key` tell rows apart.
+    fn between(before: &RecordBatch, after: &RecordBatch, key: &[usize]) -> Result<Self> {
+        let all: Vec<usize> = (0..after.num_columns()).collect();
+        let (keys_before, keys_after) = encode(before, after, key)?;
+        let (rows_before, rows_after) = encode(before, after, &all)?;
+        let old: BTreeMap<&[u8], usize> = keys_before.iter().enumerate().map(|(row, k)| (k.data(), row)).collect();
+        let mut gone = vec![true; before.num_rows()];
+        let mut rewritten = Vec::new();
+        for (row, k) in keys_after.iter().enumerate() {
+            let known = old.get(k.data()).copied();
+            if let Some(known) = known {
+                gone[known] = false;
+            }
+            if known.is_none_or(|known| rows_before.row(known) != rows_after.row(row)) {
+                rewritten.push(row);
+            }
+        }
+        let removed = gone.iter().enumerate().filter(|(_, gone)| **gone).map(|(row, _)| row);
+        let numbers =
+            |rows: &mut dyn Iterator<Item = usize>| rows.map(|row| u32::try_from(row).unwrap_or(u32::MAX)).collect::<UInt32Array>();
+        Ok(Self { rewritten: numbers(&mut rewritten.into_iter()), removed: numbers(&mut removed.into_iter()) })
+    }
+}
+
+/// The columns of both batches, encoded alike.
+fn encode(a: &RecordBatch, b: &RecordBatch, columns: &[usize]) -> Result<(Rows, Rows)> {
+    let converter = RowConverter::new(columns.iter().map(|c| SortField::new(a.column(*c).data_type().clone())).collect())?;
+    let rows = |batch: &RecordBatch| {
+        let columns: Vec<_> = columns.iter().map(|c| batch.column(*c).clone()).collect();
+        converter.convert_columns(&columns)
+    };
+    Ok((rows(a)?, rows(b)?))
+}
+
+#[cfg(test)]
+mod tests;

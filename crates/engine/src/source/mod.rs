@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cursor::{SharedSource, SourceCursor};
 pub use feed::FeedReader;
+pub(crate) use topic::learn_schemas;
 pub use topic::{TopicReader, TopicSource};
 
 /// The header that names the flows a record is for, separated by commas: a replayed record carries it. Without it, all flows take the record.

@@ -6,28 +6,37 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
-use millstream_core::ports::{EventLog, Record};
+use millstream_core::decode::RecordDecoder;
+use millstream_core::ports::{EventLog, Record, SchemaRegistry};
 use millstream_core::time::next_version;
 use millstream_core::{ChangeBatch, Error, FlowId, Offset, Result, RowPosition, TopicPartition, Version};
 use millstream_pipeline::graph::{TOPIC_METADATA, Topic};
 
 use super::{Chunk, ChunkLimit, ChunkReader, ChunkSource, DIRECTED_HEADER, PartitionState, RejectedRecord, SourcePosition, SourceState};
-use crate::decode::{JsonDecoder, metadata};
+use crate::metadata;
 
 /// A topic, its columns, and the metadata columns that its flows use.
 pub struct TopicSource {
     log: Arc<dyn EventLog>,
+    schemas: Option<Arc<dyn SchemaRegistry>>,
     topic: Topic,
     columns: SchemaRef,
     metadata: Vec<&'static str>,
 }
 
 impl TopicSource {
-    /// The topic `topic` of `log` with the table's `columns`; `metadata` are those of [`TOPIC_METADATA`] that are used.
+    /// The topic `topic` of `log` with the table's `columns`; `metadata` are those of [`TOPIC_METADATA`] that are used, and `schemas` has the
+    /// schemas that records name.
     #[must_use]
-    pub fn new(log: Arc<dyn EventLog>, topic: Topic, columns: SchemaRef, used: &[String]) -> Self {
+    pub fn new(
+        log: Arc<dyn EventLog>,
+        schemas: Option<Arc<dyn SchemaRegistry>>,
+        topic: Topic,
+        columns: SchemaRef,
+        used: &[String],
+    ) -> Self {
         let metadata = TOPIC_METADATA.into_iter().filter(|m| used.iter().any(|u| u == m)).collect();
-        Self { log, topic, columns, metadata }
+        Self { log, schemas, topic, columns, metadata }
     }
 
     fn partition(&self, partition: usize) -> TopicPartition {
@@ -56,10 +65,11 @@ impl ChunkSource for TopicSource {
     fn reader(&self) -> Result<Box<dyn ChunkReader>> {
         Ok(Box::new(TopicReader {
             log: self.log.clone(),
+            schemas: self.schemas.clone(),
             topic: self.topic.name.clone(),
             schema: scan_schema(&self.columns, &self.metadata),
             metadata: self.metadata.clone(),
-            decoder: JsonDecoder::new(self.columns.clone(), self.topic.mode, &self.topic.key_columns)?,
+            decoder: RecordDecoder::new(self.columns.clone(), &self.topic.reading())?,
             buffers: Vec::new(),
         }))
     }
@@ -125,10 +135,11 @@ impl Buffer {
 /// Reads a topic's chunks.
 pub struct TopicReader {
     log: Arc<dyn EventLog>,
+    schemas: Option<Arc<dyn SchemaRegistry>>,
     topic: String,
     schema: SchemaRef,
     metadata: Vec<&'static str>,
-    decoder: JsonDecoder,
+    decoder: RecordDecoder,
     buffers: Vec<Buffer>,
 }
 
@@ -206,6 +217,23 @@ impl TopicReader {
     }
 }
 
+/// Asks the registry for the schemas of `records` that the decoder doesn't know. While it is away, nothing is decoded: the records are read again.
+pub(crate) async fn learn_schemas(
+    decoder: &mut RecordDecoder,
+    records: &[Record],
+    schemas: Option<&Arc<dyn SchemaRegistry>>,
+    topic: &str,
+) -> Result<()> {
+    for id in decoder.missing_schemas(records) {
+        let registry = schemas.ok_or_else(|| {
+            Error::unsupported(format!("topic {topic}: its records name schemas, and there is no registry: configure [schema_registry]"))
+        })?;
+        let text = registry.schema(id).await.map_err(|e| e.context(format!("topic {topic}")))?;
+        decoder.learn_schema(id, &text);
+    }
+    Ok(())
+}
+
 /// The flows that a record is for, from its [`DIRECTED_HEADER`].
 fn directed(record: &Record) -> Option<Arc<[FlowId]>> {
     let (_, value) = record.headers.iter().find(|(name, _)| name == DIRECTED_HEADER)?;
@@ -225,6 +253,7 @@ impl ChunkReader for TopicReader {
         let at_end = self.buffers.iter().map(|b| b.records.is_empty() && b.next >= b.end).collect();
         let lag = self.buffers.iter().map(|b| u64::try_from(b.end - b.position).unwrap_or(0)).sum();
 
+        learn_schemas(&mut self.decoder, &taken.records, self.schemas.as_ref(), &self.topic).await?;
         let decoded = tokio::task::block_in_place(|| self.decoder.decode(&taken.records))?;
         let mut columns = decoded.rows.columns().to_vec();
         columns.extend(self.metadata.iter().map(|m| self.metadata_column(m, &taken, &decoded.accepted)));

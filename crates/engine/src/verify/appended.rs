@@ -1,11 +1,12 @@
 //! Tables that flows only append to: files and topics. Each event that is a row is there once, and nothing else.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use millstream_core::{ChangeBatch, Result, RowPosition, TableSpec};
+use millstream_core::{ChangeBatch, Result, TableSpec};
 
+use super::aggregated::late_of;
 use super::stored::Stored;
 use super::{Check, digest};
 use crate::engine::Engine;
@@ -23,11 +24,10 @@ impl Engine {
             if flow.window.is_some() {
                 // Sums of floating-point numbers depend on the order of their terms: windows are counted.
                 by_value = false;
-                let late: HashSet<RowPosition> =
-                    self.ports.system.late_rows().await?.into_iter().filter(|l| l.flow == flow.id).map(|l| l.position).collect();
-                let (rows, kept) = self.expect_windows(flow, &checkpoint, &late, &mut check).await?;
-                expected += rows.num_rows() as u64;
-                whole &= kept;
+                let late = late_of(&self.ports.system.late_rows().await?, &flow.id);
+                let windows = self.expect_windows(flow, &checkpoint, &late, &mut check).await?;
+                expected += windows.rows.num_rows() as u64;
+                whole &= windows.whole;
             } else {
                 let mut take = |changes: &ChangeBatch| -> Result<u64> {
                     expected += changes.len() as u64;

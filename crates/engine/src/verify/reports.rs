@@ -27,7 +27,7 @@ impl Engine {
         let mut stored: HashMap<u128, u64> = HashMap::new();
         let key = spec.key.indices(&spec.schema)?;
         let width = spec.schema.fields().len();
-        let mut stream = self.ports.reports.scan(&spec.name, None).await?;
+        let mut stream = self.ports.reports.snapshot().await?.scan(&spec.name, None).await?;
         while let Some(rows) = stream.next().await {
             let rows = rows?;
             stored.extend(digest::keys(&rows, &key)?.into_iter().zip(digest::contents(&rows, width)?));

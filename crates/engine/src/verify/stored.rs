@@ -75,17 +75,18 @@ impl Stored {
 
     /// Whether the values can be read, not only counted.
     pub(super) fn is_readable(&self) -> bool {
-        !matches!(&self.holder, Holder::Topic { topic, .. } if !topic.is_readable())
+        !matches!(&self.holder, Holder::Topic { topic, .. } if !topic.is_exact())
     }
 
     /// The rows; of each key the last one where others replace it. With their version as the last column where the holder has it.
     pub(super) async fn scan(&self) -> Result<BatchStream> {
         match &self.holder {
             Holder::Store(snapshot) => snapshot.scan(&self.spec.name, &Scan { with_version: true, ..Scan::default() }).await,
-            Holder::Reports(reports) => reports.scan(&self.spec.name, None).await,
+            Holder::Reports(reports) => reports.snapshot().await?.scan(&self.spec.name, None).await,
             Holder::Lake(lake) => lake.scan(&self.spec.name, None).await,
             Holder::Topic { log, topic, latest_only, limit } => {
-                let source = TopicSource::new(log.clone(), topic.clone(), self.spec.schema.clone(), &[]);
+                // What flows write names no schemas.
+                let source = TopicSource::new(log.clone(), None, topic.clone(), self.spec.schema.clone(), &[]);
                 let mut state = source.beginning().await?;
                 let mut reader = source.reader()?;
                 let mut all: Vec<ChangeBatch> = Vec::new();

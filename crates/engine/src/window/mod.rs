@@ -4,61 +4,56 @@
 //! of the groups that occurred are merged with the state they had, and the merged rows are the epoch's *delta*: what the checkpoint
 //! stores and what `update` mode evaluates. A window whose end the watermark has reached is closed: its groups leave the state, and `append`
 //! mode evaluates them then. Nothing is allocated per row; state is one entry a group.
+//!
+//! Where windows overlap, rows are aggregated once for each *pane* (the rows of a group that share all their open windows), and the panes'
+//! partial results are merged into each of these windows.
 
+mod fixed;
+mod functions;
 mod state;
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::take;
-use arrow::datatypes::{Field, Schema, SchemaRef, TimestampMicrosecondType};
-use arrow::row::{RowConverter, SortField};
-use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
-use datafusion::physical_expr::GroupsAccumulatorAdapter;
+use arrow::compute::{filter, filter_record_batch, take, take_record_batch};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType, UInt32Type};
+use millstream_core::time::micros_of;
 use millstream_core::{Error, EventTime, Result};
-use millstream_pipeline::graph::OutputMode;
+use millstream_pipeline::graph::{FixedWindows, OutputMode, WindowKind};
+use millstream_pipeline::window_column;
 
-use crate::compile::{AggregateColumn, Aggregation};
+use crate::compile::Aggregation;
+use fixed::RowWindows;
+use functions::{Functions, Grouped};
 pub use state::GroupKey;
 use state::GroupState;
 
 /// The aggregation of one flow, with its state.
 pub struct WindowAggregator {
     plan: Aggregation,
-    converter: RowConverter,
+    functions: Functions,
     state: GroupState,
-    state_schema: SchemaRef,
-    /// Where each function's partial results are among the state's columns.
-    state_columns: Vec<std::ops::Range<usize>>,
 }
 
-/// What an epoch did to the state.
+/// A row that came behind the watermark of at least one of its windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LateRow {
+    /// Its number among the rows that were given.
+    pub row: usize,
+    /// The end of the last window that it missed.
+    pub window_end: EventTime,
+    /// The watermark that it came behind.
+    pub watermark: EventTime,
+    /// Whether other windows took it.
+    pub is_in_others: bool,
+}
+
+/// What rows did to the state.
 pub struct Advanced {
     /// The rows that are now due, as the aggregation's output columns.
     pub due: RecordBatch,
     /// The state rows that changed and are still open: the checkpoint's delta.
     pub delta: RecordBatch,
-}
-
-fn failed(error: DataFusionError) -> Error {
-    Error::internal("an aggregate could not be computed").caused_by(error)
-}
-
-/// An aggregate whose state can't hold a value (an overflowing sum) stops its flow: no single row is to blame.
-fn overflowed(error: DataFusionError) -> Error {
-    Error::invalid("an aggregate could not take its rows").caused_by(error)
-}
-
-impl AggregateColumn {
-    fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>> {
-        if self.function.groups_accumulator_supported() {
-            return self.function.create_groups_accumulator().map_err(failed);
-        }
-        let function = self.function.clone();
-        Ok(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator())))
-    }
+    /// The rows that came too late.
+    pub late: Vec<LateRow>,
 }
 
 /// The ends of the windows in a column of window structs; null for a null window.
@@ -69,23 +64,16 @@ pub fn window_ends(window: &ArrayRef) -> Result<Vec<Option<i64>>> {
     Ok((0..ends.len()).map(|i| (structs.is_valid(i) && ends.is_valid(i)).then(|| ends.value(i))).collect())
 }
 
+fn required(end: Option<i64>) -> Result<i64> {
+    end.ok_or_else(|| Error::internal("a row without a window reached the state"))
+}
+
 impl WindowAggregator {
     /// An aggregation without state. `input` are the columns that the step before it gives.
     pub fn new(plan: Aggregation, input: &SchemaRef) -> Result<Self> {
-        let group_fields: Vec<Field> = input.fields()[..plan.groups].iter().map(|f| Field::clone(f)).collect();
-        let converter = RowConverter::new(group_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect())?;
-        let mut fields = group_fields;
-        let mut state_columns = Vec::new();
-        for (i, column) in plan.functions.iter().enumerate() {
-            let first = fields.len();
-            let partial = column.function.state_fields().map_err(failed)?;
-            fields.extend(
-                partial.iter().enumerate().map(|(j, f)| Field::new(format!("function {i} state {j}"), f.data_type().clone(), true)),
-            );
-            state_columns.push(first..fields.len());
-        }
-        let state_schema = Arc::new(Schema::new(fields));
-        Ok(Self { plan, converter, state: GroupState::new(state_schema.clone()), state_schema, state_columns })
+        let functions = Functions::new(&plan, input)?;
+        let state = GroupState::new(functions.state_schema().clone());
+        Ok(Self { plan, functions, state })
     }
 
     /// The column of the window among the input's columns.
@@ -97,7 +85,7 @@ impl WindowAggregator {
     /// The columns of the state: groups, then partial results.
     #[must_use]
     pub fn state_schema(&self) -> &SchemaRef {
-        &self.state_schema
+        self.functions.state_schema()
     }
 
     /// About how much memory the state takes, in bytes.
@@ -122,7 +110,7 @@ impl WindowAggregator {
         let states = self.state.all()?;
         let ends = window_ends(states.column(self.plan.window))?;
         let picked: BooleanArray = ends.iter().map(|end| Some(end.is_some_and(|e| only(EventTime(e))))).collect();
-        self.evaluate(&arrow::compute::filter_record_batch(&states, &picked)?)
+        self.functions.evaluate(&filter_record_batch(&states, &picked)?)
     }
 
     /// Puts back state rows that a checkpoint stored; a later row of a group replaces an earlier one.
@@ -141,139 +129,127 @@ impl WindowAggregator {
 
     /// The key of each row of `rows`, whose first columns are the groups.
     fn keys(&self, rows: &RecordBatch) -> Result<Vec<GroupKey>> {
-        let groups = &rows.columns()[..self.plan.groups];
-        let ends = window_ends(&groups[self.plan.window])?;
-        let encoded = self.converter.convert_columns(groups)?;
-        let key = |(row, end): (arrow::row::Row<'_>, Option<i64>)| {
-            let end = end.ok_or_else(|| Error::internal("a row without a window reached the state"))?;
-            Ok(GroupKey::new(EventTime(end), row.as_ref()))
-        };
-        encoded.iter().zip(ends).map(key).collect()
+        let ends = window_ends(rows.column(self.plan.window))?;
+        let encoded = self.functions.encode(rows)?;
+        encoded.iter().zip(ends).map(|(row, end)| Ok(GroupKey::new(EventTime(required(end)?), row.as_ref()))).collect()
     }
 
-    /// Takes the epoch's rows (all in open windows), then closes the windows that `watermark` has reached.
-    pub fn advance(&mut self, rows: &RecordBatch, watermark: Option<EventTime>) -> Result<Advanced> {
-        let merged = self.merge(rows)?;
+    /// Takes `rows`, each of which came at the watermark in `arrived` (as many): into those of its windows that were open then. Then closes the
+    /// windows that `watermark` has reached.
+    pub fn advance(&mut self, rows: &RecordBatch, arrived: &[Option<EventTime>], watermark: Option<EventTime>) -> Result<Advanced> {
+        let (open, late) = self.place(rows, arrived)?;
+        let merged = self.merge(rows, &open)?;
         let due_now = match self.plan.mode {
-            OutputMode::Update => Some(self.evaluate(&merged)?),
+            OutputMode::Update => Some(self.functions.evaluate(&merged)?),
             OutputMode::Append => None,
         };
         let closed = watermark.map(|w| self.state.close(w)).transpose()?.flatten();
         let due = match (due_now, closed) {
             (Some(changed), _) => changed,
-            (None, Some(closed)) => self.evaluate(&closed)?,
-            (None, None) => RecordBatch::new_empty(self.plan.output.clone()),
+            (None, Some(closed)) => self.functions.evaluate(&closed)?,
+            (None, None) => RecordBatch::new_empty(self.functions.output_schema().clone()),
         };
         let ends = window_ends(merged.column(self.plan.window))?;
         let open: BooleanArray = ends.iter().map(|end| Some(end.is_some_and(|e| watermark.is_none_or(|w| e > w.0)))).collect();
-        let delta = arrow::compute::filter_record_batch(&merged, &open)?;
-        Ok(Advanced { due, delta })
+        let delta = filter_record_batch(&merged, &open)?;
+        Ok(Advanced { due, delta, late })
+    }
+
+    /// For each row how many of its windows were open when it came, and the rows for which not all were.
+    fn place(&self, rows: &RecordBatch, arrived: &[Option<EventTime>]) -> Result<(UInt32Array, Vec<LateRow>)> {
+        let WindowKind::Fixed(windows) = self.plan.kind;
+        let ends = window_ends(rows.column(self.plan.window))?;
+        let times = self.times(rows)?;
+        let mut open = Vec::with_capacity(rows.num_rows());
+        let mut late = Vec::new();
+        for (row, (end, watermark)) in ends.into_iter().zip(arrived).enumerate() {
+            let end = required(end)?;
+            let of_row = times.map_or_else(|| RowWindows::one(end), |times| RowWindows::of(&windows, times[row], end));
+            let n = of_row.open_at(*watermark);
+            if let (Some(window_end), Some(watermark)) = (of_row.last_closed(n), *watermark) {
+                late.push(LateRow { row, window_end, watermark, is_in_others: n > 0 });
+            }
+            open.push(n);
+        }
+        Ok((UInt32Array::from(open), late))
+    }
+
+    /// The event times of rows, where windows overlap.
+    fn times<'a>(&self, rows: &'a RecordBatch) -> Result<Option<&'a [i64]>> {
+        let Some(column) = self.plan.time else { return Ok(None) };
+        let times = rows.column(column).as_primitive_opt::<TimestampMicrosecondType>();
+        Ok(Some(times.ok_or_else(|| Error::internal("an event time is not a TIMESTAMP"))?.values()))
     }
 
     /// Aggregates `rows`, merges the result into the state and returns the state rows of the groups that occurred.
-    fn merge(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
-        if rows.num_rows() == 0 {
-            return Ok(RecordBatch::new_empty(self.state_schema.clone()));
-        }
-        let (group_of_row, first_rows) = self.group(rows)?;
-        let groups = first_rows.len();
-        let mut columns = Vec::with_capacity(self.state_schema.fields().len());
-        for column in &rows.columns()[..self.plan.groups] {
-            columns.push(take(column, &first_rows, None)?);
-        }
-        for column in &self.plan.functions {
-            columns.extend(partial(column, rows, &group_of_row, groups)?);
-        }
-        let fresh = RecordBatch::try_new(self.state_schema.clone(), columns)?;
-        let keys = self.keys(&fresh)?;
+    fn merge(&mut self, rows: &RecordBatch, open: &UInt32Array) -> Result<RecordBatch> {
+        let is_open: BooleanArray = open.values().iter().map(|n| Some(*n > 0)).collect();
+        let (rows, open) = match is_open.true_count() {
+            0 => return Ok(RecordBatch::new_empty(self.state_schema().clone())),
+            n if n == rows.num_rows() => (rows.clone(), open.clone()),
+            _ => (filter_record_batch(rows, &is_open)?, filter(open, &is_open)?.as_primitive::<UInt32Type>().clone()),
+        };
+        let WindowKind::Fixed(windows) = self.plan.kind;
+        let (fresh, grouped) = if !windows.overlap() {
+            let grouped = self.functions.group(&rows)?;
+            let fresh = self.functions.accumulate(&rows, &grouped)?;
+            let as_they_are = every(fresh.num_rows());
+            (fresh, as_they_are)
+        } else if self.plan.is_ordered() {
+            // What depends on the order of rows is not the merged results of panes.
+            let expanded = expand(&rows, self.plan.window, &open, &windows)?;
+            let grouped = self.functions.group(&expanded)?;
+            let fresh = self.functions.accumulate(&expanded, &grouped)?;
+            let as_they_are = every(fresh.num_rows());
+            (fresh, as_they_are)
+        } else {
+            let panes = {
+                let encoded = self.functions.encode(&rows)?;
+                functions::number(encoded.iter().map(|row| row.data()).zip(open.values()))
+            };
+            let fresh = self.functions.accumulate(&rows, &panes)?;
+            let open_of_pane = take(&open, &panes.first_rows, None)?;
+            let expanded = expand(&fresh, self.plan.window, open_of_pane.as_primitive(), &windows)?;
+            let grouped = self.functions.group(&expanded)?;
+            (expanded, grouped)
+        };
+        let keys = self.keys(&take_record_batch(&fresh, &grouped.first_rows)?)?;
         let (known, known_groups) = self.state.gather(&keys)?;
-        let merged = if known_groups.is_empty() { fresh } else { self.merge_states(&known, &known_groups, &fresh)? };
+        let alone = known_groups.is_empty() && grouped.first_rows.len() == fresh.num_rows();
+        let merged = if alone { fresh } else { self.functions.merge(&known, &known_groups, &fresh, &grouped)? };
         self.state.put(keys, merged.clone())?;
         Ok(merged)
     }
-
-    /// For each row the number of its group, and for each group its first row.
-    fn group(&self, rows: &RecordBatch) -> Result<(Vec<usize>, UInt32Array)> {
-        let encoded = self.converter.convert_columns(&rows.columns()[..self.plan.groups])?;
-        let mut numbers: HashMap<&[u8], usize> = HashMap::new();
-        let mut first_rows = Vec::new();
-        let mut group_of_row = Vec::with_capacity(rows.num_rows());
-        for (i, row) in encoded.iter().enumerate() {
-            let next = numbers.len();
-            let number = *numbers.entry(row.data()).or_insert(next);
-            if number == next {
-                first_rows.push(u32::try_from(i).unwrap_or(u32::MAX));
-            }
-            group_of_row.push(number);
-        }
-        Ok((group_of_row, UInt32Array::from(first_rows)))
-    }
-
-    /// The known states of some groups, merged with the fresh partial results of all groups: older first.
-    ///
-    /// An accumulator takes every group that a batch introduces for seen in that batch (DataFusion's `NullState`), so the known groups are
-    /// numbered first for it: else a group that is not among them would lose that it has only seen nulls.
-    fn merge_states(&self, known: &RecordBatch, known_groups: &[usize], fresh: &RecordBatch) -> Result<RecordBatch> {
-        let n = fresh.num_rows();
-        let first: Vec<usize> = (0..known_groups.len()).collect();
-        let numbers = known_first(known_groups, n);
-        let back = UInt32Array::from_iter_values(numbers.iter().map(|i| u32::try_from(*i).unwrap_or(u32::MAX)));
-        let mut columns: Vec<ArrayRef> = fresh.columns()[..self.plan.groups].to_vec();
-        for (column, range) in self.plan.functions.iter().zip(&self.state_columns) {
-            let mut accumulator = column.accumulator()?;
-            accumulator.merge_batch(&known.columns()[range.clone()], &first, first.len()).map_err(overflowed)?;
-            accumulator.merge_batch(&fresh.columns()[range.clone()], &numbers, n).map_err(overflowed)?;
-            for state in accumulator.state(EmitTo::All).map_err(failed)? {
-                columns.push(take(&state, &back, None)?);
-            }
-        }
-        Ok(RecordBatch::try_new(self.state_schema.clone(), columns)?)
-    }
-
-    /// The results of state rows, as the aggregation's output columns.
-    fn evaluate(&self, states: &RecordBatch) -> Result<RecordBatch> {
-        let n = states.num_rows();
-        if n == 0 {
-            return Ok(RecordBatch::new_empty(self.plan.output.clone()));
-        }
-        let all: Vec<usize> = (0..n).collect();
-        let mut columns: Vec<ArrayRef> = states.columns()[..self.plan.groups].to_vec();
-        for (column, range) in self.plan.functions.iter().zip(&self.state_columns) {
-            let mut accumulator = column.accumulator()?;
-            accumulator.merge_batch(&states.columns()[range.clone()], &all, n).map_err(overflowed)?;
-            columns.push(accumulator.evaluate(EmitTo::All).map_err(overflowed)?);
-        }
-        Ok(RecordBatch::try_new(self.plan.output.clone(), columns)?)
-    }
 }
 
-/// New numbers for `n` groups: those of `known` (rising) get 0, 1, ... in their order, then come the others in theirs.
-fn known_first(known: &[usize], n: usize) -> Vec<usize> {
-    let mut next_known = 0;
-    (0..n)
-        .map(|group| {
-            if known.get(next_known) == Some(&group) {
-                next_known += 1;
-                next_known - 1
-            } else {
-                known.len() + group - next_known
-            }
-        })
-        .collect()
+/// `n` rows, each a group of its own.
+fn every(n: usize) -> Grouped {
+    let first_rows = UInt32Array::from_iter_values(0..u32::try_from(n).unwrap_or(u32::MAX));
+    Grouped { of_row: (0..n).collect(), first_rows }
 }
 
-/// The partial results of one function over `rows`.
-fn partial(column: &AggregateColumn, rows: &RecordBatch, group_of_row: &[usize], groups: usize) -> Result<Vec<ArrayRef>> {
-    let mut accumulator = column.accumulator()?;
-    let filter = match column.filter {
-        Some(filter) => {
-            Some(rows.column(filter).as_boolean_opt().ok_or_else(|| Error::internal("an aggregate's FILTER is not a BOOLEAN"))?)
+/// Each of `rows`, whose column `window` is the last of its windows, once for each of its last `open` windows.
+fn expand(rows: &RecordBatch, window: usize, open: &UInt32Array, windows: &FixedWindows) -> Result<RecordBatch> {
+    let (size, slide) = (micros_of(windows.size), micros_of(windows.slide));
+    let total = open.values().iter().map(|n| *n as usize).sum();
+    let (mut indices, mut starts, mut ends) = (Vec::with_capacity(total), Vec::with_capacity(total), Vec::with_capacity(total));
+    let last = window_ends(rows.column(window))?;
+    for ((row, n), end) in (0..).zip(open.values()).zip(last) {
+        let end = required(end)?;
+        for before in 0..i64::from(*n) {
+            indices.push(row);
+            ends.push(end - before * slide);
+            starts.push(end - before * slide - size);
         }
-        None => None,
-    };
-    accumulator.update_batch(&rows.columns()[column.arguments.clone()], group_of_row, filter, groups).map_err(overflowed)?;
-    accumulator.state(EmitTo::All).map_err(failed)
+    }
+    let indices = UInt32Array::from(indices);
+    let mut columns = Vec::with_capacity(rows.num_columns());
+    for (i, column) in rows.columns().iter().enumerate() {
+        columns.push(if i == window {
+            window_column(std::mem::take(&mut starts), std::mem::take(&mut ends), None)
+        } else {
+            take(column, &indices, None)?
+        });
+    }
+    Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,12 +2,14 @@
 //! what a few lines of plain Rust make of the same events.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod aggregates;
 mod crashes;
 mod events;
 mod oracle;
 mod outages;
 mod quarantine;
 mod relational;
+mod sliding;
 mod straight;
 mod topics;
 mod torn;

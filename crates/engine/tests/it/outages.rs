@@ -147,6 +147,24 @@ async fn a_cache_that_is_lost_while_its_flow_runs_is_filled_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flow_does_not_go_on_in_another_log_until_its_table_is_reset() {
+    let world = World::with_epochs_of(10);
+    let events = readings(37, 200);
+    drop(world.engine().await);
+    world.publish(&events).await;
+    check(&world.run().await.unwrap(), &events).await;
+    // As if topics had been elsewhere until now: there the same offsets were other records.
+    world.ports().system.set_property("log of flow hourly", "cluster-1").await.unwrap();
+    let error = world.run().await.err().unwrap();
+    for part in ["flow hourly", "topic readings in the log cluster-1", "in the log toy now", "millstream reset hourly"] {
+        assert!(error.message().contains(part), "no {part:?} in {error}");
+    }
+    Engine::reset(&world.pipeline, &world.ports(), "hourly").await.unwrap();
+    check(&world.run().await.unwrap(), &events).await;
+    check(&world.run().await.unwrap(), &events).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_was_lost_stops_its_flow_with_the_remedy() {
     let world = World::with_epochs_of(10);
     drop(world.engine().await);

@@ -86,6 +86,7 @@ impl World {
             reports: Arc::new(toy::ToyReportStore::open(self.disk.clone())),
             lake: None,
             topics: Some(Arc::new(toy::ToyTopicSink::open(self.disk.clone(), log.clone()))),
+            schemas: None,
             checkpoints: Arc::new(FaultyCheckpointStore::new(checkpoints, self.faults.clone())),
             system: Arc::new(toy::ToySystemStore::open(self.disk.clone())),
             references: self.references.clone(),

@@ -14,6 +14,7 @@ use arrow::datatypes::{
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, NaiveDate, TimeDelta};
+use millstream_core::value::not_finite;
 use millstream_core::{Error, Result};
 
 /// Appends row `row` of the first `columns` columns of `batch`, as an object.
@@ -95,16 +96,6 @@ fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<()> {
         _ => write_text(out, &displayed(array, row)?)?,
     }
     Ok(())
-}
-
-fn not_finite(value: f64) -> &'static str {
-    if value.is_nan() {
-        "NaN"
-    } else if value > 0.0 {
-        "Infinity"
-    } else {
-        "-Infinity"
-    }
 }
 
 fn write_list(out: &mut Vec<u8>, items: &dyn Array) -> Result<()> {

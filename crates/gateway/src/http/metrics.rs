@@ -60,7 +60,9 @@ fn flows(out: &mut String, flows: &[FlowStatus]) {
     };
     let seconds = |micros: i64| micros as f64 / 1e6;
     each("millstream_flow_rows_per_second", "gauge", "Source rows a second over the last seconds.", &|f| Some(f.rows_per_second));
-    each("millstream_flow_lag_rows", "gauge", "Source rows that wait to be read.", &|f| Some(f.lag as f64));
+    each("millstream_flow_lag_rows", "gauge", "Source rows that wait; absent until the flow has read since it began.", &|f| {
+        f.lag.map(|lag| lag as f64)
+    });
     each("millstream_flow_watermark_seconds", "gauge", "The watermark, in seconds since 1970.", &|f| f.watermark.map(|w| seconds(w.0)));
     each("millstream_flow_rows_in_total", "counter", "Source rows processed since the process started.", &|f| Some(f.rows_in as f64));
     each("millstream_flow_rows_out_total", "counter", "Rows written since the process started.", &|f| Some(f.rows_out as f64));

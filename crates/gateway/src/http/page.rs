@@ -81,7 +81,7 @@ fn header(out: &mut String, pipeline: &str, version: &str, status: &PipelineStat
     out.push_str("<dl class=\"tiles\">");
     for (name, value, class) in [
         ("rows a second", grouped_f(rate), ""),
-        ("lag, rows", grouped(total(|f| f.lag)), ""),
+        ("lag, rows", lag(status.flows.iter().map(|f| f.lag).sum()), ""),
         ("dead letters", grouped(total(|f| f.dead_letters)), if total(|f| f.dead_letters) > 0 { "warn" } else { "" }),
         ("late rows", grouped(total(|f| f.late_rows)), if total(|f| f.late_rows) > 0 { "warn" } else { "" }),
     ] {
@@ -113,7 +113,7 @@ fn flows(out: &mut String, flows: &[FlowStatus], now: Timestamp) {
             escape(&flow.flow),
             escape(&flow.source),
             grouped_f(flow.rows_per_second),
-            grouped(flow.lag),
+            lag(flow.lag),
             grouped(flow.rows_in),
             grouped(flow.rows_out),
             alarm(flow.dead_letters),
@@ -127,6 +127,11 @@ fn flows(out: &mut String, flows: &[FlowStatus], now: Timestamp) {
         }
     }
     out.push_str("</tbody></table></div></section>");
+}
+
+/// Rows that wait. Of several flows nobody knows it until each has said it.
+fn lag(rows: Option<u64>) -> String {
+    rows.map_or_else(|| "<span class=\"quiet\">unknown</span>".to_owned(), grouped)
 }
 
 fn alarm(count: u64) -> &'static str {

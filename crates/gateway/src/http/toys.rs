@@ -17,7 +17,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use millstream_core::batches::BatchStream;
 use millstream_core::ports::{
     CriticalLoader, CriticalRow, CriticalStore, EpochSink, EpochWrite, EventStore, Page, PageToken, PartitionQuery, Publication, Published,
-    ReportStore, StoreSnapshot, VERSION_COLUMN,
+    ReportSnapshot, ReportStore, StoreSnapshot, VERSION_COLUMN,
 };
 use millstream_core::status::{PipelineStatus, StatusSource};
 use millstream_core::{
@@ -240,8 +240,8 @@ impl ReportStore for ToyRows {
         Ok(None)
     }
 
-    async fn scan(&self, _report: &str, _columns: Option<Vec<usize>>) -> Result<BatchStream> {
-        Ok(futures::stream::empty().boxed())
+    async fn snapshot(&self) -> Result<Arc<dyn ReportSnapshot>> {
+        Err(Error::unsupported("these toys are read by key alone"))
     }
 
     async fn get(&self, _report: &str, key: &[Value]) -> Result<RecordBatch> {

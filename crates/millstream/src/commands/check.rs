@@ -42,13 +42,14 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Checks the pipeline at `path`; `with_topics` looks for its topics, too.
-fn pipeline(path: &Path, config: &Config, with_topics: bool) -> Result<()> {
+/// Checks the pipeline at `path`; with `probe` also what its own tables need of the systems.
+fn pipeline(path: &Path, config: &Config, probe: bool) -> Result<()> {
     let engines = Engines::new(Patience::Fail, Arc::new(SystemClock));
     let pipeline = runtime::block_on(async {
         let pipeline = project::load(path, config, &engines).await?;
-        if with_topics {
+        if probe {
             probe::topics(config, &pipeline).await?;
+            probe::lake_tables(config, &pipeline).await?;
         }
         Ok(pipeline)
     })?;

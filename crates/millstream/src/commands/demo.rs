@@ -156,7 +156,7 @@ impl Story<'_> {
         let show = async {
             loop {
                 let flows = self.status.status().flows;
-                let lag = flows.iter().map(|f| f.lag).max().unwrap_or(0);
+                let lag = flows.iter().filter_map(|f| f.lag).max().unwrap_or(0);
                 bar.set_message(indicatif::HumanCount(lag).to_string());
                 SystemClock.sleep(Duration::from_millis(100)).await;
             }

@@ -1,4 +1,4 @@
-//! `explain`: a pipeline's graph, and who serves each part.
+//! `explain`: a pipeline's graph, and who serves each part under the configuration.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -7,11 +7,12 @@ use std::sync::Arc;
 use millstream_core::Result;
 use millstream_core::ports::SystemClock;
 use millstream_pipeline::explain;
+use millstream_pipeline::graph::Table;
 
 use super::present::stdout;
 use crate::cli::{ConfigArgs, ExplainFormat};
 use crate::config::Layers;
-use crate::wiring::{Engines, Patience};
+use crate::wiring::{self, Engines, Patience};
 use crate::{project, runtime};
 
 /// Prints the graph of the pipeline at `path`.
@@ -20,9 +21,10 @@ pub fn run(path: &Path, config: &ConfigArgs, format: ExplainFormat) -> Result<Ex
     let config = layers.load()?.config;
     let engines = Engines::new(Patience::Fail, Arc::new(SystemClock));
     let pipeline = runtime::block_on(project::load(path, &config, &engines))?;
+    let served_by = |name: &str, table: &Table| wiring::served_by(&config, name, table);
     stdout(&match format {
-        ExplainFormat::Text => explain::text(&pipeline),
-        ExplainFormat::Json => format!("{:#}\n", explain::json(&pipeline)),
+        ExplainFormat::Text => explain::text(&pipeline, &served_by),
+        ExplainFormat::Json => format!("{:#}\n", explain::json(&pipeline, &served_by)),
     })?;
     Ok(ExitCode::SUCCESS)
 }

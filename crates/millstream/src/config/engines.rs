@@ -55,6 +55,12 @@ const ENGINES: &[Engine] = &[
         without: "streaming tables of files are in data_dir, and reference data is read from files",
         least: "",
     },
+    Engine {
+        section: "schema_registry",
+        about: "The registry of the Avro schemas that records name: [docs/formats.md](../formats.md#avro).",
+        without: "topics in Avro need avroSchemaFile",
+        least: "url = \"\"",
+    },
 ];
 
 /// Whether the section `name` may be absent.
@@ -93,7 +99,12 @@ impl Config {
         let is_cosmos = self.cassandra.as_ref().is_some_and(|c| c.preset == Some(cassandra::Preset::CosmosDb));
         let abilities =
             Abilities { existing_tables: self.cassandra.is_some(), existing_table_feeds: is_cosmos, latest_version_feeds: is_cosmos };
-        Surroundings { rebindings: bound.filter(|(_, bound)| *bound != Rebinding::default()).collect(), abilities }
+        Surroundings {
+            rebindings: bound.filter(|(_, bound)| *bound != Rebinding::default()).collect(),
+            abilities,
+            schema_registry: self.schema_registry.is_some(),
+            ..Surroundings::default()
+        }
     }
 
     /// The sections of real engines that are there.
@@ -105,6 +116,7 @@ impl Config {
             ("mysql", self.mysql.is_some()),
             ("redis", self.redis.is_some()),
             ("lake", self.lake.is_some()),
+            ("schema_registry", self.schema_registry.is_some()),
         ];
         there.into_iter().filter(|(_, there)| *there).map(|(section, _)| section).collect()
     }
@@ -117,6 +129,7 @@ impl Config {
         self.mysql.as_ref().map_or(Ok(()), |s| s.validate())?;
         self.redis.as_ref().map_or(Ok(()), |s| s.validate())?;
         self.lake.as_ref().map_or(Ok(()), |s| s.validate())?;
+        self.schema_registry.as_ref().map_or(Ok(()), |s| s.validate())?;
         for (name, table) in &self.tables {
             table.validate(name)?;
             let Some(system) = table.using.map(|system| system.as_str()).filter(|system| is_optional(system)) else { continue };

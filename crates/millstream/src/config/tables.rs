@@ -15,7 +15,8 @@ pub type TablesConfig = BTreeMap<String, TableConfig>;
 pub struct TableConfig {
     /// Reference data comes from here.
     pub using: Option<ReferenceSystem>,
-    /// The files, as `LOCATION` says it: a path, which counts from the configuration's folder, or a URL of the lake.
+    /// The files of reference data, or the folder of a streaming table `USING parquet`: a path, which counts from the configuration's folder, or
+    /// a URL of the lake.
     pub location: Option<std::path::PathBuf>,
     /// The table in the database: `schema.table`, or a table of the connection's own schema.
     pub dbtable: Option<String>,

@@ -1,7 +1,9 @@
 //! Flights as events: rows of a Parquet file as JSON objects, in the order of the file, a batch at a time.
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, PrimitiveArray, RecordBatch};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::json::WriterBuilder;
 use arrow::json::writer::LineDelimited;
 use bytes::Bytes;
@@ -10,6 +12,9 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 4_096;
+
+/// A repeated year begins 365 days after the one before, in microseconds.
+const YEAR_MICROS: i64 = 365 * 86_400 * 1_000_000;
 
 /// A flight as it is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,10 +29,14 @@ pub struct Flight {
     pub json: Bytes,
 }
 
-/// The flights of a Parquet file, in its order, which must be that of their schedule.
+/// The flights of a Parquet file, in its order, which must be that of their schedule; perhaps several times, year after year.
 pub struct Flights {
+    parquet: Bytes,
     reader: ParquetRecordBatchReader,
     rows: u64,
+    years: u32,
+    /// The year that is read, from 0.
+    year: u32,
     batch: std::vec::IntoIter<Flight>,
     last: i64,
 }
@@ -35,15 +44,45 @@ pub struct Flights {
 impl Flights {
     /// The flights of `parquet`. [`Corrupt`](millstream_core::ErrorKind::Corrupt) for bytes that aren't Parquet.
     pub fn open(parquet: Bytes) -> Result<Self> {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(parquet).map_err(unreadable)?;
-        let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-        let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(unreadable)?;
-        Ok(Self { reader, rows, batch: Vec::new().into_iter(), last: i64::MIN })
+        Self::open_years(parquet, 1)
     }
 
-    /// How many flights the file holds.
+    /// The flights of `parquet`, `years` times: `event_id` counts on, and each year's timestamps are 365 days after those of the year before
+    /// (`year`, `month` and the other parts of the calendar stay).
+    pub fn open_years(parquet: Bytes, years: u32) -> Result<Self> {
+        let (reader, rows) = open(parquet.clone())?;
+        Ok(Self { parquet, reader, rows, years, year: 0, batch: Vec::new().into_iter(), last: i64::MIN })
+    }
+
+    /// How many flights there are.
     pub fn total(&self) -> u64 {
-        self.rows
+        self.rows * u64::from(self.years)
+    }
+
+    /// The next rows of this year, or of the next one.
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.reader.next().transpose()? {
+                return Ok(Some(batch));
+            }
+            if self.year + 1 >= self.years {
+                return Ok(None);
+            }
+            self.year += 1;
+            self.reader = open(self.parquet.clone())?.0;
+        }
+    }
+
+    /// `batch` as it is in the year that is read.
+    fn shifted(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let year = i64::from(self.year);
+        let ids = year * i64::try_from(self.rows).unwrap_or(0);
+        let columns = batch.schema_ref().fields().iter().zip(batch.columns()).map(|(field, column)| match field.data_type() {
+            DataType::Timestamp(TimeUnit::Microsecond, _) => plus::<TimestampMicrosecondType>(column, year * YEAR_MICROS),
+            DataType::Int64 if field.name() == "event_id" => plus::<Int64Type>(column, ids),
+            _ => column.clone(),
+        });
+        Ok(RecordBatch::try_new(batch.schema(), columns.collect())?)
     }
 
     fn decode(&mut self, batch: &RecordBatch) -> Result<Vec<Flight>> {
@@ -81,13 +120,29 @@ impl Iterator for Flights {
             if let Some(flight) = self.batch.next() {
                 return Some(Ok(flight));
             }
-            let decoded = self.reader.next()?.map_err(Error::from).and_then(|batch| self.decode(&batch));
+            let decoded = self.next_batch().transpose()?.and_then(|batch| self.decode(&self.shifted(&batch)?));
             match decoded {
                 Ok(flights) => self.batch = flights.into_iter(),
                 Err(e) => return Some(Err(e)),
             }
         }
     }
+}
+
+/// A reader of `parquet`, and how many rows it has.
+fn open(parquet: Bytes) -> Result<(ParquetRecordBatchReader, u64)> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(parquet).map_err(unreadable)?;
+    let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
+    Ok((builder.with_batch_size(BATCH_ROWS).build().map_err(unreadable)?, rows))
+}
+
+/// Each value and `by`; nulls stay.
+fn plus<T: ArrowPrimitiveType<Native = i64>>(column: &ArrayRef, by: i64) -> ArrayRef {
+    if by == 0 {
+        return column.clone();
+    }
+    let shifted: PrimitiveArray<T> = column.as_primitive::<T>().unary(|value| value.saturating_add(by));
+    Arc::new(shifted.with_data_type(column.data_type().clone()))
 }
 
 /// Each row as a JSON object: slices of one buffer.

@@ -127,3 +127,17 @@ fn unpacking_twice_changes_nothing() {
     unpack(dir.path()).unwrap();
     assert_eq!(modified(), before);
 }
+
+#[test]
+fn years_follow_each_other() {
+    let year: Vec<_> = Flights::open(data(None).unwrap()).unwrap().map(Result::unwrap).collect();
+    let mut flights = Flights::open_years(data(None).unwrap(), 2).unwrap();
+    assert_eq!(flights.total(), 2 * year.len() as u64);
+    assert!(flights.by_ref().map(Result::unwrap).take(year.len()).eq(year.iter().cloned()));
+    let again: Vec<_> = flights.map(Result::unwrap).collect();
+    assert_eq!(again.len(), year.len());
+    assert_eq!((again[0].event_id, again[0].ts), (year.len() as u64 + 1, year[0].ts + 365 * 86_400_000_000));
+    let [first, then]: [serde_json::Value; 2] = [&year[9], &again[9]].map(|flight| serde_json::from_slice(&flight.json).unwrap());
+    assert_eq!([&first["time_hour"], &then["time_hour"]], ["2013-01-01T11:00:00Z", "2014-01-01T11:00:00Z"]);
+    assert_eq!(first["carrier"], then["carrier"]);
+}

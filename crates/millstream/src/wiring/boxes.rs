@@ -3,7 +3,7 @@
 //! No adapter connects before it is used; each real system is asked once what it is before anything else happens to it: one that is away
 //! is waited for here, and a wrong password or an absent database ends the start with what to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use millstream_adapters::cassandra::{self, CassandraFeed, CassandraStore, CassandraTables};
 use millstream_adapters::embedded::EmbeddedStore;
 use millstream_adapters::kafka::{self, KafkaLog};
-use millstream_adapters::lake::{self, LakeLocation, LakeTableStore};
+use millstream_adapters::lake::{LakeLocation, LakeTableStore};
 use millstream_adapters::postgresql::{self, PostgresPool, PostgresReportStore};
 use millstream_adapters::redis::{self, RedisCriticalStore};
 use millstream_adapters::topics::LogTopicSink;
@@ -22,7 +22,7 @@ use millstream_pipeline::graph::Pipeline;
 
 use super::health::{EngineHealth, Probe};
 use super::watched::Watched;
-use super::{Engines, broker_settings};
+use super::{Engines, broker_settings, lake, places};
 use crate::config::Config;
 use crate::data_dir;
 
@@ -40,8 +40,10 @@ pub mod names {
     pub const CRITICAL_EVENTS: &str = "critical events";
     /// Files that flows write.
     pub const LAKE: &str = "data lake";
+    /// Schemas of records.
+    pub const SCHEMAS: &str = "schemas";
     /// In their order.
-    pub const ALL: [&str; 6] = [TOPICS, EVENT_STORE, REFERENCE_DATA, REPORTS, CRITICAL_EVENTS, LAKE];
+    pub const ALL: [&str; 7] = [TOPICS, EVENT_STORE, REFERENCE_DATA, REPORTS, CRITICAL_EVENTS, LAKE, SCHEMAS];
 }
 
 /// What flows append to a built-in topic at once, in bytes: what consumers take without being told.
@@ -88,7 +90,7 @@ impl Boxes<'_> {
         };
         let log: Arc<dyn EventLog> = Arc::new(KafkaLog::connect(&settings, self.clock.clone())?);
         let sink = kafka::topic_sink(&settings, log.clone(), self.store.system(), self.clock.clone())?;
-        let place = settings.bootstrap_servers.clone();
+        let place = places::kafka(&settings);
         let health = self.real(names::TOPICS, "kafka", place, probe_with(settings, |s| async move { kafka::probe(&s).await })).await?;
         Ok((Watched::<dyn EventLog>::new(log, health.clone()), Watched::<dyn TopicSink>::new(sink, health), None))
     }
@@ -103,7 +105,7 @@ impl Boxes<'_> {
         let plan = CassandraTables { feeds, insert_only: self.pipeline.inserted_once() };
         let store = CassandraStore::new(settings.clone(), plan, self.clock.clone())?;
         let feed: Arc<dyn ChangeFeed> = CassandraFeed::new(store.clone());
-        let place = format!("{}, keyspace {}", settings.contact_points.join(","), settings.keyspace);
+        let place = places::cassandra(&settings);
         let health =
             self.real(names::EVENT_STORE, "cassandra", place, probe_with(settings, |s| async move { cassandra::probe(&s).await })).await?;
         Ok((Watched::<dyn EventStore>::new(store, health.clone()), Watched::<dyn ChangeFeed>::new(feed, health)))
@@ -115,7 +117,7 @@ impl Boxes<'_> {
             return Ok(self.store.reports());
         };
         let store: Arc<dyn ReportStore> = Arc::new(PostgresReportStore::new(PostgresPool::new(settings.clone())?));
-        let place = format!("{}, schema {}", without_options(&settings.url), settings.schema);
+        let place = places::reports(&settings);
         let health =
             self.real(names::REPORTS, "postgresql", place, probe_with(settings, |s| async move { postgresql::probe(&s).await })).await?;
         Ok(Watched::<dyn ReportStore>::new(store, health))
@@ -127,7 +129,7 @@ impl Boxes<'_> {
             return Ok(self.store.critical());
         };
         let store: Arc<dyn CriticalStore> = RedisCriticalStore::new(settings.clone(), self.clock.clone())?;
-        let place = format!("{}, keys {}", without_options(&settings.url), settings.key_prefix);
+        let place = places::redis(&settings);
         let health =
             self.real(names::CRITICAL_EVENTS, "redis", place, probe_with(settings, |s| async move { redis::probe(&s).await })).await?;
         Ok(Watched::<dyn CriticalStore>::new(store, health))
@@ -135,19 +137,24 @@ impl Boxes<'_> {
 
     async fn lake(&self) -> Result<(Arc<LakeTableStore>, Arc<dyn LakeStore>)> {
         let settings = self.config.lake.clone().unwrap_or_default();
-        let shared = Arc::new(settings.clone());
-        let Some(location) = settings.location.clone().filter(|_| self.has(TableKind::Lake)) else {
-            let folder = std::path::absolute(data_dir::lake(self.dir)).map_err(Error::from)?;
-            if self.has(TableKind::Lake) {
-                self.engines.add_built_in(names::LAKE, folder.display().to_string());
-            }
-            let store = Arc::new(LakeTableStore::new(shared, LakeLocation::local(&folder)?, BTreeMap::new(), self.clock.clone())?);
-            return Ok((store.clone(), store));
+        let bound = lake::bound(self.config, self.pipeline)?;
+        let has_others = self.pipeline.tables.iter().any(|(name, t)| t.spec.kind == TableKind::Lake && !bound.contains_key(name));
+        let folder = std::path::absolute(data_dir::lake(self.dir)).map_err(Error::from)?;
+        let (root, mut configured) = match lake::root(self.config) {
+            Some(location) => (LakeLocation::parse(location)?, Vec::from_iter(has_others.then(|| location.to_owned()))),
+            None => (LakeLocation::local(&folder)?, Vec::new()),
         };
-        let root = LakeLocation::parse(&location)?;
-        let store = Arc::new(LakeTableStore::new(shared, root, BTreeMap::new(), self.clock.clone())?);
+        if has_others && configured.is_empty() {
+            self.engines.add_built_in(names::LAKE, folder.display().to_string());
+        }
+        configured.extend(bound.values().cloned());
+        let tables = LakeTableStore::new(Arc::new(settings.clone()), root, lake::locations(&bound)?, self.clock.clone())?;
+        let store = Arc::new(tables);
+        if configured.is_empty() {
+            return Ok((store.clone(), store));
+        }
         let port: Arc<dyn LakeStore> = store.clone();
-        let health = self.real(names::LAKE, "lake", location, probe_with(settings, |s| async move { lake::probe(&s).await })).await?;
+        let health = self.real(names::LAKE, "lake", configured.join(", "), lake::probe(settings, configured)).await?;
         Ok((store, Watched::<dyn LakeStore>::new(port, health)))
     }
 
@@ -186,9 +193,4 @@ where
         let asked = probe(settings.clone());
         Box::pin(async move { asked.await.map(drop) })
     })
-}
-
-/// A URL up to its options.
-pub(super) fn without_options(url: &str) -> &str {
-    url.split('?').next().unwrap_or(url)
 }

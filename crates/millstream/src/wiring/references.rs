@@ -15,8 +15,9 @@ use millstream_pipeline::graph::{
     Binding, DatabaseSystem, Pipeline, Reference, ReferenceDatabase, ReferenceFiles, ReferenceFormat, ReferenceOrigin,
 };
 
-use super::boxes::{names, probe_with, without_options};
+use super::boxes::{names, probe_with};
 use super::health::Engines;
+use super::places::without_options;
 use super::watched::Watched;
 use crate::config::Config;
 

@@ -6,6 +6,7 @@ mod lake_store;
 mod log;
 mod references;
 mod reports;
+mod schemas;
 
 use std::sync::Arc;
 

@@ -37,6 +37,27 @@ fn a_path_without_a_pipeline_is_refused() {
 }
 
 #[test]
+fn explain_says_who_serves_each_table_under_the_configuration() {
+    let place = Place::with("");
+    let config = place.dir().join("engines.toml");
+    let cassandra = "[cassandra]\ncontact_points = [\"10.0.0.4:9042\"]\nkeyspace = \"flights\"\n";
+    std::fs::write(&config, format!("[kafka]\nbootstrap_servers = \"broker:9092\"\n{cassandra}")).unwrap();
+    let text = Outcome::of(millstream().arg("explain").arg(flights()).arg("--config").arg(&config));
+    for line in [
+        "flights: topic, served by Kafka (broker:9092)\n",
+        "departures: event store, served by Cassandra (10.0.0.4:9042, keyspace flights)\n",
+        "critical_delays: critical events, served by the built-in cache\n",
+    ] {
+        assert!(text.stdout.contains(line), "no {line:?} in {text:?}");
+    }
+    let json = Outcome::of(millstream().arg("explain").arg(flights()).args(["--format", "json", "--config"]).arg(&config));
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let served = |name: &str| json["tables"].as_array().unwrap().iter().find(|t| t["name"] == name).unwrap()["served_by"].clone();
+    assert_eq!(served("hourly_delays"), "Cassandra (10.0.0.4:9042, keyspace flights)");
+    assert_eq!(served("carrier_daily"), "the built-in report store");
+}
+
+#[test]
 fn explain_prints_the_graph_as_text_and_as_json() {
     let text = Outcome::of(millstream().arg("explain").arg(flights()));
     assert_eq!(text.code, Some(0), "{}", text.stderr);

@@ -67,13 +67,13 @@ impl Site {
     }
 }
 
-/// Source rows that wait, over all flows; `None` while a flow has not begun.
+/// Source rows that wait, over all flows; `None` while a flow has not begun, or has read nothing yet.
 fn lag(running: &Running) -> Option<u64> {
     let status = running.status();
     let flows = status["pipeline"]["flows"].as_array().unwrap().clone();
     let failed: Vec<_> = flows.iter().filter(|f| f["phase"] == "failed").collect();
     assert!(failed.is_empty(), "{failed:?}");
-    flows.iter().all(|f| f["phase"] == "running").then(|| flows.iter().map(|f| f["lag"].as_u64().unwrap()).sum())
+    flows.iter().map(|f| f["lag"].as_u64().filter(|_| f["phase"] == "running")).sum()
 }
 
 /// Waits until everything that was acknowledged is processed: no lag, and nothing more comes of it.

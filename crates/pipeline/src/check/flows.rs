@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
+use millstream_core::decode::ReadFormat;
+use millstream_core::decode::avro::{AvroSchema, AvroSchemas};
+use millstream_core::encode::avro_schema;
 use millstream_core::ports::ValueFormat;
 use millstream_core::{FlowId, TableKind, TableSpec};
 
@@ -14,7 +17,7 @@ use super::targets::{self, Target};
 use super::{Checker, FlowText, Reader, keys, relations};
 use crate::describe;
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{Binding, Critical, CriticalBase, Flow, OutputMode, TOPIC_METADATA, Table, Watermark, Window};
+use crate::graph::{Binding, Critical, CriticalBase, Flow, OutputMode, TOPIC_METADATA, Table, Topic, Watermark, Window};
 use crate::syntax::statement::{Head, WatermarkClause, WrittenQuery};
 
 /// A flow whose query is checked, before its table is known.
@@ -92,11 +95,17 @@ impl<'a> Checker<'a> {
             self.deleted.insert(head.name.value.clone());
         }
         self.flows.extend(flows);
-        let binding = match (target.kind, &target.topic) {
+        // What is written by the table's own schema is read by it again.
+        let read = |topic: &Topic| match topic.output {
+            Some(ValueFormat::Avro) => own_avro(&schema).map(|format| Topic { format, ..topic.clone() }),
+            _ => Some(topic.clone()),
+        };
+        let binding = match (target.kind, target.topic.as_ref().map(read)) {
             (TableKind::Critical, _) => Binding::Critical(Critical { base }),
             (TableKind::Report, _) => Binding::Report,
             (TableKind::Lake, _) => Binding::Lake,
-            (_, Some(topic)) => Binding::Topic(topic.clone()),
+            (_, Some(Some(topic))) => Binding::Topic(topic),
+            (_, Some(None)) => return Err(lost_shape(head.name.place)),
             _ => Binding::EventStore,
         };
         self.add_table(Table { spec, binding });
@@ -140,6 +149,9 @@ impl<'a> Checker<'a> {
                 Problem::new("millstream::volatile_function", text.text.query.place, message).help("take it out of the view"),
             ]);
         }
+        if shape::has_misplaced_sliding_window(&plan, true) {
+            return Err(vec![shape::misplaced_sliding_window(file, &query)]);
+        }
         if shape::count_scans(&plan, &source) > 1 {
             let message = format!("`{source}` is read twice in one flow");
             let problem = Problem::new("millstream::not_supported", place, message);
@@ -147,8 +159,12 @@ impl<'a> Checker<'a> {
         }
         let found =
             StreamShape { file, query: &query, source: &source, watermark: watermark.as_ref() }.check(&plan).map_err(|p| vec![p])?;
-        if self.updated.contains(&source) && (found.window.is_some() || found.joins) {
-            let what = if found.window.is_some() { "aggregated" } else { "joined" };
+        if self.updated.contains(&source) && (found.window.is_some() || found.joins || found.explodes) {
+            let what = match (found.window.is_some(), found.joins) {
+                (true, _) => "aggregated",
+                (_, true) => "joined",
+                _ => "exploded",
+            };
             let message = format!("rows of `{source}` change after they were written, so its changes can't be {what}");
             let problem = Problem::new("millstream::updated_feed", place, message);
             return Err(vec![problem.help(format!("{what} rows must be final: read what feeds `{source}`, or do it in a batch job"))]);
@@ -216,7 +232,7 @@ impl<'a> Checker<'a> {
         let plan = self.planner.optimize(file, &draft.query, fitted)?;
         let window = match draft.window {
             // Optimising may have moved the window within the group.
-            Some(window) => Some(keys::window_of(&plan, window.size).ok_or_else(|| lost_shape(draft.query.place))?),
+            Some(window) => Some(keys::window_of(&plan, window.kind).ok_or_else(|| lost_shape(draft.query.place))?),
             None => None,
         };
         same_columns(&plan, &spec.schema).ok_or_else(|| lost_shape(draft.query.place))?;
@@ -269,6 +285,12 @@ impl<'a> Checker<'a> {
         let key = keys::base_positions(&flow.plan, &base.spec, spec)?;
         Some(CriticalBase { flow: flow.id.clone(), table: flow.source.clone(), key })
     }
+}
+
+/// How values of the Avro schema that the columns have are read.
+fn own_avro(columns: &SchemaRef) -> Option<ReadFormat> {
+    let schema = AvroSchema::try_new(&avro_schema(columns).to_string()).ok()?;
+    Some(ReadFormat::Avro(AvroSchemas::One(Box::new(schema))))
 }
 
 /// Columns that a topic can't have: its metadata's, and names that Avro doesn't know (Avro specification, Names).

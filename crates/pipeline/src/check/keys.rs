@@ -1,7 +1,5 @@
 //! What the key of a sink must have, given the query that fills it.
 
-use std::time::Duration;
-
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use millstream_core::{TableKind, TableSpec};
@@ -10,7 +8,7 @@ use super::lineage::{self, Origin};
 use super::shape;
 use super::targets::Target;
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{OutputMode, WINDOW_FUNCTION, Window};
+use crate::graph::{OutputMode, WINDOW_FUNCTION, Window, WindowKind};
 use crate::suggest;
 
 /// Checks that rows of different groups have different keys; and, in update mode, that a group's rows have the same key.
@@ -100,14 +98,14 @@ fn carried(plan: &LogicalPlan, base: &TableSpec) -> Vec<(usize, String)> {
 }
 
 /// The window of an optimised plan.
-pub(super) fn window_of(plan: &LogicalPlan, size: Duration) -> Option<Window> {
+pub(super) fn window_of(plan: &LogicalPlan, kind: WindowKind) -> Option<Window> {
     let aggregate = shape::aggregate_of(plan)?;
     let group = aggregate.group_expr.iter().position(|expr| match expr {
         // An alias would hide the call from the engine: `graph` promises the call itself.
         Expr::ScalarFunction(ScalarFunction { func, .. }) => func.name() == WINDOW_FUNCTION,
         _ => false,
     })?;
-    Some(Window { group, size })
+    Some(Window { group, kind })
 }
 
 fn plain_name(expr: &Expr) -> String {

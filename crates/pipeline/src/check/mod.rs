@@ -3,8 +3,10 @@
 //! Statements are checked in the order of what they read, whatever their order in the text. A statement that reads
 //! one that is wrong is passed over, so that one mistake is one error.
 
+mod bodies;
 mod columns;
 mod flows;
+pub(crate) mod formats;
 pub(crate) mod inserted;
 mod keys;
 mod lineage;
@@ -103,6 +105,10 @@ pub(super) struct Checker<'a> {
 
 /// Checks a parsed pipeline.
 pub(crate) fn check(parsed: &Parsed, reference_schemas: &BTreeMap<String, Result<SchemaRef, String>>) -> Result<Pipeline, Vec<Problem>> {
+    let problems = bodies::problems(&parsed.functions);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     let mut checker = Checker {
         parsed,
         planner: Planner::new(),
@@ -145,7 +151,8 @@ impl<'a> Checker<'a> {
             let file = *file;
             let text = |query: &'a WrittenQuery| QueryText { file, query, named: relations::named(file, query) };
             let (name, node) = match statement {
-                Statement::Flow { .. } => continue,
+                // Functions are written out where they are called.
+                Statement::Flow { .. } | Statement::Function(_) => continue,
                 Statement::Table(head) => (&head.name, Node::Table { file, head }),
                 Statement::StreamingTable(head, query) => {
                     let own = query.as_ref().map(|query| FlowText { order, name: &head.name, text: text(query) });
@@ -270,6 +277,9 @@ impl<'a> Checker<'a> {
         let query = self.rewritten(text)?;
         let plan = self.planner.plan(text.file, &query)?;
         let plan = self.planner.analyze(text.file, &query, plan)?;
+        if shape::has_misplaced_sliding_window(&plan, false) {
+            return Err(vec![shape::misplaced_sliding_window(text.file, &query)]);
+        }
         Ok((query, plan))
     }
 
@@ -401,12 +411,6 @@ impl<'a> Checker<'a> {
     /// Whether a table of a kind that can be read as a stream can be.
     fn streamed(&self, name: &str, place: Place, table: &Table) -> Result<(), Problem> {
         match &table.binding {
-            Binding::Topic(topic) if !topic.is_readable() => {
-                let format = topic.output.map_or("", targets::format_name);
-                let message = format!("the topic `{name}` holds {format} values, which can only be written so far");
-                let help = format!("write 'value.format' = 'json' for `{name}`, or read what feeds it");
-                Err(Problem::new("millstream::not_supported", place, message).help(help))
-            }
             Binding::ExistingTable if !self.parsed.surroundings.abilities.existing_table_feeds => {
                 let message =
                     format!("`{name}` has no change feed: other services write it, and only Cosmos DB keeps a feed of what they write");
@@ -484,14 +488,16 @@ impl<'a> Checker<'a> {
         problems
     }
 
-    /// A configuration binds tables that are there, and that are reference data.
+    /// A configuration binds tables that are there, and that can be elsewhere: reference data, and streaming tables of files.
     fn check_rebindings(&mut self, nodes: &BTreeMap<String, Node<'a>>) {
-        for name in self.parsed.surroundings.rebindings.keys() {
+        for (name, to) in &self.parsed.surroundings.rebindings {
             let key = format!("tables.{name}");
             match nodes.get(name) {
                 Some(Node::Table { head, .. }) if head.using.as_ref().is_some_and(|u| references::FORMATS.contains(&u.value.as_str())) => {}
+                Some(Node::Streaming { head, .. }) if targets::is_of_files(head) => self.problems.extend(references::moved(to, name)),
                 Some(_) => {
-                    let message = format!("`{name}` is not reference data, which alone can be bound elsewhere");
+                    let message =
+                        format!("`{name}` is not reference data, nor a streaming table of files: only those can be bound elsewhere");
                     let help = "take the section out: who serves other tables, say [kafka], [cassandra], [postgresql], [redis] and [lake]";
                     self.problems.push(Problem::in_setting("millstream::bad_option", key, message).help(help));
                 }

@@ -201,6 +201,17 @@ fn rebound(own: Reference, to: &Rebinding, table: &str) -> Result<Reference, Vec
     }
 }
 
+/// What is wrong with what the configuration says of a streaming table of files: it can only lie elsewhere.
+pub(super) fn moved(to: &Rebinding, table: &str) -> Vec<Problem> {
+    let set = [("using", &to.using), ("dbtable", &to.dbtable), ("filter", &to.filter), ("refresh", &to.refresh)];
+    let refused = set.into_iter().filter(|(_, value)| value.is_some());
+    let problem = |(key, _)| {
+        Problem::in_setting("millstream::unknown_option", format!("tables.{table}.{key}"), "a streaming table of files has none")
+            .help("take it out: of such a table only the location is said")
+    };
+    refused.map(problem).collect()
+}
+
 /// Checks `CREATE TABLE ... USING` one of [`FORMATS`]. `fetched` is the schema that the caller read, where no columns are declared.
 pub(super) fn reference_table(
     parsed: &Parsed,
@@ -225,6 +236,18 @@ pub(super) fn reference_table(
         }
         (None, None) => None,
     };
+    if let (Some(reference), Some(columns)) = (&reference, &head.columns) {
+        let plain = match &reference.origin {
+            ReferenceOrigin::Files(files) if files.format == ReferenceFormat::Csv => "a line of CSV holds plain values only",
+            ReferenceOrigin::Files(_) => "",
+            ReferenceOrigin::Database(_) => "a database's nested values are read as text",
+        };
+        for column in columns.iter().filter(|c| !plain.is_empty() && c.data_type.is_nested()) {
+            let message = format!("column `{}` is nested, and {plain}", column.name.value);
+            let help = "write STRING, and take it apart with from_json";
+            settings.problem(Problem::new("millstream::unsupported_type", column.name.place, message).help(help));
+        }
+    }
     let problems = [settings.finish(), problems].concat();
     match (reference, columns) {
         (Some(reference), Some(schema)) if problems.is_empty() => Ok(Table {

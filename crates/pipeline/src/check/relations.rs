@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::diagnostic::{Place, Problem};
+use crate::syntax::generators;
 use crate::syntax::rewrite::{normalized, single_name};
 use crate::syntax::statement::{StreamMark, WrittenQuery};
 
@@ -120,6 +121,7 @@ pub(crate) fn output_problems(file: usize, query: &Query) -> Vec<Problem> {
             SelectItem::UnnamedExpr(Expr::Identifier(name)) | SelectItem::ExprWithAlias { alias: name, .. } => Some(name),
             SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last(),
             SelectItem::UnnamedExpr(Expr::CompoundFieldAccess { .. }) => None,
+            SelectItem::UnnamedExpr(Expr::Function(function)) if generators::generator(function).is_some() => None,
             SelectItem::UnnamedExpr(expr) => {
                 let span = if let Expr::Function(function) = expr { function.name.span() } else { expr.span() };
                 let problem =

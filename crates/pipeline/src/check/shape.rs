@@ -1,15 +1,18 @@
 //! Whether a plan over a stream can run for ever: what may stand where, and the bound on its state.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{JoinType, ScalarValue};
+use datafusion::common::{DFSchema, JoinType, ScalarValue};
+use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan};
+use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
 use std::time::Duration;
 
 use super::lineage::{self, Origin};
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{WINDOW_FUNCTION, Watermark, Window};
-use crate::spark::functions::VOLATILE;
+use crate::graph::{FixedWindows, WINDOW_FUNCTION, Watermark, Window, WindowKind};
+use crate::spark::functions::{DISTINCT_AGGREGATES, VOLATILE};
 use crate::syntax::cursor::is_word;
 use crate::syntax::statement::WrittenQuery;
 
@@ -27,6 +30,8 @@ pub(super) struct StreamShape<'a> {
 pub(super) struct Found {
     pub(super) window: Option<Window>,
     pub(super) joins: bool,
+    /// Whether one event may become several rows.
+    pub(super) explodes: bool,
     aggregates: usize,
 }
 
@@ -35,6 +40,10 @@ impl StreamShape<'_> {
     pub(super) fn check(&self, plan: &LogicalPlan) -> Result<Found, Problem> {
         let mut found = Found::default();
         self.node(plan, &mut found)?;
+        if found.explodes && found.aggregates > 0 {
+            let help = "write the rows into a streaming table, and aggregate its feed in a flow of its own or in a batch job";
+            return Err(self.refused("rows that explode() makes can't be aggregated in the same flow yet", "SELECT", help));
+        }
         Ok(found)
     }
 
@@ -48,6 +57,10 @@ impl StreamShape<'_> {
             LogicalPlan::Projection(p) => self.node(&p.input, found),
             LogicalPlan::Filter(f) => self.node(&f.input, found),
             LogicalPlan::SubqueryAlias(a) => self.node(&a.input, found),
+            LogicalPlan::Unnest(unnest) => {
+                found.explodes = true;
+                self.node(&unnest.input, found)
+            }
             LogicalPlan::Join(join) => self.join(join, found),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate, found),
             LogicalPlan::Sort(_) => {
@@ -145,14 +158,7 @@ impl StreamShape<'_> {
                 "write the inner one as a streaming table, and a flow on its feed or a batch job for the outer one",
             ));
         }
-        if aggregate.aggr_expr.is_empty() {
-            return Err(self.refused(
-                "GROUP BY without an aggregate is not supported over a stream",
-                "GROUP",
-                "select count(*) or another aggregate",
-            ));
-        }
-        self.refuse_distinct(aggregate)?;
+        self.refuse_unusable(aggregate)?;
         let Some(watermark) = self.watermark else {
             let place = self.source_place();
             return Err(Problem::new(
@@ -166,9 +172,9 @@ impl StreamShape<'_> {
             .group_expr
             .iter()
             .enumerate()
-            .filter_map(|(at, e)| window_arguments(e).map(|(time, size)| (at, time, size)))
+            .filter_map(|(at, e)| window_arguments(e).map(|(time, windows)| (at, time, windows)))
             .collect();
-        let [(group, time, size)] = windows.as_slice() else {
+        let [(group, time, kind)] = windows.as_slice() else {
             let place = self.word("GROUP").unwrap_or(self.query.place);
             let problem = if windows.is_empty() {
                 Problem::new("millstream::no_window", place, "an aggregate over a stream without a window keeps its state for ever")
@@ -185,22 +191,26 @@ impl StreamShape<'_> {
             return Err(Problem::new("millstream::watermark_mismatch", place, message)
                 .help(format!("write window({}, ...), or put the watermark on the time of the window", watermark.column)));
         }
-        found.window = Some(Window { group: *group, size: *size });
+        found.window = Some(Window { group: *group, kind: WindowKind::Fixed(*kind) });
         self.node(&aggregate.input, found)
     }
 
-    fn refuse_distinct(&self, aggregate: &Aggregate) -> Result<(), Problem> {
+    /// Refuses aggregate functions whose partial results can't be kept and merged.
+    fn refuse_unusable(&self, aggregate: &Aggregate) -> Result<(), Problem> {
         for expr in &aggregate.aggr_expr {
             let Expr::AggregateFunction(function) = strip_alias(expr) else { continue };
-            if function.params.distinct {
-                return Err(self.refused(
-                    "DISTINCT in an aggregate is not supported over a stream",
-                    "DISTINCT",
-                    "count without DISTINCT, or count in a batch job",
-                ));
+            let name = function.func.name();
+            if function.params.distinct && !DISTINCT_AGGREGATES.contains(&name) {
+                let message = format!("{name}(DISTINCT ...) is not supported over a stream");
+                return Err(self.refused(&message, "DISTINCT", "leave DISTINCT out, or aggregate in a batch job"));
             }
-            if !function.params.order_by.is_empty() {
-                return Err(self.refused("ORDER BY in an aggregate is not supported over a stream", "ORDER", "use min or max"));
+            if !function.params.order_by.is_empty() && name != "percentile_cont" {
+                let message = format!("{name}() with an ORDER BY is not supported over a stream");
+                return Err(self.refused(&message, "ORDER", "use max_by(value, key) or min_by(value, key)"));
+            }
+            if !usable(expr, aggregate.input.schema()) {
+                let message = format!("{} can't be kept as state over a stream", written(name, function.params.distinct));
+                return Err(self.refused(&message, name, "aggregate in a batch job, or use another function"));
             }
         }
         Ok(())
@@ -281,6 +291,21 @@ pub(super) fn aggregate_of(plan: &LogicalPlan) -> Option<&Aggregate> {
     }
 }
 
+/// Whether an aggregate function can be computed from partial results.
+fn usable(expr: &Expr, input: &DFSchema) -> bool {
+    let (props, planning) = (ExecutionProps::new(), PhysicalPlanningContext::default());
+    let Ok(lowered) = LoweredAggregateBuilder::new(expr, input, input.as_arrow(), &props, &planning).build() else { return false };
+    let function = lowered.aggregate;
+    let Ok(fields) = function.state_fields() else { return false };
+    let state = function.create_accumulator().and_then(|mut accumulator| accumulator.state());
+    let groups = !function.groups_accumulator_supported() || function.create_groups_accumulator().is_ok();
+    groups && state.is_ok_and(|state| state.len() == fields.len())
+}
+
+fn written(function: &str, distinct: bool) -> String {
+    if distinct { format!("{function}(DISTINCT ...)") } else { format!("{function}()") }
+}
+
 fn strip_alias(expr: &Expr) -> &Expr {
     match expr {
         Expr::Alias(alias) => strip_alias(&alias.expr),
@@ -288,15 +313,46 @@ fn strip_alias(expr: &Expr) -> &Expr {
     }
 }
 
-/// Time and size of a `window(...)` call.
-fn window_arguments(expr: &Expr) -> Option<(&Expr, Duration)> {
-    match strip_alias(expr) {
-        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == WINDOW_FUNCTION => match args.as_slice() {
-            [time, Expr::Literal(ScalarValue::Int64(Some(size)), _)] => Some((time, Duration::from_micros(u64::try_from(*size).ok()?))),
-            _ => None,
-        },
-        _ => None,
+/// The time of a `window(...)` call, and which windows it means.
+pub(super) fn window_arguments(expr: &Expr) -> Option<(&Expr, FixedWindows)> {
+    let Expr::ScalarFunction(ScalarFunction { func, args }) = strip_alias(expr) else { return None };
+    if func.name() != WINDOW_FUNCTION {
+        return None;
     }
+    let constant = |at: usize| match args.get(at) {
+        Some(Expr::Literal(ScalarValue::Int64(Some(us)), _)) => Some(*us),
+        _ => None,
+    };
+    let length = |us: i64| u64::try_from(us).ok().map(Duration::from_micros);
+    let size = length(constant(1)?)?;
+    let (slide, start_us) = if args.len() > 2 { (length(constant(2)?)?, constant(3)?) } else { (size, 0) };
+    Some((args.first()?, FixedWindows { size, slide, start_us }))
+}
+
+/// Whether `plan`, its views included, has windows that overlap anywhere but, if `in_groups`, as a group of an aggregate.
+pub(super) fn has_misplaced_sliding_window(plan: &LogicalPlan, in_groups: bool) -> bool {
+    let overlap = |expr: &Expr| window_arguments(expr).is_some_and(|(_, windows)| windows.overlap());
+    let mut found = false;
+    let _ = plan.apply_with_subqueries(|node| {
+        let groups = match node {
+            LogicalPlan::Aggregate(aggregate) if in_groups => aggregate.group_expr.as_slice(),
+            _ => &[],
+        };
+        node.apply_expressions(|expr| {
+            let is_group = groups.contains(expr) && overlap(expr);
+            found |= !is_group && expr.exists(|e| Ok(overlap(e))).unwrap_or(false);
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    found
+}
+
+/// Refuses windows that overlap where a row can't become several.
+pub(super) fn misplaced_sliding_window(file: usize, query: &WrittenQuery) -> Problem {
+    let place = query.tokens.iter().find(|t| is_word(&t.token, WINDOW_FUNCTION)).map_or(query.place, |t| Place::new(file, t.span));
+    let message = "windows that overlap make several rows of one, which is supported in the GROUP BY of a stream only";
+    Problem::new("millstream::not_supported", place, message)
+        .help("group a stream by them: FROM STREAM ... GROUP BY window(ts, '1 hour', '15 minutes')")
 }
 
 /// Whether the condition of a join, not yet taken apart, has an equality between both sides.

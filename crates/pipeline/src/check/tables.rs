@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use millstream_core::decode::RecordDecoder;
 use millstream_core::key::can_be_key;
 use millstream_core::{KeySpec, TableKind, TableSpec};
 
+use super::formats;
 use super::references;
 use super::settings::Settings;
 use super::targets::{Target, event_store_key};
 use crate::diagnostic::{Place, Problem};
-use crate::graph::{Binding, OutputMode, ParseMode, TOPIC_METADATA, Table, Topic};
+use crate::graph::{Binding, OutputMode, TOPIC_METADATA, Table, Topic};
 use crate::parsed::Parsed;
 use crate::suggest;
 use crate::syntax::statement::{Column, Head, Name};
@@ -45,7 +47,7 @@ pub(super) fn table(parsed: &Parsed, file: usize, head: &Head, fetched: Option<&
         return Err(vec![Problem::new("millstream::misplaced_clause", partitioned.place, message).help("take it out")]);
     }
     match using.value.as_str() {
-        "kafka" => topic(head),
+        "kafka" => topic(parsed, file, head),
         format if references::FORMATS.contains(&format) => references::reference_table(parsed, file, head, fetched),
         _ => Err(vec![unsupported_table(using, head)]),
     }
@@ -112,7 +114,7 @@ fn existing(parsed: &Parsed, head: &Head, using: &Name) -> Result<Table, Vec<Pro
     Ok(Table { spec: Arc::new(spec(name, kind, schema, target.key, None)), binding: Binding::ExistingTable })
 }
 
-fn topic(head: &Head) -> Result<Table, Vec<Problem>> {
+fn topic(parsed: &Parsed, file: usize, head: &Head) -> Result<Table, Vec<Problem>> {
     let name = &head.name;
     let mut settings = Settings::new(head);
     if let Some(location) = &head.location {
@@ -138,10 +140,9 @@ fn topic(head: &Head) -> Result<Table, Vec<Problem>> {
     } else {
         settings.problem(missing(name, "subscribe", "which topic it is", "OPTIONS (subscribe 'topic', value.format 'json')"));
     }
-    value_format(name, &mut settings);
+    let values = formats::values(parsed, file, head, &mut settings);
     let partitions = partitions(&mut settings);
     let retention = settings.duration("retention", "7 days");
-    let mode = parse_mode(&mut settings);
     let key_columns = settings.columns("key.columns");
     if let Some(keys) = &key_columns {
         for column in keys.value.iter().filter(|k| !columns.iter().any(|c| c.name.value == **k)) {
@@ -153,10 +154,17 @@ fn topic(head: &Head) -> Result<Table, Vec<Problem>> {
         name: subscribe.map(|s| s.value).unwrap_or_default(),
         partitions,
         retention,
-        mode,
+        mode: values.mode,
         key_columns: key_columns.map(|k| k.value).unwrap_or_default(),
+        format: values.format,
+        corrupt_record: values.corrupt_record,
         output: None,
     };
+    // What is left is how the values fit the columns: only the reader knows.
+    if let Err(error) = RecordDecoder::new(schema(columns), &topic.reading()) {
+        let problem = Problem::new("millstream::unsupported_type", name.place, format!("topic `{}`: {}", name.value, error.message()));
+        return Err(vec![problem.help("declare columns that its values can become")]);
+    }
     Ok(Table { spec: Arc::new(spec(name, TableKind::Topic, schema(columns), KeySpec::default(), None)), binding: Binding::Topic(topic) })
 }
 
@@ -176,21 +184,6 @@ pub(super) fn topic_name(name: &Name, key: &str, settings: &mut Settings) {
     }
 }
 
-fn value_format(table: &Name, settings: &mut Settings) {
-    let Some(format) = settings.take("value.format") else {
-        settings.problem(missing(table, "value.format", "how its values are written", "OPTIONS (subscribe '...', value.format 'json')"));
-        return;
-    };
-    match format.value.to_lowercase().as_str() {
-        "json" => {}
-        "avro" | "protobuf" | "csv" => settings.problem(
-            Problem::new("millstream::not_supported", format.place, format!("topics with {} values are not supported yet", format.value))
-                .help("write value.format 'json'"),
-        ),
-        _ => settings.bad(format, "value.format", "topics hold JSON", "json"),
-    }
-}
-
 pub(super) fn partitions(settings: &mut Settings) -> i32 {
     let Some(written) = settings.take("partitions") else { return DEFAULT_PARTITIONS };
     match written.value.parse::<i32>() {
@@ -198,22 +191,6 @@ pub(super) fn partitions(settings: &mut Settings) -> i32 {
         _ => {
             settings.bad(written, "partitions", &format!("it is not a number from 1 to {MAX_PARTITIONS}"), "4");
             DEFAULT_PARTITIONS
-        }
-    }
-}
-
-fn parse_mode(settings: &mut Settings) -> ParseMode {
-    let Some(mode) = settings.take("mode") else { return ParseMode::DeadLetter };
-    match mode.value.to_lowercase().as_str() {
-        "permissive" => ParseMode::Permissive,
-        "dead_letter" | "dead_letters" => ParseMode::DeadLetter,
-        "failfast" | "dropmalformed" => {
-            settings.bad(mode, "mode", "one bad event neither stops a pipeline nor disappears", "dead_letter");
-            ParseMode::DeadLetter
-        }
-        _ => {
-            settings.bad(mode, "mode", "it is 'dead_letter' or 'permissive'", "permissive");
-            ParseMode::DeadLetter
         }
     }
 }
@@ -284,9 +261,19 @@ pub(crate) fn sql_type(data_type: &arrow::datatypes::DataType) -> String {
         DataType::Date32 => "DATE".to_owned(),
         DataType::Timestamp(_, Some(_)) => "TIMESTAMP".to_owned(),
         DataType::Timestamp(_, None) => "TIMESTAMP_NTZ".to_owned(),
-        DataType::Struct(_) => "STRUCT".to_owned(),
-        DataType::List(_) | DataType::LargeList(_) | DataType::ListView(_) => "ARRAY".to_owned(),
-        DataType::Map(..) => "MAP".to_owned(),
+        DataType::Struct(fields) => {
+            let not_null = |f: &Field| if f.is_nullable() { "" } else { " NOT NULL" };
+            let members: Vec<_> = fields.iter().map(|f| format!("{}: {}{}", f.name(), sql_type(f.data_type()), not_null(f))).collect();
+            format!("STRUCT<{}>", members.join(", "))
+        }
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => format!("ARRAY<{}>", sql_type(item.data_type())),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) => {
+                let parts: Vec<_> = pair.iter().map(|f| sql_type(f.data_type())).collect();
+                format!("MAP<{}>", parts.join(", "))
+            }
+            _ => "MAP".to_owned(),
+        },
         DataType::Interval(_) | DataType::Duration(_) => "INTERVAL".to_owned(),
         DataType::Null => "VOID".to_owned(),
         other => other.to_string(),

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use croner::parser::{CronParser, Seconds, Year};
-use millstream_core::ports::ValueFormat;
 use millstream_core::{ClusteringColumn, KeySpec, SortOrder, TableKind};
 
+use super::formats;
 use super::settings::{Settings, column_list};
 use super::tables::{finish, missing, partitions, topic_name};
 use crate::diagnostic::{Place, Problem};
@@ -37,6 +37,11 @@ impl Target {
     pub(super) fn only_appends(&self) -> bool {
         self.key.is_empty()
     }
+}
+
+/// Whether a `CREATE STREAMING TABLE` says that files hold it.
+pub(super) fn is_of_files(head: &Head) -> bool {
+    head.using.as_ref().is_some_and(|using| using.value == "parquet")
 }
 
 /// Checks the head of `CREATE STREAMING TABLE`.
@@ -97,15 +102,6 @@ fn no_holder(head: &Head, using: &str, place: Place) -> Problem {
     }
 }
 
-/// The word for a format in `value.format`.
-pub(super) fn format_name(format: ValueFormat) -> &'static str {
-    match format {
-        ValueFormat::Json => "json",
-        ValueFormat::Csv => "csv",
-        ValueFormat::Avro => "avro",
-    }
-}
-
 /// The topic that a streaming table is.
 fn written_topic(head: &Head, settings: &mut Settings) -> (Topic, Place) {
     let form = "TBLPROPERTIES ('topic' = 'alerts', 'value.format' = 'json')";
@@ -114,21 +110,7 @@ fn written_topic(head: &Head, settings: &mut Settings) -> (Topic, Place) {
         Some(name) => topic_name(name, "topic", settings),
         None => settings.problem(missing(&head.name, "topic", "which topic it is", form)),
     }
-    let format = match settings.take("value.format") {
-        None => {
-            settings.problem(missing(&head.name, "value.format", "how its values are written", form));
-            ValueFormat::Json
-        }
-        Some(format) => match format.value.to_lowercase().as_str() {
-            "json" => ValueFormat::Json,
-            "csv" => ValueFormat::Csv,
-            "avro" => ValueFormat::Avro,
-            _ => {
-                settings.bad(format, "value.format", "it is 'json', 'csv' or 'avro'", "json");
-                ValueFormat::Json
-            }
-        },
-    };
+    let written = formats::written(&head.name, form, settings);
     let key = settings.columns("key");
     let place = key.as_ref().map_or(head.name.place, |k| k.place);
     let topic = Topic {
@@ -137,7 +119,9 @@ fn written_topic(head: &Head, settings: &mut Settings) -> (Topic, Place) {
         retention: settings.duration("retention", "7 days"),
         mode: ParseMode::default(),
         key_columns: key.map(|k| k.value).unwrap_or_default(),
-        output: Some(format),
+        format: written.read,
+        corrupt_record: None,
+        output: Some(written.format),
     };
     (topic, place)
 }

@@ -15,11 +15,17 @@ pub(super) fn narrow(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 fn narrow_literal(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match &expr {
-        // datafusion-spark's average is a DOUBLE always; DataFusion's of DECIMAL(p, s) is DECIMAL(p + 4, s + 4), as Spark's.
-        Expr::AggregateFunction(function) if averages_decimals(function, schema) => {
+        // datafusion-spark's average is a DOUBLE always and knows no DISTINCT; DataFusion's of DECIMAL(p, s) is DECIMAL(p + 4, s + 4), as Spark's.
+        Expr::AggregateFunction(function) if averages_otherwise(function, schema) => {
             let func = datafusion::functions_aggregate::average::avg_udaf();
             let params = function.params.clone();
             Ok(Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, params })))
+        }
+        Expr::AggregateFunction(function) if function.func.name() == "percentile_cont" => {
+            let Some(share) = function.params.args.get(1).and_then(percentage) else { return Ok(Transformed::no(expr)) };
+            let mut function = function.clone();
+            function.params.args[1] = Expr::Literal(ScalarValue::Float64(Some(share)), None);
+            Ok(Transformed::yes(Expr::AggregateFunction(function)))
         }
         Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(*value) {
             Ok(small) => Ok(Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(small)), metadata.clone()))),
@@ -37,7 +43,19 @@ fn narrow_literal(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
-fn averages_decimals(function: &AggregateFunction, schema: &DFSchema) -> bool {
+fn averages_otherwise(function: &AggregateFunction, schema: &DFSchema) -> bool {
     let decimal = |argument: &Expr| argument.get_type(schema).is_ok_and(|t| t.is_decimal());
-    matches!(function.func.name(), "avg" | "mean") && function.params.args.iter().any(decimal)
+    let differs = function.params.distinct || function.params.args.iter().any(decimal);
+    matches!(function.func.name(), "avg" | "mean")
+        && function.func.as_ref() != datafusion::functions_aggregate::average::avg_udaf().as_ref()
+        && differs
+}
+
+/// The percentage of `percentile_cont(value, percentage)` as the DOUBLE literal that DataFusion asks for.
+fn percentage(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Literal(ScalarValue::Decimal128(Some(unscaled), _, scale), _) => format!("{unscaled}e{}", -i32::from(*scale)).parse().ok(),
+        Expr::Literal(ScalarValue::Int64(Some(whole @ (0 | 1))), _) => Some(if *whole == 0 { 0.0 } else { 1.0 }),
+        _ => None,
+    }
 }

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Column, Result as PlanResult, TableReference, plan_err};
 use datafusion::execution::SessionState;
@@ -34,6 +34,7 @@ use crate::session;
 use crate::spark::planner::SparkTypes;
 use crate::spark::{cast as spark_cast, functions};
 use crate::syntax::statement::WrittenQuery;
+use crate::syntax::types;
 
 /// Plans queries over the relations that it has been told of.
 pub(crate) struct Planner {
@@ -154,6 +155,19 @@ pub(crate) fn column_type(data_type: &DataType) -> Option<DataType> {
         DataType::Timestamp(_, Some(_)) => timestamp_type(),
         DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
         DataType::Dictionary(_, values) => return column_type(values),
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) | DataType::FixedSizeList(item, _) => {
+            DataType::List(types::item_field(column_type(item.data_type())?))
+        }
+        DataType::Struct(fields) => {
+            let member = |f: &FieldRef| Some(Field::new(f.name(), column_type(f.data_type())?, f.is_nullable()));
+            DataType::Struct(fields.iter().map(member).collect::<Option<_>>()?)
+        }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) if pair.len() == 2 => {
+                types::map_type(column_type(pair[0].data_type())?, column_type(pair[1].data_type())?)
+            }
+            _ => return None,
+        },
         _ => return None,
     })
 }

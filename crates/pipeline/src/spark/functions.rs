@@ -5,10 +5,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::arithmetic::{self, Operation};
-use super::{datetime, format, math, round, truncate, window};
+use super::{
+    avro, collections, count_distinct, datetime, extreme_by, format, generators, json, math, round, sum, truncate, window,
+};
+use crate::syntax::aggregates::REWRITTEN;
 
 /// DataFusion's scalar functions that behave as Spark's.
 const SCALAR: &[&str] = &[
@@ -43,6 +46,8 @@ const SCALAR: &[&str] = &[
     "lpad",
     "ltrim",
     "make_date",
+    "map_keys",
+    "map_values",
     "md5",
     "named_struct",
     "now",
@@ -77,6 +82,7 @@ const SCALAR: &[&str] = &[
 
 /// Aggregate functions that behave as Spark's.
 const AGGREGATE: &[&str] = &[
+    "approx_count_distinct",
     "avg",
     "bit_and",
     "bit_or",
@@ -92,9 +98,12 @@ const AGGREGATE: &[&str] = &[
     "first_value",
     "last_value",
     "max",
+    "max_by",
     "mean",
     "median",
     "min",
+    "min_by",
+    "percentile_cont",
     "regr_avgx",
     "regr_avgy",
     "regr_count",
@@ -107,6 +116,7 @@ const AGGREGATE: &[&str] = &[
     "stddev",
     "stddev_pop",
     "stddev_samp",
+    "string_agg",
     "sum",
     "try_sum",
     "var_pop",
@@ -119,18 +129,25 @@ const WINDOW: &[&str] =
 
 /// Spark's other names of functions, and the name under which they are registered.
 const ALIASES: &[(&str, &str)] = &[
+    ("any", "bool_or"),
+    ("any_value", "first_value"),
+    ("array_agg", "collect_list"),
     ("chr", "char"),
     ("endswith", "ends_with"),
     ("every", "bool_and"),
+    ("first", "first_value"),
     ("ifnull", "coalesce"),
+    ("last", "last_value"),
     ("lcase", "lower"),
     ("len", "length"),
+    ("listagg", "string_agg"),
     ("nvl", "coalesce"),
     ("sign", "signum"),
     ("some", "bool_or"),
     ("startswith", "starts_with"),
     ("std", "stddev"),
     ("substr", "substring"),
+    ("try_avg", "avg"),
     ("ucase", "upper"),
     ("variance", "var_samp"),
 ];
@@ -159,16 +176,49 @@ pub const VOLATILE: &[&str] = &[
     "uuid",
 ];
 
+/// Aggregate functions whose result may depend on the order of rows, by the names under which they are registered.
+pub const ORDERED_AGGREGATES: &[&str] = &["collect_list", "collect_set", "first_value", "last_value", "max_by", "min_by", "string_agg"];
+
+/// Aggregate functions that do what DISTINCT says, by the names under which they are registered; others pass over it.
+pub const DISTINCT_AGGREGATES: &[&str] = &[
+    "approx_count_distinct",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "collect_set",
+    "count",
+    "max",
+    "min",
+    "percentile_cont",
+    "sum",
+];
+
+/// The aggregate functions of this crate, to be registered over DataFusion's.
+#[must_use]
+pub fn own_aggregate_functions() -> Vec<Arc<AggregateUDF>> {
+    let mut functions = extreme_by::functions();
+    functions.push(count_distinct::function());
+    functions.push(sum::function());
+    functions
+}
+
 /// The scalar functions of this crate, to be registered over DataFusion's.
 #[must_use]
 pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions: Vec<_> = Operation::ALL.into_iter().map(arithmetic::function).collect();
     functions.push(window::function());
     functions.push(format::function());
+    functions.push(avro::function());
     functions.push(round::function());
     functions.extend(datetime::functions());
     functions.extend(math::functions());
     functions.extend(truncate::functions());
+    functions.extend(json::functions());
+    functions.extend(collections::functions());
+    functions.extend(generators::functions());
     functions
 }
 
@@ -197,7 +247,9 @@ pub fn kinds() -> Kinds {
         let aliases = ALIASES.iter().filter(|(_, registered)| names.contains(registered)).map(|(alias, _)| *alias);
         names.iter().copied().chain(aliases).map(str::to_owned).collect()
     };
-    let (mut scalar, aggregate, window) = (with_aliases(SCALAR), with_aliases(AGGREGATE), with_aliases(WINDOW));
+    let (mut scalar, mut aggregate, window) = (with_aliases(SCALAR), with_aliases(AGGREGATE), with_aliases(WINDOW));
+    scalar.extend(generators::NAMES.map(str::to_owned));
+    aggregate.extend(REWRITTEN.map(str::to_owned));
     let spark = datafusion_spark::all_default_scalar_functions();
     let own = own_scalar_functions();
     for function in spark.iter().chain(own.iter().filter(|f| !f.name().starts_with("spark_"))) {

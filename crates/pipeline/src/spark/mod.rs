@@ -3,12 +3,18 @@
 //! Everything here is a function or a planning rule of DataFusion; nothing knows statements, tables or flows.
 
 pub mod arithmetic;
+pub mod avro;
 mod calls;
 pub mod cast;
+pub mod collections;
+pub mod count_distinct;
 pub mod datetime;
 pub mod decimal;
+pub mod extreme_by;
 pub mod format;
 pub mod functions;
+pub mod generators;
+pub mod json;
 pub mod math;
 pub mod planner;
 pub mod round;

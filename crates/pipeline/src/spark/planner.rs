@@ -6,25 +6,18 @@ use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr, TypePlanner};
-use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, cast};
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
 use millstream_core::table::timestamp_type;
 
 use super::arithmetic::{self, Operation};
+use super::collections;
 
 /// Plans `+ - * / % DIV` as Spark does.
 #[derive(Debug, Default)]
 pub struct SparkOperators;
 
 impl ExprPlanner for SparkOperators {
-    fn plan_field_access(&self, raw: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
-        match raw.expr.get_type(schema)? {
-            // DataFusion counts from 1, and has null behind the end.
-            DataType::List(_) | DataType::LargeList(_) => plan_err!("an element of an ARRAY by its index is not supported yet"),
-            _ => Ok(PlannerResult::Original(raw)),
-        }
-    }
-
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let operation = match raw.op {
             BinaryOperator::Plus => Operation::Add,
@@ -64,6 +57,20 @@ impl ExprPlanner for SparkOperators {
                 Ok(PlannerResult::Original(RawBinaryExpr { right: cast(raw.right, timestamp_type()), ..raw }))
             }
             _ => Ok(PlannerResult::Original(raw)),
+        }
+    }
+
+    /// `array[place]` counts from 0, and fails beyond the array; `map[key]` is null for a key that isn't there.
+    fn plan_field_access(&self, raw: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        let collection = raw.expr.get_type(schema)?;
+        match (&collection, raw.field_access) {
+            (DataType::List(_) | DataType::Map(..), GetFieldAccess::ListIndex { key }) => {
+                Ok(PlannerResult::Planned(collections::item(raw.expr, *key)))
+            }
+            (DataType::Map(..), GetFieldAccess::NamedStructField { name }) => {
+                Ok(PlannerResult::Planned(collections::item(raw.expr, Expr::Literal(name, None))))
+            }
+            (_, field_access) => Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr: raw.expr })),
         }
     }
 }

@@ -1,8 +1,10 @@
-//! The scalar function that stands for Spark's `window(time, size)`: the tumbling window into which a time falls.
+//! The scalar function that stands for Spark's `window(time, size, slide, start)`: the last window into which a time falls, which is the
+//! only one where windows don't overlap.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StructArray, TimestampMicrosecondArray};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
@@ -10,10 +12,11 @@ use millstream_core::table::timestamp_type;
 
 use crate::graph::WINDOW_FUNCTION;
 
-/// `window(time TIMESTAMP, size_us BIGINT) -> STRUCT<start, end>`, aligned to 1970-01-01T00:00:00Z; null for a null time.
+/// `window(time TIMESTAMP, size_us BIGINT[, slide_us BIGINT, start_us BIGINT]) -> STRUCT<start, end>`, null for a null time. Windows
+/// begin `start_us` after 1970-01-01T00:00:00Z and a slide apart; without these they follow one another from there.
 #[must_use]
 pub fn function() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::from(TumblingWindow { signature: Signature::user_defined(Volatility::Immutable) }))
+    Arc::new(ScalarUDF::from(LastWindow { signature: Signature::user_defined(Volatility::Immutable) }))
 }
 
 /// The fields of the result.
@@ -23,11 +26,11 @@ pub fn fields() -> Fields {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct TumblingWindow {
+struct LastWindow {
     signature: Signature,
 }
 
-impl ScalarUDFImpl for TumblingWindow {
+impl ScalarUDFImpl for LastWindow {
     fn name(&self) -> &str {
         WINDOW_FUNCTION
     }
@@ -38,7 +41,11 @@ impl ScalarUDFImpl for TumblingWindow {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
-            [DataType::Timestamp(_, Some(_)) | DataType::Null, size] if size.is_integer() => Ok(vec![timestamp_type(), DataType::Int64]),
+            [DataType::Timestamp(_, Some(_)) | DataType::Null, lengths @ ..]
+                if matches!(lengths.len(), 1 | 3) && lengths.iter().all(DataType::is_integer) =>
+            {
+                Ok(std::iter::once(timestamp_type()).chain(lengths.iter().map(|_| DataType::Int64)).collect())
+            }
             _ => plan_err!("window() needs a TIMESTAMP column and a size"),
         }
     }
@@ -53,31 +60,42 @@ impl ScalarUDFImpl for TumblingWindow {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [time, ColumnarValue::Scalar(ScalarValue::Int64(Some(size)))] = args.args.as_slice() else {
-            return exec_err!("window() needs a time and a constant size in microseconds");
+        let constant = |at: usize| match args.args.get(at) {
+            Some(ColumnarValue::Scalar(ScalarValue::Int64(Some(length)))) => Ok(*length),
+            _ => exec_err!("window() needs a time and constant lengths in microseconds"),
         };
-        if *size <= 0 {
-            return exec_err!("the size of a window must be positive, not {size} microseconds");
+        let Some(time) = args.args.first() else { return exec_err!("window() needs a time") };
+        let size = constant(1)?;
+        let (slide, start) = if args.args.len() > 2 { (constant(2)?, constant(3)?) } else { (size, 0) };
+        if slide <= 0 || slide > size {
+            return exec_err!("windows of {size} microseconds can't begin every {slide} microseconds");
         }
         match time {
-            ColumnarValue::Array(times) => Ok(ColumnarValue::Array(windows(times, *size)?)),
+            ColumnarValue::Array(times) => Ok(ColumnarValue::Array(windows(times, size, slide, start))),
             ColumnarValue::Scalar(time) => {
-                let windows = windows(&time.to_array()?, *size)?;
+                let windows = windows(&time.to_array()?, size, slide, start);
                 Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&windows, 0)?))
             }
         }
     }
 }
 
-fn windows(times: &ArrayRef, size: i64) -> Result<ArrayRef> {
+fn windows(times: &ArrayRef, size: i64, slide: i64, start: i64) -> ArrayRef {
     let times = times.as_primitive::<TimestampMicrosecondType>();
     // Null times have windows of arbitrary values below the struct's null mask, for the fields are not nullable.
-    let start: Vec<i64> = times.values().iter().map(|t| start_of(*t, size)).collect();
-    let end: Vec<i64> = start.iter().map(|s| s.saturating_add(size)).collect();
-    let array = |values: Vec<i64>| Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC")) as ArrayRef;
-    Ok(Arc::new(StructArray::new(fields(), vec![array(start), array(end)], times.nulls().cloned())))
+    let starts: Vec<i64> = times.values().iter().map(|t| start_of(*t, slide, start)).collect();
+    let ends: Vec<i64> = starts.iter().map(|s| s.saturating_add(size)).collect();
+    of_starts_and_ends(starts, ends, times.nulls().cloned())
 }
 
-fn start_of(time: i64, size: i64) -> i64 {
-    time.saturating_sub(time.rem_euclid(size))
+/// Windows as a column of structs.
+#[must_use]
+pub fn of_starts_and_ends(starts: Vec<i64>, ends: Vec<i64>, nulls: Option<NullBuffer>) -> ArrayRef {
+    let array = |values: Vec<i64>| Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC")) as ArrayRef;
+    Arc::new(StructArray::new(fields(), vec![array(starts), array(ends)], nulls))
+}
+
+/// The start of the last window that holds `time`.
+fn start_of(time: i64, slide: i64, start: i64) -> i64 {
+    time.saturating_sub(time.saturating_sub(start).rem_euclid(slide))
 }

@@ -19,28 +19,32 @@ pub(crate) fn unit_us(unit: &str) -> Option<u64> {
 
 /// A positive length of time; the error says what is wrong with the text, in words that follow a colon.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    let total_us = signed_us(text)?;
+    match u64::try_from(total_us) {
+        Ok(0) | Err(_) => Err("it must be longer than nothing".to_owned()),
+        Ok(us) => Ok(Duration::from_micros(us)),
+    }
+}
+
+/// A length of time in microseconds, which may be zero or lie in the past: `-5 minutes`.
+pub(crate) fn signed_us(text: &str) -> Result<i64, String> {
     let mut words = text.split_whitespace().peekable();
     if words.peek().is_some_and(|w| w.eq_ignore_ascii_case("interval")) {
         words.next();
     }
-    let mut total_us: u64 = 0;
+    let mut total_us: i128 = 0;
     let mut parts = 0;
     while let Some(number) = words.next() {
-        let count: u64 = number.parse().map_err(|_| format!("`{number}` is not a whole number"))?;
+        let count: i64 = number.parse().map_err(|_| format!("`{number}` is not a whole number"))?;
         let unit = words.next().ok_or_else(|| format!("`{number}` has no unit"))?;
-        total_us = unit_us(unit)
-            .ok_or_else(|| not_a_unit(unit))?
-            .checked_mul(count)
-            .and_then(|us| total_us.checked_add(us))
-            .filter(|us| i64::try_from(*us).is_ok())
-            .ok_or_else(|| "it is longer than 292,000 years".to_owned())?;
+        let unit_us = unit_us(unit).ok_or_else(|| not_a_unit(unit))?;
+        total_us = total_us.saturating_add(i128::from(count) * i128::from(unit_us));
         parts += 1;
     }
-    match (parts, total_us) {
-        (0, _) => Err("it is empty".to_owned()),
-        (_, 0) => Err("it must be longer than nothing".to_owned()),
-        _ => Ok(Duration::from_micros(total_us)),
+    if parts == 0 {
+        return Err("it is empty".to_owned());
     }
+    i64::try_from(total_us).map_err(|_| "it is longer than 292,000 years".to_owned())
 }
 
 /// Why a word is not a unit.

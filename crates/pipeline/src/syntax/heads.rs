@@ -1,16 +1,15 @@
 //! The statement heads that sqlparser doesn't know: `CREATE STREAMING TABLE`, `CREATE FLOW`, and the clauses before a query.
 
-use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
-use millstream_core::table::timestamp_type;
 
 use super::cursor::Cursor;
-use super::query;
 use super::statement::{Column, Head, Name, Setting, Statement, Written};
+use super::types;
+use super::{functions, query};
 use crate::diagnostic::Problem;
 
 const STATEMENTS: &str =
-    "a pipeline has CREATE TABLE, CREATE STREAMING TABLE, CREATE FLOW, CREATE MATERIALIZED VIEW and CREATE TEMPORARY VIEW";
+    "a pipeline has CREATE TABLE, CREATE STREAMING TABLE, CREATE FLOW, CREATE MATERIALIZED VIEW, CREATE TEMPORARY VIEW and CREATE FUNCTION";
 
 /// Reads one statement.
 pub(crate) fn parse(file: usize, tokens: &[TokenWithSpan]) -> Result<Statement, Problem> {
@@ -30,6 +29,8 @@ pub(crate) fn parse(file: usize, tokens: &[TokenWithSpan]) -> Result<Statement, 
         (materialized_view(&mut cursor), form)
     } else if cursor.eat_words(&["TEMPORARY", "VIEW"]) || cursor.eat_words(&["TEMP", "VIEW"]) {
         (view(&mut cursor), "CREATE TEMPORARY VIEW v AS SELECT ... FROM t")
+    } else if cursor.eat_words(&["FUNCTION"]) || cursor.eat_words(&["TEMPORARY", "FUNCTION"]) {
+        (functions::function(&mut cursor), "CREATE FUNCTION f(x DOUBLE) RETURNS DOUBLE RETURN x * 2")
     } else if cursor.eat_words(&["FLOW"]) {
         (flow(&mut cursor), "CREATE FLOW f AS INSERT INTO t BY NAME SELECT ... FROM STREAM events")
     } else if cursor.eat_words(&["TABLE"]) {
@@ -38,24 +39,16 @@ pub(crate) fn parse(file: usize, tokens: &[TokenWithSpan]) -> Result<Statement, 
         return Err(other_statement(&mut cursor));
     };
     let statement = statement.map_err(|p| if p.help.is_some() { p } else { p.help(format!("the form is {form}")) });
-    if replace && !matches!(statement, Ok(Statement::View(..)) | Err(_)) {
-        return Err(Problem::new("millstream::syntax", kind, "OR REPLACE is for temporary views alone").help("leave OR REPLACE out"));
+    if replace && !matches!(statement, Ok(Statement::View(..) | Statement::Function(_)) | Err(_)) {
+        return Err(
+            Problem::new("millstream::syntax", kind, "OR REPLACE is for temporary views and functions").help("leave OR REPLACE out")
+        );
     }
     statement
 }
 
 fn other_statement(cursor: &mut Cursor) -> Problem {
     let place = cursor.place();
-    let function = cursor.eat_words(&["FUNCTION"]) || cursor.eat_words(&["TEMPORARY", "FUNCTION"]);
-    if function {
-        let name = cursor.identifier("a name").map_or_else(|_| String::new(), |n| format!(" {}", n.value));
-        return Problem::new(
-            "millstream::not_supported",
-            place.to(cursor.previous_place()),
-            format!("CREATE FUNCTION{name} is not supported yet"),
-        )
-        .help("write the expression out where it is used");
-    }
     if cursor.eat_words(&["VIEW"]) {
         return Problem::new("millstream::unknown_statement", place, "a pipeline has no permanent views")
             .help("write CREATE TEMPORARY VIEW for a named sub-query, or CREATE MATERIALIZED VIEW for a report");
@@ -250,7 +243,7 @@ fn setting_key(cursor: &mut Cursor, clause: &str) -> Result<Name, Problem> {
     Ok(key)
 }
 
-fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, Problem> {
+pub(super) fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, Problem> {
     cursor.expect(&Token::LParen, "before the columns")?;
     let mut columns: Vec<Column> = Vec::new();
     loop {
@@ -259,7 +252,7 @@ fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, Problem> {
             return Err(Problem::new("millstream::duplicate_column", name.place, format!("column `{}` is declared twice", name.value))
                 .help("give one of them another name"));
         }
-        let data_type = data_type(cursor, &name)?;
+        let data_type = types::data_type(cursor, &name)?;
         let mut nullable = true;
         loop {
             if cursor.eat_words(&["NOT", "NULL"]) {
@@ -277,68 +270,4 @@ fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, Problem> {
     }
     cursor.expect(&Token::RParen, "or `,` after a column")?;
     Ok(columns)
-}
-
-fn data_type(cursor: &mut Cursor, column: &Name) -> Result<DataType, Problem> {
-    let written = cursor.identifier(&format!("the type of column `{}`", column.value))?;
-    let unsupported = |help: &str| {
-        let message = format!("column `{}` has type {}, which is not supported yet", column.value, written.value.to_uppercase());
-        Err(Problem::new("millstream::unsupported_type", written.place, message).help(help))
-    };
-    Ok(match written.value.to_ascii_lowercase().as_str() {
-        "boolean" => DataType::Boolean,
-        "tinyint" | "byte" => DataType::Int8,
-        "smallint" | "short" => DataType::Int16,
-        "int" | "integer" => DataType::Int32,
-        "bigint" | "long" => DataType::Int64,
-        "float" | "real" => DataType::Float32,
-        "double" => DataType::Float64,
-        "decimal" | "dec" | "numeric" => decimal(cursor)?,
-        "string" => DataType::Utf8,
-        "binary" => DataType::Binary,
-        "date" => DataType::Date32,
-        "timestamp" | "timestamp_ltz" => timestamp_type(),
-        "timestamp_ntz" => DataType::Timestamp(TimeUnit::Microsecond, None),
-        "array" | "map" | "struct" | "variant" => {
-            return unsupported("write one column for each field, of a simple type; or STRING, and take it apart in the query");
-        }
-        "varchar" | "char" | "character" | "text" => return unsupported("write STRING"),
-        "interval" | "void" | "time" => return unsupported("write BIGINT or STRING"),
-        _ => {
-            let message = format!("`{}` is not a type", written.value);
-            return Err(Problem::new("millstream::unknown_type", written.place, message).help(
-                "the types are BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, DECIMAL(p, s), STRING, BINARY, DATE, TIMESTAMP and \
-                 TIMESTAMP_NTZ",
-            ));
-        }
-    })
-}
-
-/// `(precision, scale)`, by default (10, 0).
-fn decimal(cursor: &mut Cursor) -> Result<DataType, Problem> {
-    if !cursor.eat(&Token::LParen) {
-        return Ok(DataType::Decimal128(10, 0));
-    }
-    let place = cursor.place();
-    let precision = whole_number(cursor)?;
-    let scale = if cursor.eat(&Token::Comma) { whole_number(cursor)? } else { 0 };
-    cursor.expect(&Token::RParen, "after the scale")?;
-    match (u8::try_from(precision), i8::try_from(scale)) {
-        (Ok(p), Ok(s)) if (1..=38).contains(&p) && scale <= precision => Ok(DataType::Decimal128(p, s)),
-        _ => Err(Problem::new("millstream::unknown_type", place, format!("DECIMAL({precision}, {scale}) does not exist"))
-            .help("the precision is 1 to 38, the scale 0 to the precision")),
-    }
-}
-
-fn whole_number(cursor: &mut Cursor) -> Result<u32, Problem> {
-    match cursor.peek() {
-        Some(Token::Number(number, _)) => match number.parse() {
-            Ok(value) => {
-                cursor.advance();
-                Ok(value)
-            }
-            Err(_) => Err(cursor.expected("a whole number")),
-        },
-        _ => Err(cursor.expected("a whole number")),
-    }
 }

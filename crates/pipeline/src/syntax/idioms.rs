@@ -57,7 +57,13 @@ const WHOLE_SECONDS: Refused = ("SECOND with its fraction is not supported yet",
 
 fn refuse(function: &mut Function) -> Result<(), Refused> {
     let count = arguments(function).map_or(0, |arguments| arguments.len());
-    if (is_named(function, "regexp_replace") && count > 3) || (is_named(function, "position") && count > 2) {
+    // A text as the fourth argument is a flag of the planner's, which Spark doesn't have.
+    let flag = |argument: &FunctionArg| {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = argument else { return false };
+        matches!(value.value, Value::SingleQuotedString(_))
+    };
+    let begins = arguments(function).and_then(|arguments| arguments.get(3)).is_some_and(|argument| !flag(argument));
+    if (is_named(function, "regexp_replace") && begins) || (is_named(function, "position") && count > 2) {
         return Err(("a position to begin at is not supported yet", "cut the text with substring() first"));
     }
     if (is_named(function, "date_part") || is_named(function, "datepart"))

@@ -12,7 +12,7 @@ use super::statement::{Name, StreamMark, WatermarkClause, Written, WrittenQuery}
 use crate::diagnostic::{Place, Problem};
 
 /// How deep expressions and sub-queries may be nested.
-const MAX_DEPTH: usize = 40;
+pub(super) const MAX_DEPTH: usize = 40;
 /// How many operators a query may have: each is a level of the tree where they follow one another.
 const MAX_OPERATORS: usize = 500;
 
@@ -40,7 +40,7 @@ pub(crate) fn parse(cursor: &mut Cursor) -> Result<WrittenQuery, Problem> {
     Ok(WrittenQuery { query, tokens: tokens.to_vec(), streams, place })
 }
 
-fn refuse_too_many_operators(file: usize, tokens: &[TokenWithSpan]) -> Result<(), Problem> {
+pub(super) fn refuse_too_many_operators(file: usize, tokens: &[TokenWithSpan]) -> Result<(), Problem> {
     let is_operator = |token: &Token| match token {
         Token::Word(w) => ["and", "or", "not", "div", "is", "union", "join"].iter().any(|o| w.value.eq_ignore_ascii_case(o)),
         Token::Number(..) | Token::SingleQuotedString(_) | Token::Comma | Token::Period | Token::LParen | Token::RParen => false,
@@ -248,7 +248,7 @@ fn interval(cursor: &mut Cursor) -> Result<Duration, Problem> {
 }
 
 /// sqlparser's message without its location, at its place.
-fn syntax_error(file: usize, tokens: &[TokenWithSpan], last: Span, error: &ParserError) -> Problem {
+pub(super) fn syntax_error(file: usize, tokens: &[TokenWithSpan], last: Span, error: &ParserError) -> Problem {
     let text = match error {
         ParserError::ParserError(text) | ParserError::TokenizerError(text) => text.as_str(),
         ParserError::RecursionLimitExceeded => {

@@ -9,9 +9,10 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::{duration, idioms};
+use super::{aggregates, duration, generators, idioms};
 use crate::diagnostic::{Place, Problem};
 use crate::graph::{TOPIC_METADATA, WINDOW_FUNCTION};
+use crate::spark::json;
 
 /// Rewrites `query`; `is_topic` says whether a relation of this name is a topic, whose metadata columns are not part of `*`.
 pub(crate) fn rewrite(file: usize, query: &mut Query, is_topic: &dyn Fn(&str) -> bool) -> Vec<Problem> {
@@ -30,7 +31,12 @@ impl VisitorMut for Rewriter<'_> {
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        hide_metadata(select, self.is_topic);
+        if !generators::is_made(select) {
+            hide_metadata(select, self.is_topic);
+        }
+        if let Err(problem) = generators::expand(self.file, select) {
+            self.problems.push(problem);
+        }
         if let Some(call) = window_call(select) {
             expand_window(select, &call);
         }
@@ -38,6 +44,9 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            aggregates::rewrite(function);
+        }
         match expr {
             Expr::Function(function) if is_window(function) => {
                 if let Err(problem) = fix_window(self.file, function) {
@@ -52,6 +61,15 @@ impl VisitorMut for Rewriter<'_> {
                     }
                 }
             }
+            Expr::Function(function) if generators::generator(function).is_some() => {
+                let name = generators::generator(function).unwrap_or_default();
+                let place = Place::new(self.file, function.name.span());
+                let message = format!("{name}() makes rows, so it stands alone in the SELECT list, or behind LATERAL VIEW");
+                let help = format!("write FROM t LATERAL VIEW {name}(...) v AS item");
+                self.problems.push(Problem::new("millstream::not_supported", place, message).help(help));
+            }
+            Expr::Function(function) if json::WITH_OPTIONS.iter().any(|name| is_named(function, name)) => spread_options(function),
+            Expr::Function(function) if is_named(function, "struct") => name_members(function),
             Expr::Function(function) if COUNTING.iter().any(|name| is_named(function, name)) => count_in_int(function),
             Expr::Function(function) if is_named(function, "regexp_replace") => replace_all_matches(function),
             Expr::Value(ValueWithSpan { value: Value::Number(number, long), span }) => {
@@ -104,6 +122,39 @@ fn replace_all_matches(function: &mut Function) {
         let flag = ValueWithSpan { value: Value::SingleQuotedString("g".to_owned()), span: Span::empty() };
         list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(flag))));
     }
+}
+
+/// `from_json(x, schema, map('a', 'b'))` to `from_json(x, schema, 'a', 'b')`.
+fn spread_options(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(options)))) = list.args.last()
+        && is_named(options, "map")
+        && let FunctionArguments::List(options) = &options.args
+    {
+        let options = options.args.clone();
+        list.args.pop();
+        list.args.extend(options);
+    }
+}
+
+/// `struct(a, b + 1)` to `named_struct('a', a, 'col2', b + 1)`: the names that Spark gives.
+fn name_members(function: &mut Function) {
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let mut named = Vec::with_capacity(list.args.len() * 2);
+    for (at, argument) in list.args.drain(..).enumerate() {
+        let name = match &argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(ident))) => normalized(ident),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::CompoundIdentifier(parts))) => {
+                parts.last().map(normalized).unwrap_or_default()
+            }
+            _ => format!("col{}", at + 1),
+        };
+        let name = ValueWithSpan { value: Value::SingleQuotedString(name), span: Span::empty() };
+        named.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(name))));
+        named.push(argument);
+    }
+    list.args = named;
+    function.name = ObjectName::from(vec![Ident::with_span(function.name.span(), "named_struct")]);
 }
 
 /// The `window(...)` by which a SELECT groups, or which it selects.
@@ -170,34 +221,81 @@ fn window_name(expr: &Expr) -> Option<Ident> {
     }
 }
 
-/// Brings `window(ts, '1 hour')` to `window(ts, 3600000000)`.
+/// Brings `window(ts, '1 hour')` to `window(ts, 3600000000)`, and windows that overlap or begin elsewhere to
+/// `window(ts, size, slide, start)`, all in microseconds.
 fn fix_window(file: usize, function: &mut Function) -> Result<(), Problem> {
     let place = Place::new(file, function.name.span());
-    let help = "write window(ts, '1 hour')";
+    let wrong = |place, message: String, help: &str| Err(Problem::new("millstream::bad_window", place, message).help(help));
     let FunctionArguments::List(list) = &mut function.args else {
-        return Err(Problem::new("millstream::bad_window", place, "window() needs a time and a size").help(help));
+        return wrong(place, "window() needs a time and a size".to_owned(), WINDOW_HELP);
     };
-    match list.args.as_mut_slice() {
-        [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(size))] => {
-            let place = Place::new(file, size.span());
-            let text = match size {
-                Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => text.clone(),
-                // Already rewritten: the call was copied to where its fields are read.
-                Expr::Value(ValueWithSpan { value: Value::Number(..), span }) if *span == Span::empty() => return Ok(()),
-                _ => return Err(Problem::new("millstream::bad_window", place, "the size of a window is a text").help(help)),
-            };
-            let duration = duration::parse(&text).map_err(|why| {
-                Problem::new("millstream::bad_window", place, format!("the size of the window can't be read: {why}")).help(help)
-            })?;
-            let number = Value::Number(duration.as_micros().to_string(), false);
-            *size = Expr::Value(ValueWithSpan { value: number, span: Span::empty() });
-            Ok(())
+    let lengths = match list.args.as_slice() {
+        [_, lengths @ ..] if (1..=3).contains(&lengths.len()) => lengths,
+        _ => return wrong(place, "window() needs a time and a size".to_owned(), WINDOW_HELP),
+    };
+    if lengths.iter().all(is_rewritten) {
+        // The call was copied to where its fields are read.
+        return Ok(());
+    }
+    let mut read = Vec::with_capacity(3);
+    for (length, name) in lengths.iter().zip(["size of the window", "slide of the windows", "start of the windows"]) {
+        read.push((window_length(file, place, length, name)?, Place::new(file, length.span())));
+    }
+    let (size, at_size) = read[0];
+    let (slide, at_slide) = read.get(1).copied().unwrap_or((size, at_size));
+    let (start, at_start) = read.get(2).copied().unwrap_or((0, at_size));
+    if size <= 0 {
+        return wrong(at_size, "the size of the window can't be read: it must be longer than nothing".to_owned(), WINDOW_HELP);
+    }
+    if slide <= 0 || slide > size {
+        let help = "write window(ts, '1 hour', '15 minutes'): a window of an hour, every 15 minutes";
+        let message = if slide <= 0 {
+            "the slide of the windows must be longer than nothing"
+        } else {
+            "events between windows would be lost: the slide is longer than the size"
+        };
+        return wrong(at_slide, message.to_owned(), help);
+    }
+    if start.unsigned_abs() >= slide.unsigned_abs() {
+        let help = "write window(ts, '1 hour', '15 minutes', '5 minutes'): windows begin 5 minutes after each quarter of an hour";
+        return wrong(at_start, "the start of the windows must be less than their slide".to_owned(), help);
+    }
+    let kept: &[i64] = if slide == size && start == 0 { &[size] } else { &[size, slide, start] };
+    list.args.truncate(1);
+    list.args.extend(kept.iter().map(|us| {
+        let number = Value::Number(us.to_string(), false);
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: number, span: Span::empty() })))
+    }));
+    Ok(())
+}
+
+const WINDOW_HELP: &str = "write window(ts, '1 hour')";
+
+/// Whether a length of a window is one that [`fix_window`] wrote.
+fn is_rewritten(length: &FunctionArg) -> bool {
+    matches!(length, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: Value::Number(..), span })))
+        if *span == Span::empty())
+}
+
+/// A length of a window in microseconds: a text, or a number of microseconds, as Spark takes them.
+fn window_length(file: usize, call: Place, length: &FunctionArg, name: &str) -> Result<i64, Problem> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = length else {
+        return Err(Problem::new("millstream::bad_window", call, "window() takes its arguments without names").help(WINDOW_HELP));
+    };
+    let place = Place::new(file, expr.span());
+    let wrong = |message: String| Problem::new("millstream::bad_window", place, message).help(WINDOW_HELP);
+    match expr {
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => {
+            duration::signed_us(text).map_err(|why| wrong(format!("the {name} can't be read: {why}")))
         }
-        [_, _, _] | [_, _, _, _] => {
-            Err(Problem::new("millstream::not_supported", place, "sliding windows and windows with an offset are not supported yet")
-                .help("write a tumbling window: window(ts, '1 hour')"))
+        Expr::Value(ValueWithSpan { value: Value::Number(us, _), .. }) => {
+            us.parse().map_err(|_| wrong(format!("the {name} can't be read: `{us}` is not a whole number of microseconds")))
         }
-        _ => Err(Problem::new("millstream::bad_window", place, "window() needs a time and a size").help(help)),
+        Expr::Interval(_) => {
+            Err(Problem::new("millstream::bad_window", call, format!("the {name} is a text, not an INTERVAL: Spark takes no other"))
+                .help(WINDOW_HELP))
+        }
+        _ => Err(wrong(format!("the {name} is a text"))),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arrow::datatypes::DataType;
-use datafusion::sql::sqlparser::ast::Query;
+use datafusion::sql::sqlparser::ast::{Expr, Query};
 use datafusion::sql::sqlparser::tokenizer::{Location, TokenWithSpan};
 
 use crate::diagnostic::Place;
@@ -34,8 +34,23 @@ pub(crate) enum Statement {
     MaterializedView(Head, WrittenQuery),
     /// `CREATE TEMPORARY VIEW`
     View(Name, WrittenQuery),
+    /// `CREATE FUNCTION`
+    Function(Definition),
     /// `CREATE FLOW name AS INSERT INTO target BY NAME query`
     Flow { name: Name, target: Name, query: WrittenQuery },
+}
+
+/// A function of the pipeline: an expression with parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct Definition {
+    pub(crate) name: Name,
+    pub(crate) parameters: Vec<Column>,
+    /// `RETURNS type`.
+    pub(crate) returns: Option<DataType>,
+    pub(crate) body: Box<Expr>,
+    /// The tokens of the body, and where it stands.
+    pub(crate) tokens: Vec<TokenWithSpan>,
+    pub(crate) place: Place,
 }
 
 /// What stands before the query of a table.

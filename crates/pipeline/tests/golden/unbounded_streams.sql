@@ -12,6 +12,4 @@ CREATE STREAMING TABLE g USING cassandra PARTITIONED BY (origin)
 AS SELECT origin, row_number() OVER (PARTITION BY origin ORDER BY ts) AS n FROM STREAM flights;
 CREATE STREAMING TABLE h USING cassandra PARTITIONED BY (origin)
 AS SELECT origin FROM STREAM flights WHERE carrier IN (SELECT carrier FROM airlines);
-CREATE STREAMING TABLE i USING cassandra PARTITIONED BY (origin)
-AS SELECT origin, count(DISTINCT carrier) AS n, window.start AS hour FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 2 HOURS GROUP BY origin, window(ts, '1 hour');
 CREATE TABLE airlines USING parquet LOCATION 'airlines.parquet';

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use millstream_pipeline::graph::{Binding, OutputMode};
 
-use crate::{FLIGHTS, checked};
+use crate::{FLIGHTS, checked, tumbling};
 
 #[test]
 fn the_flights_pipeline_becomes_a_graph() {
@@ -21,7 +21,7 @@ fn the_flights_pipeline_becomes_a_graph() {
     let hourly = &pipeline.flows[1];
     assert_eq!(hourly.watermark.as_ref().unwrap().delay, Duration::from_secs(7200));
     assert_eq!(hourly.window.as_ref().unwrap().group, 1);
-    assert_eq!(hourly.window.as_ref().unwrap().size, Duration::from_secs(3600));
+    assert_eq!(hourly.window.as_ref().unwrap().kind, tumbling(3600));
     let Binding::Critical(critical) = &pipeline.tables["critical_delays"].binding else { panic!("critical_delays is a redis table") };
     let base = critical.base.as_ref().unwrap();
     assert_eq!((base.flow.as_str(), base.table.as_str()), ("critical_delays", "departures"));

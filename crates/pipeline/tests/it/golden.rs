@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{FLIGHTS, check, checked};
+use crate::{FLIGHTS, built_in, check, checked};
 use millstream_pipeline::explain;
 
 fn folder() -> PathBuf {
@@ -48,8 +48,8 @@ fn wrong_pipelines_are_refused_with_place_and_remedy() {
 #[test]
 fn the_flights_graph_is_explained() {
     let pipeline = checked(FLIGHTS);
-    let json = serde_json::to_string_pretty(&explain::json(&pipeline)).unwrap() + "\n";
-    let differences: Vec<_> = [("flights.explain.txt", explain::text(&pipeline)), ("flights.explain.json", json)]
+    let json = serde_json::to_string_pretty(&explain::json(&pipeline, &built_in)).unwrap() + "\n";
+    let differences: Vec<_> = [("flights.explain.txt", explain::text(&pipeline, &built_in)), ("flights.explain.json", json)]
         .iter()
         .filter_map(|(name, found)| compare(name, found))
         .collect();

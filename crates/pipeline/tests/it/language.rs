@@ -5,10 +5,10 @@ use std::time::Duration;
 use arrow::datatypes::{DataType, TimeUnit};
 use millstream_core::SortOrder;
 use millstream_core::table::timestamp_type;
-use millstream_pipeline::graph::{Binding, OutputMode, ParseMode, ReferenceOrigin};
+use millstream_pipeline::graph::{Binding, FixedWindows, OutputMode, ParseMode, ReferenceOrigin, WindowKind};
 use millstream_pipeline::{SourceFile, parse};
 
-use crate::{check, checked, reference_schemas};
+use crate::{check, checked, reference_schemas, tumbling};
 
 const TOPIC: &str =
     "CREATE TABLE flights (event_id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, carrier STRING NOT NULL, origin STRING NOT NULL,
@@ -99,7 +99,7 @@ fn streams_join_reference_tables() {
     assert_eq!(pipeline.flows[0].window, None);
     let windowed = &pipeline.flows[1];
     assert_eq!(windowed.watermark.as_ref().unwrap().delay, Duration::from_secs(5400));
-    assert_eq!(windowed.window.as_ref().unwrap().size, Duration::from_secs(86_400));
+    assert_eq!(windowed.window.as_ref().unwrap().kind, tumbling(86_400));
     assert_eq!(windowed.mode, OutputMode::Append);
     let types: Vec<_> = pipeline.tables["w"].spec.schema.fields().iter().map(|f| f.data_type().clone()).collect();
     assert_eq!(types, [DataType::Utf8, timestamp_type(), timestamp_type(), DataType::Int64, DataType::Int64]);
@@ -238,4 +238,24 @@ fn the_fingerprint_of_a_flow_changes_with_what_it_computes_alone() {
     assert_eq!(before, fingerprint(&text("60 MINUTES", "\n-- a comment")), "the same, written otherwise");
     assert_ne!(before, fingerprint(&text("2 HOURS", "")));
     assert_ne!(before, fingerprint(&text("1 HOUR", "").replace("'1 hour'", "'2 hours'")));
+}
+
+#[test]
+fn windows_may_overlap_and_begin_anywhere() {
+    let kind = |window: &str| {
+        let pipeline = checked(&with_topic(&format!(
+            "CREATE STREAMING TABLE s USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'hour')
+             AS SELECT origin, window.start AS hour, count(*) AS n FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 1 HOUR
+                GROUP BY origin, {window};"
+        )));
+        pipeline.flows[0].window.as_ref().unwrap().kind
+    };
+    let fixed = |size, slide, start_us| {
+        WindowKind::Fixed(FixedWindows { size: Duration::from_secs(size), slide: Duration::from_secs(slide), start_us })
+    };
+    assert_eq!(kind("window(ts, '1 hour', '15 minutes')"), fixed(3_600, 900, 0));
+    assert_eq!(kind("window(ts, '1 hour', '15 minutes', '-5 minutes')"), fixed(3_600, 900, -300_000_000));
+    assert_eq!(kind("window(ts, '1 day', '1 day', '6 hours')"), fixed(86_400, 86_400, 21_600_000_000));
+    assert_eq!(kind("window(ts, '1 hour', '60 minutes', '0 seconds')"), tumbling(3_600));
+    assert_eq!(kind("window(ts, 3600000000)"), tumbling(3_600), "a number is of microseconds, as in Spark");
 }

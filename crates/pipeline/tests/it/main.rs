@@ -11,9 +11,11 @@ mod surroundings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use millstream_pipeline::graph::Pipeline;
+use millstream_core::TableKind;
+use millstream_pipeline::graph::{FixedWindows, Pipeline, Table, WindowKind};
 use millstream_pipeline::{Diagnostics, SourceFile, parse};
 
 /// The pipeline of DESIGN.md section 2, with all columns of the data.
@@ -37,4 +39,22 @@ pub fn check(text: &str) -> Result<Pipeline, Diagnostics> {
 /// The same, where it must succeed.
 pub fn checked(text: &str) -> Pipeline {
     check(text).unwrap_or_else(|errors| panic!("{}", errors.render(false)))
+}
+
+/// Who serves a table where nothing is configured, for `explain`.
+pub fn built_in(_: &str, table: &Table) -> String {
+    let engine = match table.spec.kind {
+        TableKind::Topic => "the built-in Kafka endpoint",
+        TableKind::EventStore => "the built-in event store",
+        TableKind::Critical => "the built-in cache",
+        TableKind::Report => "the built-in report store",
+        TableKind::Reference | TableKind::Lake | TableKind::System => "files",
+    };
+    engine.to_owned()
+}
+
+/// Windows of so many seconds that follow one another.
+pub fn tumbling(seconds: u64) -> WindowKind {
+    let size = Duration::from_secs(seconds);
+    WindowKind::Fixed(FixedWindows { size, slide: size, start_us: 0 })
 }

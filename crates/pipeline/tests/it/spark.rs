@@ -19,7 +19,8 @@ async fn evaluate(expression: &str) -> Result<(String, String), String> {
     let options = FormatOptions::default().with_null("NULL");
     let column = batch.column(1);
     let value = ArrayFormatter::try_new(column, &options).unwrap().value(0).to_string();
-    let column_type = millstream_pipeline::explain::json(&pipeline)["tables"][0]["columns"][1]["type"].as_str().unwrap().to_owned();
+    let explained = millstream_pipeline::explain::json(&pipeline, &crate::built_in);
+    let column_type = explained["tables"][0]["columns"][1]["type"].as_str().unwrap().to_owned();
     Ok((value, column_type))
 }
 

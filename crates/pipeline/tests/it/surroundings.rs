@@ -46,7 +46,9 @@ fn a_table_is_where_the_sql_says_unless_the_configuration_says_otherwise() {
     let filter = text("retired IS NULL");
     let database = ReferenceDatabase { system: DatabaseSystem::Postgresql, table: "fleet.planes".to_owned(), filter: filter.clone() };
     assert_eq!(origin(&pipeline, "planes"), ReferenceOrigin::Database(database));
-    assert!(explain::text(&pipeline).contains("airports: reference data, served by MySQL"), "{}", explain::text(&pipeline));
+    let explained = explain::text(&pipeline, &|name, _| format!("the engine of {name}"));
+    assert!(explained.contains("airports: reference data, served by the engine of airports\n"), "{explained}");
+    assert!(explained.contains("table airports, looked at every 10 minutes"), "{explained}");
 
     let lake = Rebinding { location: text("s3://lake/airports.parquet"), ..Rebinding::default() };
     let other_system = Rebinding { using: text("mysql"), ..Rebinding::default() };
@@ -107,6 +109,22 @@ fn a_wrong_configuration_is_refused_by_the_name_of_its_key() {
             .starts_with("millstream.toml: tables.airport: the pipeline has no such table (did you mean `airports`?")
     );
     assert!(refused("named", using("mysql")).starts_with("millstream.toml: tables.named: `named` is not reference data"));
+}
+
+#[test]
+fn a_streaming_table_of_files_can_lie_elsewhere_and_nothing_else_is_said_of_it() {
+    let archive = "CREATE STREAMING TABLE archive USING parquet AS SELECT origin, event_id FROM STREAM flights;";
+    let check = |to: Rebinding| {
+        let surroundings = Surroundings { rebindings: BTreeMap::from([("archive".to_owned(), to)]), ..Surroundings::default() };
+        parsed(&format!("{TEXT}{archive}")).within(surroundings).check(&BTreeMap::new())
+    };
+    let elsewhere = Rebinding { location: text("s3://archive/flights"), ..Rebinding::default() };
+    assert!(matches!(check(elsewhere.clone()).unwrap().tables["archive"].binding, Binding::Lake));
+    let filtered = Rebinding { filter: text("a = 1"), ..elsewhere };
+    assert_eq!(
+        check(filtered).unwrap_err().to_string(),
+        "millstream.toml: tables.archive.filter: a streaming table of files has none (take it out: of such a table only the location is said)"
+    );
 }
 
 const EXISTING: &str = "

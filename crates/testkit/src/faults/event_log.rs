@@ -25,6 +25,10 @@ impl FaultyEventLog {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl EventLog for FaultyEventLog {
+    async fn identity(&self) -> Result<String> {
+        self.faults.around(Call::LogIdentity, || self.inner.identity()).await
+    }
+
     async fn create_topic(&self, spec: &TopicSpec) -> Result<bool> {
         self.faults.around(Call::CreateTopic, || self.inner.create_topic(spec)).await
     }

@@ -33,6 +33,7 @@ use tokio::sync::watch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "each is named after its method")]
 pub enum Call {
+    LogIdentity,
     CreateTopic,
     DeleteTopic,
     Topics,

@@ -40,6 +40,7 @@ suite!(
         topics_are_listed_by_name,
         a_deleted_topic_is_gone_and_can_be_made_again,
         what_was_appended_survives_a_restart,
+        it_is_the_same_log_after_a_restart,
         a_deleted_topic_stays_deleted_after_a_restart,
         concurrent_appends_lose_and_mix_nothing,
         concurrent_readers_see_a_prefix,
@@ -400,6 +401,20 @@ pub async fn what_was_appended_survives_a_restart(h: &dyn Harness<Port>) -> Case
         check_eq!(log.bounds(&at(1)).await?.end.0, i64::try_from(round).unwrap_or(0) * 10 + 10, "offsets go on after a restart");
     }
     check_eq!(texts(&log, &at(0)).await?, Vec::<String>::new(), "the other partition is still empty");
+    Ok(())
+}
+
+/// Who remembers an offset can tell whether it is one of this log.
+pub async fn it_is_the_same_log_after_a_restart(h: &dyn Harness<Port>) -> CaseResult {
+    if !h.abilities().keeps_data {
+        return Err(Failure::skipped("it keeps nothing"));
+    }
+    let log = log_with_topic(h, 1).await?;
+    let before = log.identity().await?;
+    check!(!before.is_empty(), "a log says which it is");
+    log.append(&at(0), vec![record("a")]).await?;
+    let log = h.reopen(log).await?;
+    check_eq!(log.identity().await?, before, "it is the same log after a restart");
     Ok(())
 }
 

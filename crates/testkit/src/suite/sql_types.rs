@@ -367,7 +367,7 @@ impl TypedTables for OfReportStore {
         self.0.ensure_report(spec).await?;
         let publication = Publication { report: spec.name.clone(), run: 1, rows: stream_of(&spec.schema, rows, 5)? };
         self.0.publish(publication).await?;
-        collect(self.0.scan(&spec.name, None).await?).await
+        collect(self.0.snapshot().await?.scan(&spec.name, None).await?).await
     }
 }
 

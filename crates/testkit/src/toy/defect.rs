@@ -35,7 +35,7 @@ pub enum Defect {
     SkipsARowBetweenPages,
     /// Event store: clustering order is always ascending.
     IgnoresDirection,
-    /// Event store: a snapshot shows what was committed after it.
+    /// Event store, report store: a snapshot shows what was committed after it.
     SnapshotsMove,
     /// Event store, critical store: rows never expire.
     NeverExpires,

@@ -106,6 +106,10 @@ fn check_spec(spec: &TopicSpec) -> Result<()> {
 
 #[async_trait]
 impl EventLog for ToyEventLog {
+    async fn identity(&self) -> Result<String> {
+        Ok("toy".to_owned())
+    }
+
     async fn create_topic(&self, spec: &TopicSpec) -> Result<bool> {
         check_spec(spec)?;
         let partitions = usize::try_from(spec.partitions).unwrap_or(0);

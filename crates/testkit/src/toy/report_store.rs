@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::StreamExt;
 use millstream_core::batches::BatchStream;
-use millstream_core::ports::{EpochSink, EpochWrite, Publication, Published, ReportStore};
+use millstream_core::ports::{EpochSink, EpochWrite, Publication, Published, ReportSnapshot, ReportStore};
 use millstream_core::{Attempt, ChangeBatch, ChangeKind, Epoch, Error, FlowId, Result, TableSpec, Value};
 
 use super::tables::{Due, Epochs, Key, check_all_values, check_columns, key, key_of, project_stream, same_shape};
@@ -201,9 +201,8 @@ impl ReportStore for ToyReportStore {
         Ok(self.report(report)?.run)
     }
 
-    async fn scan(&self, report: &str, columns: Option<Vec<usize>>) -> Result<BatchStream> {
-        let report = self.report(report)?;
-        project_stream(&report.spec.schema, columns.as_deref(), false, report.rows.into_values().map(|row| (row, 0)))
+    async fn snapshot(&self) -> Result<Arc<dyn ReportSnapshot>> {
+        Ok(Arc::new(ToyReportSnapshot { disk: self.disk.clone(), then: self.disk.reports.lock().clone() }))
     }
 
     async fn get(&self, report: &str, values: &[Value]) -> Result<RecordBatch> {
@@ -219,5 +218,22 @@ impl ReportStore for ToyReportStore {
         copy.remove(report);
         *reports = Arc::new(copy);
         Ok(())
+    }
+}
+
+/// The reports at one moment.
+struct ToyReportSnapshot {
+    disk: Arc<Disk>,
+    then: Arc<Reports>,
+}
+
+#[async_trait]
+impl ReportSnapshot for ToyReportSnapshot {
+    async fn scan(&self, report: &str, columns: Option<Vec<usize>>) -> Result<BatchStream> {
+        let now = self.disk.reports.lock().clone();
+        let known = now.get(report).ok_or_else(|| unknown(report))?;
+        let seen = if self.disk.has(Defect::SnapshotsMove) { Some(known) } else { self.then.get(report) };
+        let rows = seen.map(|report| report.rows.values().cloned().collect::<Vec<_>>()).unwrap_or_default();
+        project_stream(&known.spec.schema, columns.as_deref(), false, rows.into_iter().map(|row| (row, 0)))
     }
 }

@@ -227,6 +227,7 @@ async fn broken_report_stores_are_noticed() {
         OlderVersionWins in "the_greater_version_wins_in_any_order_of_arrival",
         ForgetsDeletes in "a_delete_is_remembered",
         MixesJobsAndFlows in "a_report_is_published_or_upserted_not_both",
+        SnapshotsMove in "a_snapshot_is_of_one_moment",
         ForgetsOnReopen in "reports_survive_a_restart",
     );
 }

@@ -50,7 +50,8 @@ impl Bed {
             postgresql::create_database(site, &name)?;
         }
         if mix.sections.contains(&"mysql") {
-            super::airports::load(site)?;
+            // Somebody may have changed what `services up` put there.
+            mysql::load_airports(site)?;
         }
         let place = Place::new(&folder, &sections.to_string())?;
         Ok(Self { site: site.clone(), mix, name, place, sections })
@@ -131,8 +132,7 @@ fn clear(site: &Site, mix: Mix, name: &str) -> Result<()> {
                 }
             }
             "postgresql" => postgresql::drop_database(site, name)?,
-            "mysql" => mysql::statements(site, "DROP TABLE IF EXISTS airports")?,
-            // Keys have prefixes of their own, and those of a run before are never read again.
+            // Reference data is only read. Keys have prefixes of their own, and those of a run before are never read again.
             _ => {}
         }
     }

@@ -74,7 +74,7 @@ fn run(site: &Site, mix: Mix, seed: u64, expected: &Content) -> Result<()> {
         until(LIMIT, &format!("{point} events are processed"), || {
             millstream.must_run()?;
             let all = publisher.has_ended()? && watch::caught_up(&millstream.http).unwrap_or(false);
-            Ok(all || watch::processed(&millstream.http).unwrap_or(0) >= point)
+            Ok(all || watch::processed(&millstream.http, "departures").unwrap_or(0) >= point)
         })
         .with_context(|| millstream.log())?;
         millstream.kill()?;
@@ -147,8 +147,7 @@ fn finish(millstream: &mut Millstream, departures: usize) -> Result<Content> {
     Ok(content)
 }
 
-/// Enough rows, no lag, and nothing more comes of it: a flow that has only just begun knows of no lag yet, and a feed's flow may only now
-/// learn of what the flow before it has written.
+/// Enough rows, no lag, and nothing more comes of it: a feed's flow may only now learn of what the flow before it has written.
 fn settle(millstream: &mut Millstream, departures: usize) -> Result<()> {
     let (http, sql) = (millstream.http.clone(), millstream.sql.clone());
     let counts = || {

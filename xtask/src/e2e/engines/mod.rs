@@ -3,7 +3,6 @@
 //! Needs an instance of `cargo xtask services`: the one that `MILLSTREAM_SERVICES` names, or the user's own. It pauses and kills its
 //! systems, so nobody else should use it meanwhile.
 
-mod airports;
 mod bed;
 mod demos;
 mod kills;

@@ -25,10 +25,10 @@ fn flows(http: &str) -> Result<Vec<Value>> {
     Ok(flows)
 }
 
-/// Source rows that the flow which writes `departures` has processed since Millstream started.
-pub fn processed(http: &str) -> Result<u64> {
+/// Source rows that `flow` has processed since Millstream started.
+pub fn processed(http: &str, flow: &str) -> Result<u64> {
     let flows = flows(http)?;
-    let first = flows.iter().find(|flow| flow["flow"] == "departures");
+    let first = flows.iter().find(|of| of["flow"] == flow);
     Ok(first.and_then(|flow| flow["rows_in"].as_u64()).unwrap_or(0))
 }
 
@@ -43,7 +43,7 @@ pub fn wait_until_processed(millstream: &mut Millstream, rows: u64, limit: Durat
     let http = millstream.http.clone();
     until(limit, &format!("{rows} events are processed"), || {
         millstream.must_run()?;
-        Ok(processed(&http).unwrap_or(0) >= rows)
+        Ok(processed(&http, "departures").unwrap_or(0) >= rows)
     })
     .with_context(|| millstream.log())
 }

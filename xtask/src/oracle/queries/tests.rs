@@ -10,7 +10,8 @@ fn what_only_streams_have_is_left_out() {
 
 #[test]
 fn a_table_is_its_columns_and_its_events() {
-    let statements = statements("-- a topic\nCREATE TABLE t (a INT NOT NULL, -- one\n b DECIMAL(10, 2))\nUSING kafka OPTIONS (subscribe 't');");
+    let statements =
+        statements("-- a topic\nCREATE TABLE t (a INT NOT NULL, -- one\n b DECIMAL(10, 2))\nUSING kafka OPTIONS (subscribe 't');");
     let (name, columns, file) = source(&statements[0]).unwrap();
     assert_eq!((name.as_str(), columns.as_str()), ("t", "a INT, b DECIMAL(10, 2)"));
     assert_eq!(file, Path::new("events/t.jsonl"));

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use futures::{StreamExt, TryStreamExt};
+use millstream_core::admission::Admission;
 use millstream_core::ports::EpochWrite;
 use millstream_core::{ChangeKind, Error, Result, Timestamp, Version};
 
 use super::super::client::{Client, Use};
 use super::super::encode::Scratch;
-use super::super::progress::{Admission, bigint};
+use super::super::progress::bigint;
 use super::super::rows::{RawRow, Rows};
 use super::super::table::Table;
 use super::super::write;

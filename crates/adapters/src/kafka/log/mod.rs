@@ -23,6 +23,7 @@ use millstream_core::{Error, ErrorKind, FlowId, Offset, Result, TopicPartition};
 
 use super::client::Cluster;
 use super::directory::Directory;
+use super::retention::RetentionWatch;
 use super::settings::KafkaSettings;
 use acknowledge::Acknowledgements;
 use append::Appender;
@@ -50,6 +51,7 @@ struct Shared {
     appender: Appender,
     topics: Mutex<BTreeMap<String, Arc<TopicReaders>>>,
     acknowledgements: Acknowledgements,
+    retention: RetentionWatch,
 }
 
 impl KafkaLog {
@@ -62,9 +64,22 @@ impl KafkaLog {
             appender: Appender::new(cluster.clone()),
             topics: Mutex::default(),
             acknowledgements: Acknowledgements::new(cluster.clone()),
+            retention: RetentionWatch::new(settings),
             cluster,
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Reads the oldest record of each partition of `topic`: the log says if the cluster may remove it at any moment.
+    pub async fn look_at_oldest(&self, topic: &TopicInfo) -> Result<()> {
+        for partition in 0..topic.partitions {
+            let partition = TopicPartition::new(&topic.name, partition);
+            let bounds = self.bounds(&partition).await?;
+            if bounds.start < bounds.end {
+                self.read(&partition, bounds.start, 1).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Arc<Shared>) -> Result<T> + Send + 'static) -> Result<T> {
@@ -180,6 +195,9 @@ impl Shared {
             }
         }
         records.extend(chunk.into_records());
+        if let Some(first) = records.first() {
+            self.retention.note(&self.directory, &partition.topic, first.timestamp, self.cluster.clock.now());
+        }
         let next = Offset(lane.position());
         // Of an empty read, the bounds by which it was judged to be empty.
         let known = asked.or_else(|| readers.known_bounds(partition.partition).filter(|known| known.end > next));
@@ -282,6 +300,10 @@ fn check_range(partition: &TopicPartition, from: i64, bounds: LogBounds) -> Resu
 
 #[async_trait]
 impl EventLog for KafkaLog {
+    async fn identity(&self) -> Result<String> {
+        self.blocking(|shared| shared.directory.cluster_id()).await
+    }
+
     async fn create_topic(&self, spec: &TopicSpec) -> Result<bool> {
         let spec = spec.clone();
         self.blocking(move |shared| shared.directory.create(&spec)).await

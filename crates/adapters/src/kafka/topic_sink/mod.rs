@@ -8,6 +8,7 @@ mod transactions;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use millstream_core::admission::Admission;
 use millstream_core::encode::RowEncoder;
 use millstream_core::ports::{Clock, EpochSink, EpochWrite, EventLog, SystemStore, TopicOutput, TopicSink};
 use millstream_core::{Attempt, Epoch, Error, ErrorKind, FlowId, Result, TableSpec};
@@ -16,7 +17,7 @@ use self::transactions::{Committed, Names, Transactions, group_of_epochs};
 use super::client::Cluster;
 use super::directory::Directory;
 use super::settings::KafkaSettings;
-use crate::topics::{Admission, Ledger, LogTopicSink, Outputs, Progress, Underway, topic_spec};
+use crate::topics::{FinishingTopicSink, Ledger, LogTopicSink, Outputs, Progress, topic_spec};
 
 /// The sink for flows into the cluster's topics: with transactions, or without where it has none (`kafka.transactions`); then by `log`,
 /// which is the cluster's. Reaches nothing yet.
@@ -34,14 +35,12 @@ pub fn topic_sink(
 }
 
 /// Flows into the topics of a cluster with transactions.
-pub struct KafkaTopicSink {
-    shared: Arc<Shared>,
-    underway: Underway,
-}
+pub type KafkaTopicSink = FinishingTopicSink<ClusterTopics>;
 
-struct Shared {
+/// What [`KafkaTopicSink`] does.
+pub struct ClusterTopics {
     cluster: Arc<Cluster>,
-    directory: Directory,
+    directory: Arc<Directory>,
     ledger: Ledger,
     outputs: Outputs<Option<Open>>,
 }
@@ -57,9 +56,8 @@ impl KafkaTopicSink {
     /// A sink into the topics of the cluster that `settings` name, after [`KafkaSettings::validate`]. Reaches nothing yet.
     pub fn new(settings: &KafkaSettings, system: Arc<dyn SystemStore>, clock: Arc<dyn Clock>) -> Result<Self> {
         let cluster = Cluster::new(settings, clock)?;
-        let directory = Directory::new(cluster.clone());
-        let shared = Shared { cluster, directory, ledger: Ledger::new(system), outputs: Outputs::default() };
-        Ok(Self { shared: Arc::new(shared), underway: Underway::default() })
+        let directory = Arc::new(Directory::new(cluster.clone()));
+        Ok(Self::around(ClusterTopics { cluster, directory, ledger: Ledger::new(system), outputs: Outputs::default() }))
     }
 }
 
@@ -68,7 +66,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     done.map_err(|e| Error::internal("a call to Kafka ended early").caused_by(e))?
 }
 
-impl Shared {
+impl ClusterTopics {
     /// Opens a flow's transactions for the attempt of `progress`, in place of `before`.
     async fn open(&self, before: Option<Open>, flow: &FlowId, table: &str, topic: &str, progress: &Progress) -> Result<Open> {
         let (cluster, names) = (self.cluster.clone(), Names::new(&self.cluster, flow, table, topic));
@@ -92,7 +90,10 @@ impl Shared {
         })
         .await
     }
+}
 
+#[async_trait]
+impl EpochSink for ClusterTopics {
     async fn begin(&self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<Epoch> {
         let (output, lane) = self.outputs.get(table, flow)?;
         // A commit of an earlier attempt comes to its end first.
@@ -120,7 +121,7 @@ impl Shared {
         };
         progress.epoch = open.epoch;
         let encoded = progress.admit(&write).and_then(|admission| match admission {
-            Admission::Append => output.encoder.encode_epoch(&write, output.partitions).map(Some),
+            Admission::Write => output.encoder.encode_epoch(&write, output.partitions).map(Some),
             Admission::Done => Ok(None),
         });
         // Until here nothing has happened: the producer is as good as before.
@@ -144,43 +145,29 @@ impl Shared {
 }
 
 #[async_trait]
-impl EpochSink for KafkaTopicSink {
-    async fn begin(&self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<Epoch> {
-        let (shared, flow, table) = (self.shared.clone(), flow.clone(), table.to_owned());
-        self.underway.to_its_end(async move { shared.begin(&flow, attempt, &table).await }).await
-    }
-
-    async fn commit(&self, write: EpochWrite) -> Result<u64> {
-        let shared = self.shared.clone();
-        self.underway.to_its_end(async move { shared.commit(write).await }).await
-    }
-}
-
-#[async_trait]
-impl TopicSink for KafkaTopicSink {
+impl TopicSink for ClusterTopics {
     async fn ensure_topic(&self, spec: &TableSpec, output: &TopicOutput) -> Result<()> {
         let encoder = RowEncoder::try_new(spec, output)?;
-        let (shared, topic) = (self.shared.clone(), topic_spec(output));
-        blocking(move || shared.directory.create(&topic)).await?;
-        self.shared.outputs.insert(spec, output, encoder);
+        let (directory, topic) = (self.directory.clone(), topic_spec(output));
+        blocking(move || directory.create(&topic)).await?;
+        self.outputs.insert(spec, output, encoder);
         Ok(())
     }
 
     async fn drop_topic(&self, table: &str, topic: &str) -> Result<()> {
-        let shared = self.shared.clone();
-        shared.outputs.remove(table);
-        let flows = shared.ledger.flows(table).await?;
-        let (owner, topic) = (shared.clone(), topic.to_owned());
+        self.outputs.remove(table);
+        // The cluster forgets the offsets of a topic that is gone, but not at once.
+        let flows = self.ledger.flows(table).await?;
+        let groups: Vec<String> = flows.iter().map(|flow| group_of_epochs(&self.cluster, flow)).collect();
+        let (directory, topic) = (self.directory.clone(), topic.to_owned());
         blocking(move || {
-            match owner.directory.delete(&topic) {
+            match directory.delete(&topic) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            // The cluster forgets the offsets of a topic that is gone, but not at once.
-            let groups: Vec<String> = flows.iter().map(|flow| group_of_epochs(&owner.cluster, flow)).collect();
-            owner.directory.delete_groups(&groups)
+            directory.delete_groups(&groups)
         })
         .await?;
-        shared.ledger.forget(table).await
+        self.ledger.forget(table).await
     }
 }

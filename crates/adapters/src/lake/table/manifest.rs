@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use millstream_core::admission::{Admission, FlowProgress};
 use millstream_core::ports::EpochWrite;
 use millstream_core::{Attempt, Epoch, Error, FlowId, Result};
 use serde::{Deserialize, Serialize};
@@ -21,21 +22,13 @@ const STAGED_MOST: usize = 1_000;
 pub(super) struct Manifest {
     format: u32,
     /// How far each flow has come.
-    pub flows: BTreeMap<FlowId, Progress>,
+    pub flows: BTreeMap<FlowId, FlowProgress>,
     /// The data files: they are numbered from 1 to `files`.
     pub rolled: Rolled,
     /// The staged files that data file `rolled.files + 1` is being made of; empty while none is.
     pub rolling: Vec<Staged>,
     /// The staged files of the epochs after those.
     pub staged: Vec<Staged>,
-}
-
-/// A flow's highest attempt and last committed epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Progress {
-    pub attempt: Attempt,
-    pub epoch: Epoch,
 }
 
 /// The data files, which never change.
@@ -59,17 +52,6 @@ pub(super) struct Staged {
     pub crc32c: u32,
     /// When it was committed, in microseconds. Only says when it is time to roll; no row depends on it.
     pub since: i64,
-}
-
-/// What to do with an epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
-    /// It is the next one.
-    Write,
-    /// It is committed already.
-    Done,
-    /// Epochs are missing before it, as far as this manifest knows; the last one is given.
-    Gap(Epoch),
 }
 
 impl Default for Manifest {
@@ -101,7 +83,7 @@ impl Manifest {
         serde_json::from_slice(bytes).map_err(corrupt)
     }
 
-    fn progress(&self, flow: &FlowId) -> Progress {
+    fn progress(&self, flow: &FlowId) -> FlowProgress {
         self.flows.get(flow).copied().unwrap_or_default()
     }
 
@@ -109,34 +91,29 @@ impl Manifest {
     /// one doesn't yet. [`Fenced`](millstream_core::ErrorKind::Fenced) where a higher attempt has begun.
     pub fn begin(&self, table: &str, flow: &FlowId, attempt: Attempt) -> Result<(Epoch, Option<Self>)> {
         let now = self.progress(flow);
-        if attempt < now.attempt {
-            return Err(fenced(table, flow, attempt, now.attempt));
-        }
+        let begun = now.begin(flow, attempt, table).map_err(|e| e.context("lake"))?;
         if self.flows.contains_key(flow) && attempt == now.attempt {
             return Ok((now.epoch, None));
         }
         let mut next = self.clone();
-        next.flows.insert(flow.clone(), Progress { attempt, ..now });
+        next.flows.insert(flow.clone(), begun);
         Ok((now.epoch, Some(next)))
     }
 
     /// Whether `write` may be committed. [`Fenced`](millstream_core::ErrorKind::Fenced) where a higher attempt has begun.
     pub fn admit(&self, write: &EpochWrite) -> Result<Admission> {
-        let now = self.progress(&write.flow);
-        if write.attempt < now.attempt {
-            return Err(fenced(&write.table, &write.flow, write.attempt, now.attempt));
-        }
-        Ok(match write.epoch {
-            epoch if epoch <= now.epoch => Admission::Done,
-            epoch if epoch == now.epoch.next() => Admission::Write,
-            _ => Admission::Gap(now.epoch),
-        })
+        self.progress(&write.flow).admit(write).map_err(|e| e.context("lake"))
+    }
+
+    /// Whether epochs are missing before `write`, as far as this manifest knows.
+    pub fn leaves_gap(&self, write: &EpochWrite) -> bool {
+        self.progress(&write.flow).leaves_gap(write.epoch)
     }
 
     /// The manifest in which `write`, whose rows are in `staged` (`None`: it has none), is committed.
     pub fn commit(&self, write: &EpochWrite, staged: Option<Staged>) -> Self {
         let mut next = self.clone();
-        next.flows.insert(write.flow.clone(), Progress { attempt: write.attempt, epoch: write.epoch });
+        next.flows.insert(write.flow.clone(), FlowProgress::after(write));
         next.staged.extend(staged);
         next
     }
@@ -189,10 +166,6 @@ impl Manifest {
         let now = self.progress(flow);
         !self.rolling.iter().chain(&self.staged).any(named) && (attempt < now.attempt || epoch <= now.epoch)
     }
-}
-
-fn fenced(table: &str, flow: &FlowId, attempt: Attempt, newer: Attempt) -> Error {
-    Error::fenced(format!("attempt {attempt} of flow {flow} writes to lake table {table}, where attempt {newer} has begun"))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
+use millstream_core::admission::Admission;
 use millstream_core::batches::BatchStream;
 use millstream_core::ports::{Clock, EpochSink, EpochWrite, LakeStore};
 use millstream_core::table::project_schema;
@@ -31,7 +32,7 @@ use object_store::ObjectStore;
 use tokio::sync::{Mutex, Notify};
 
 use self::folder::Folder;
-use self::manifest::{Admission, Manifest, Staged};
+use self::manifest::{Manifest, Staged};
 pub use self::roll::Maintained;
 use super::client::LakeClient;
 use super::location::LakeLocation;
@@ -262,22 +263,13 @@ impl Table {
         let mut staged: Option<Staged> = None;
         let mut fresh = false;
         loop {
-            match latest.manifest.admit(write)? {
-                // Another process may have rolled what this call has committed; that it was this call is certain then, too: nobody else has the
-                // attempt.
-                Admission::Done => return Ok(if rows.is_none() { count } else { 0 }),
-                Admission::Gap(last) if fresh => {
-                    return Err(Error::invalid(format!(
-                        "flow {} writes epoch {} to lake table {}, whose last committed epoch is {last}: there is a gap",
-                        write.flow, write.epoch, write.table
-                    )));
-                }
-                Admission::Gap(_) => {
-                    *latest = self.folder.latest(latest.clone()).await?;
-                    fresh = true;
-                    continue;
-                }
-                Admission::Write => {}
+            if !fresh && latest.manifest.leaves_gap(write) {
+                *latest = self.folder.latest(latest.clone()).await?;
+            }
+            // Another process may have rolled what this call has committed; that it was this call is certain then, too: nobody else has the
+            // attempt.
+            if latest.manifest.admit(write)? == Admission::Done {
+                return Ok(if rows.is_none() { count } else { 0 });
             }
             if let Some(rows) = rows.take()
                 && count > 0

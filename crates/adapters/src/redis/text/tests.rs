@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+use millstream_core::value::not_finite;
+
 use super::*;
 
 fn text(write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> String {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use millstream_adapters::cassandra::{CassandraFeed, CassandraSettings, CassandraStore, CassandraTables, Preset, probe};
 use millstream_adapters::connection::Secret;
 use millstream_core::ports::{ChangeFeed, Clock, EpochSink, EventStore, FeedPosition, PartitionQuery, Scan, SystemClock};
@@ -146,6 +147,28 @@ async fn what_is_refused_for_its_rate_is_sent_again_when_the_service_says_so() {
     assert_eq!(world.peer.asked("INSERT INTO \"ks\".\"t\"").len(), 4, "the driver sends nothing again by itself");
     world.peer.refuse("SELECT \"k\"", 1, RATE);
     assert_eq!(store.read_partition("t", &of_partition("a")).await.unwrap().rows.num_rows(), 1);
+}
+
+/// On one thread, whose recorder is the test's own.
+#[tokio::test]
+async fn refused_requests_are_counted_on_metrics_also_the_one_that_is_given_up() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let counted = || {
+        let page = recorder.handle().render();
+        let line = page.lines().find_map(|line| line.strip_prefix("millstream_cassandra_refused_requests_total "));
+        line.map(|count| count.parse::<u64>().unwrap())
+    };
+    let mut world = World::new().await;
+    world.settings.request_timeout_ms = Some(1_000);
+    let (store, mut writer) = world.with_table(&tables::single("t")).await;
+    assert_eq!(counted(), Some(0), "it is there before the first");
+    world.peer.refuse("INSERT INTO \"ks\".\"t\"", 2, RATE);
+    writer.commit(&*store, &[insert(1, row!["a", 1])]).await.unwrap();
+    assert_eq!(counted(), Some(2));
+    world.peer.refuse("INSERT INTO \"ks\".\"t\"", 1, "RetryAfterMs=5000");
+    writer.commit(&*store, &[insert(2, row!["a", 2])]).await.unwrap_err();
+    assert_eq!((counted(), store.refused_requests()), (Some(3), 3));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,6 +50,10 @@ impl Namespace {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl EventLog for Namespace {
+    async fn identity(&self) -> Result<String> {
+        self.log.identity().await
+    }
+
     async fn create_topic(&self, spec: &TopicSpec) -> Result<bool> {
         let name = self.real(&spec.name);
         self.made.lock().unwrap().insert(name.clone());

@@ -38,7 +38,7 @@ async fn a_rotated_password_is_picked_up_by_new_connections_and_old_ones_go_on()
     let spec = tables::report("daily");
     store.ensure_report(&spec).await.unwrap();
     // One connection is held by a scan, so that a second one has to be made.
-    let held = store.scan("daily", None).await.unwrap();
+    let held = store.snapshot().await.unwrap().scan("daily", None).await.unwrap();
     admin.batch_execute(&format!("ALTER ROLE {role} PASSWORD 'second'")).await.unwrap();
     let error = store.published_run("daily").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "until the file says it too one waits: {error}");

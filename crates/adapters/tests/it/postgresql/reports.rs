@@ -68,7 +68,7 @@ async fn a_table_of_another_shape_is_shown_and_left_alone() {
     other.batch_execute(&format!("TRUNCATE \"{schema}\".daily")).await.unwrap();
     store.ensure_report(&spec).await.unwrap();
     store.publish(publication(&spec, 1, &[line("é", 1), line("UA", 2)])).await.unwrap();
-    assert_eq!(collect(store.scan("daily", None).await.unwrap()).await.unwrap(), [line("UA", 2), line("é", 1)]);
+    assert_eq!(collect(store.snapshot().await.unwrap().scan("daily", None).await.unwrap()).await.unwrap(), [line("UA", 2), line("é", 1)]);
     schemas.drop_all().await;
 }
 
@@ -108,7 +108,7 @@ async fn nested_values_are_kept_as_json() {
     let batch = arrow::array::RecordBatch::try_new(schema, vec![std::sync::Arc::new(ids), std::sync::Arc::new(lists)]).unwrap();
     let rows = futures::stream::iter([Ok(batch.clone())]).boxed();
     store.publish(Publication { report: "nested".into(), run: 1, rows }).await.unwrap();
-    let found: Vec<_> = store.scan("nested", None).await.unwrap().collect().await;
+    let found: Vec<_> = store.snapshot().await.unwrap().scan("nested", None).await.unwrap().collect().await;
     assert_eq!(found.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [batch]);
     let other = client(&settings).await;
     let text = format!("SELECT stops->>0 FROM \"{}\".nested WHERE id = 1", settings.schema);

@@ -198,7 +198,11 @@ fn check_file(path: &std::path::Path, session: &SessionState, tally: &mut counts
     for section in sections(&std::fs::read_to_string(path.with_extension("spark")).unwrap()) {
         let answer = catch_unwind(AssertUnwindSafe(|| evaluate(&section, session)))
             .unwrap_or_else(|_| Answer::Refused("Millstream panics".to_owned()));
-        tally.expression(&section.expression, section.types.iter().map(String::as_str).chain(section.result.as_deref().ok()), section.rows.len());
+        tally.expression(
+            &section.expression,
+            section.types.iter().map(String::as_str).chain(section.result.as_deref().ok()),
+            section.rows.len(),
+        );
         let (difference, ulps) = compare(&section, answer);
         let Some(difference) = difference else { continue };
         let about = |kind: &dyn Fn(Kind) -> bool| {

@@ -98,7 +98,8 @@ impl Query {
             }
         }
         let frame = engine.session().unwrap().sql("SELECT * FROM result").await.map_err(|e| e.to_string())?;
-        let columns: Vec<_> = frame.schema().fields().iter().map(|f| format!("{} {}", f.name(), spelling::type_name(f.data_type()))).collect();
+        let columns: Vec<_> =
+            frame.schema().fields().iter().map(|f| format!("{} {}", f.name(), spelling::type_name(f.data_type()))).collect();
         if columns != self.expected.columns {
             return Err(format!("columns {columns:?}, Spark has {:?}", self.expected.columns));
         }
@@ -217,6 +218,7 @@ async fn queries_give_what_spark_gives_in_every_way() {
 
 #[test]
 fn queries_that_are_not_possible_yet_are_refused() {
-    let possible: Vec<_> = paths("queries/not_yet").into_iter().filter(|path| checked(&std::fs::read_to_string(path).unwrap()).is_ok()).collect();
+    let possible: Vec<_> =
+        paths("queries/not_yet").into_iter().filter(|path| checked(&std::fs::read_to_string(path).unwrap()).is_ok()).collect();
     assert!(possible.is_empty(), "these queries pass check now, move them to tests/oracle/queries: {possible:?}");
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, StringArray, TimestampMicrosecondArray};
-use arrow::array::{Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array};
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType,
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, StringArray, TimestampMicrosecondArray,
 };
+use arrow::array::{Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::util::display::array_value_to_string;
 use chrono::{Datelike, NaiveDate, Timelike};
 
@@ -190,7 +190,9 @@ pub fn ulps_apart(one: &str, other: &str, type_name: &str) -> Option<u64> {
     // The bits of IEEE 754 rise with the magnitude.
     let ordered = |bits: i64| if bits < 0 { i64::MIN - bits } else { bits };
     let (one, other) = match type_name {
-        "DOUBLE" => (ordered(one.parse::<f64>().ok()?.to_bits().cast_signed()), ordered(other.parse::<f64>().ok()?.to_bits().cast_signed())),
+        "DOUBLE" => {
+            (ordered(one.parse::<f64>().ok()?.to_bits().cast_signed()), ordered(other.parse::<f64>().ok()?.to_bits().cast_signed()))
+        }
         _ => return None,
     };
     Some(one.abs_diff(other))

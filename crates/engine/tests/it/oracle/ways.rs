@@ -68,7 +68,8 @@ fn arrivals(query: &Query) -> Vec<Arrival> {
     for (topic, partitions, events) in &query.topics {
         let spread = |at: usize| i32::try_from(at % usize::try_from(*partitions).unwrap()).unwrap();
         // The thousandth part of the topic at which an event comes, so that topics keep pace.
-        arrivals.extend(events.iter().enumerate().map(|(at, event)| (at * 1_000 / events.len(), (topic.clone(), spread(at), event.clone()))));
+        arrivals
+            .extend(events.iter().enumerate().map(|(at, event)| (at * 1_000 / events.len(), (topic.clone(), spread(at), event.clone()))));
         if query.closed_by_later_event {
             let last = events.last().unwrap();
             arrivals.extend((0..*partitions).map(|partition| (1_000, (topic.clone(), partition, much_later(last)))));

@@ -10,8 +10,8 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use millstream_core::batches::BatchStream;
 use millstream_core::ports::{
-    CriticalRow, CriticalStore, EpochSink, EpochWrite, EventStore, Isolation, Page, PartitionQuery, Publication, Published, ReportStore,
-    StoreSnapshot,
+    CriticalRow, CriticalStore, EpochSink, EpochWrite, EventStore, Isolation, Page, PartitionQuery, Publication, Published, ReportSnapshot,
+    ReportStore, StoreSnapshot,
 };
 use millstream_core::{Attempt, Epoch, FlowId, Result, TableSpec, Value};
 
@@ -252,8 +252,8 @@ impl ReportStore for InvalidatingReportStore {
         self.inner.published_run(report).await
     }
 
-    async fn scan(&self, report: &str, columns: Option<Vec<usize>>) -> Result<BatchStream> {
-        self.inner.scan(report, columns).await
+    async fn snapshot(&self) -> Result<Arc<dyn ReportSnapshot>> {
+        self.inner.snapshot().await
     }
 
     async fn get(&self, report: &str, key: &[Value]) -> Result<RecordBatch> {

@@ -14,7 +14,7 @@ fn flow() -> FlowStatus {
         rows_in: 10,
         rows_out: 5,
         rows_per_second: 2.5,
-        lag: 3,
+        lag: Some(3),
         watermark: Some(EventTime(1_500_000)),
         dead_letters: 1,
         late_rows: 4,
@@ -46,6 +46,12 @@ fn each_flow_has_its_rate_lag_watermark_and_phase() {
 fn a_flow_without_a_watermark_has_no_such_sample() {
     let text = render(&PipelineStatus { flows: vec![FlowStatus { watermark: None, ..flow() }], ..PipelineStatus::default() });
     assert!(!text.contains("millstream_flow_watermark_seconds{"));
+}
+
+#[test]
+fn a_lag_that_is_not_known_yet_is_not_zero() {
+    let text = render(&PipelineStatus { flows: vec![FlowStatus { lag: None, ..flow() }], ..PipelineStatus::default() });
+    assert!(text.contains("# TYPE millstream_flow_lag_rows gauge\n") && !text.contains("millstream_flow_lag_rows{"), "{text}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn status() -> PipelineStatus {
         rows_in: 336_776,
         rows_out: 336_776,
         rows_per_second: 48_211.4,
-        lag,
+        lag: Some(lag),
         watermark: None,
         dead_letters: 0,
         late_rows: 0,
@@ -83,6 +83,10 @@ fn each_engine_has_its_state_and_one_that_is_away_says_why() {
 }
 
 fn page() -> String {
+    page_of(&status())
+}
+
+fn page_of(status: &PipelineStatus) -> String {
     let tables = [
         spec(TableKind::Topic, "flights", None),
         spec(TableKind::EventStore, "departures", None),
@@ -90,7 +94,7 @@ fn page() -> String {
         spec(TableKind::Reference, "airlines", None),
         spec(TableKind::Report, "carrier_daily", None),
     ];
-    render("flights", "0.1.0", &status(), tables.iter(), NOW)
+    render("flights", "0.1.0", status, tables.iter(), NOW)
 }
 
 #[test]
@@ -118,6 +122,21 @@ fn every_flow_and_job_is_shown_with_what_it_does() {
     if let Some(path) = std::env::var_os("MILLSTREAM_PAGE") {
         std::fs::write(path, page).unwrap();
     }
+}
+
+#[test]
+fn a_lag_that_is_not_known_yet_is_said_to_be_unknown() {
+    let unknown = "<span class=\"quiet\">unknown</span>";
+    let mut status = status();
+    let all = format!("<dt>lag, rows</dt><dd>{}</dd>", grouped(12_345 + 9_888));
+    assert!(page_of(&status).contains(&all) && !page_of(&status).contains(unknown));
+    status.flows[0].lag = None;
+    let page = page_of(&status);
+    assert!(
+        page.contains(&format!("<dt>lag, rows</dt><dd>{unknown}</dd>")) && page.contains(&format!("<td class=\"n\">{unknown}</td>")),
+        "{page}"
+    );
+    assert!(page.contains("12,345"), "of the others it is known");
 }
 
 #[test]

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use millstream_adapters::kafka::{self, KafkaLog};
-use millstream_adapters::{cassandra, lake, mysql, postgresql, redis};
+use millstream_adapters::{cassandra, lake, mysql, postgresql, redis, schema_registry};
 use millstream_core::ports::{Clock, EventLog, SystemClock};
 use millstream_core::{Error, Result};
 use millstream_pipeline::graph::{Binding, Pipeline};
 
 use crate::config::Config;
+use crate::wiring;
 
 /// A connection that takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -48,6 +49,9 @@ pub async fn all(config: &Config) -> Vec<Tried> {
     if let Some(settings) = &config.lake {
         tries.push(("lake", Box::pin(lake::probe(settings))));
     }
+    if let Some(settings) = &config.schema_registry {
+        tries.push(("schema_registry", Box::pin(schema_registry::probe(settings))));
+    }
     join_all(tries.into_iter().map(async |(system, probe)| {
         let outcome = tokio::select! {
             outcome = probe => outcome,
@@ -58,16 +62,24 @@ pub async fn all(config: &Config) -> Vec<Tried> {
     .await
 }
 
-/// Refuses topics that are absent where Millstream may not make them (Event Hubs): it could not start.
+/// Refuses topics that are absent where Millstream may not make them (Event Hubs): it could not start. Warns of those that may lose records
+/// because of their retention.
 pub async fn topics(config: &Config, pipeline: &Pipeline) -> Result<()> {
-    let Some(settings) = config.kafka.as_ref().filter(|settings| !settings.manage_topics()) else { return Ok(()) };
-    let there = KafkaLog::connect(settings, Arc::new(SystemClock))?.topics().await?;
+    let Some(settings) = &config.kafka else { return Ok(()) };
+    let log = KafkaLog::connect(settings, Arc::new(SystemClock))?;
+    let there = log.topics().await?;
     let named = pipeline.tables.values().filter_map(|table| match &table.binding {
         Binding::Topic(topic) => Some(topic.name.as_str()),
         _ => None,
     });
-    let absent: Vec<&str> = named.filter(|name| there.iter().all(|topic| topic.name != *name)).collect();
-    if absent.is_empty() {
+    let mut absent = Vec::new();
+    for name in named {
+        match there.iter().find(|topic| topic.name == name) {
+            Some(topic) => log.look_at_oldest(topic).await?,
+            None => absent.push(name),
+        }
+    }
+    if absent.is_empty() || settings.manage_topics() {
         return Ok(());
     }
     Err(Error::not_found(format!(
@@ -76,6 +88,12 @@ pub async fn topics(config: &Config, pipeline: &Pipeline) -> Result<()> {
         absent.join(", "),
         if absent.len() == 1 { "it" } else { "them" }
     )))
+}
+
+/// Tries the places of those tables of files that have one of their own.
+pub async fn lake_tables(config: &Config, pipeline: &Pipeline) -> Result<()> {
+    let places = wiring::bound_lake_tables(config, pipeline)?.into_values().collect();
+    wiring::lake_probe(config.lake.clone().unwrap_or_default(), places)().await
 }
 
 /// One line each.

@@ -11,6 +11,10 @@ use super::Watched;
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl EventLog for Watched<dyn EventLog> {
+    async fn identity(&self) -> Result<String> {
+        self.health.observe(self.inner.identity().await)
+    }
+
     async fn create_topic(&self, spec: &TopicSpec) -> Result<bool> {
         self.health.observe(self.inner.create_topic(spec).await)
     }

@@ -1,9 +1,11 @@
-//! Reports: [`ReportStore`].
+//! Reports: [`ReportStore`] and [`ReportSnapshot`].
+
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use millstream_core::batches::BatchStream;
-use millstream_core::ports::{EpochSink, EpochWrite, Isolation, Publication, Published, ReportStore};
+use millstream_core::ports::{EpochSink, EpochWrite, Isolation, Publication, Published, ReportSnapshot, ReportStore};
 use millstream_core::{Attempt, Epoch, FlowId, Result, TableSpec, Value};
 
 use super::Watched;
@@ -39,8 +41,9 @@ impl ReportStore for Watched<dyn ReportStore> {
         self.health.observe(self.inner.published_run(report).await)
     }
 
-    async fn scan(&self, report: &str, columns: Option<Vec<usize>>) -> Result<BatchStream> {
-        self.stream(self.inner.scan(report, columns).await)
+    async fn snapshot(&self) -> Result<Arc<dyn ReportSnapshot>> {
+        let inner = self.health.observe(self.inner.snapshot().await)?;
+        Ok(Watched::<dyn ReportSnapshot>::new(inner, self.health.clone()))
     }
 
     async fn get(&self, report: &str, key: &[Value]) -> Result<RecordBatch> {
@@ -49,5 +52,13 @@ impl ReportStore for Watched<dyn ReportStore> {
 
     async fn drop_report(&self, report: &str) -> Result<()> {
         self.health.observe(self.inner.drop_report(report).await)
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl ReportSnapshot for Watched<dyn ReportSnapshot> {
+    async fn scan(&self, report: &str, columns: Option<Vec<usize>>) -> Result<BatchStream> {
+        self.stream(self.inner.scan(report, columns).await)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::parse;
+use super::{parse, signed_us};
 
 #[test]
 fn lengths_of_time_are_read_as_spark_writes_them() {
@@ -21,9 +21,17 @@ fn what_is_no_length_of_time_is_refused_with_its_reason() {
     assert_eq!(why(""), "it is empty");
     assert_eq!(why("5"), "`5` has no unit");
     assert_eq!(why("hour"), "`hour` is not a whole number");
-    assert_eq!(why("-1 hour"), "`-1` is not a whole number");
+    assert_eq!(why("-1 hour"), "it must be longer than nothing");
+    assert_eq!(why("1.5 hours"), "`1.5` is not a whole number");
     assert_eq!(why("0 days"), "it must be longer than nothing");
     assert_eq!(why("1 month"), "a month has no fixed length, write days");
     assert_eq!(why("1 moon"), "`moon` is not a unit of time (second, minute, hour, day, week)");
     assert_eq!(why("99999999999 weeks"), "it is longer than 292,000 years");
+}
+
+#[test]
+fn a_signed_length_may_be_zero_or_negative() {
+    assert_eq!(signed_us("-5 minutes"), Ok(-300_000_000));
+    assert_eq!(signed_us("1 hour -30 minutes"), Ok(1_800_000_000));
+    assert_eq!(signed_us("0 seconds"), Ok(0));
 }

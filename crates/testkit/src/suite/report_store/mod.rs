@@ -1,8 +1,10 @@
 //! The contract of [`ReportStore`], with its [`EpochSink`](millstream_core::ports::EpochSink).
 
 mod flows;
+mod snapshots;
 
 pub use flows::*;
+pub use snapshots::*;
 
 use std::sync::Arc;
 
@@ -10,7 +12,6 @@ use futures::StreamExt;
 use millstream_core::batches::BatchStream;
 use millstream_core::ports::{Publication, Published, ReportStore};
 use millstream_core::{Error, ErrorKind, TableSpec, Value};
-use tokio::task::JoinSet;
 
 use super::suite;
 use crate::changes::Writer;
@@ -43,6 +44,8 @@ suite!(
         a_lower_run_is_fenced,
         readers_see_the_old_or_the_new_report_whole,
         a_scan_that_has_begun_stays_with_its_report,
+        a_snapshot_is_of_one_moment,
+        scans_of_a_snapshot_are_read_side_by_side,
         reports_survive_a_restart,
         drop_report_removes_it,
         text_that_the_system_cannot_hold_is_refused,
@@ -78,7 +81,7 @@ async fn publish(store: &Port, spec: &TableSpec, run: u64, rows: &[Row]) -> Case
 }
 
 async fn scan(store: &Port, report: &str) -> CaseResult<Vec<Row>> {
-    Ok(collect(store.scan(report, None).await?).await?)
+    Ok(collect(store.snapshot().await?.scan(report, None).await?).await?)
 }
 
 fn line(carrier: &str, day: i32, flights: i64) -> Row {
@@ -120,7 +123,7 @@ pub async fn unknown_reports_are_not_found(h: &dyn Harness<Port>) -> CaseResult 
     let store = h.open().await?;
     refused(store.publish(publication(&spec, 1, &lines(5, 1))?).await, ErrorKind::NotFound, "publishing an unknown report")?;
     refused(store.published_run("r").await, ErrorKind::NotFound, "the run of an unknown report")?;
-    refused(store.scan("r", None).await, ErrorKind::NotFound, "a scan of an unknown report")?;
+    refused(store.snapshot().await?.scan("r", None).await, ErrorKind::NotFound, "a scan of an unknown report")?;
     refused(store.get("r", &[Value::Str("AA".into()), Value::Date(1)]).await, ErrorKind::NotFound, "a row of an unknown report")?;
     Ok(())
 }
@@ -210,9 +213,9 @@ pub async fn a_scan_returns_the_columns_asked_for(h: &dyn Harness<Port>) -> Case
     let store = store_with(h, &spec).await?;
     publish(&store, &spec, 1, &[line("AA", 1, 7)]).await?;
     for (columns, expected) in [(vec![2, 0], row![7, "AA"]), (vec![3], row![0.5]), (vec![1, 2, 3], row![date(1), 7, 0.5])] {
-        check_eq!(collect(store.scan("r", Some(columns.clone())).await?).await?, [expected], "the columns {columns:?}");
+        check_eq!(collect(store.snapshot().await?.scan("r", Some(columns.clone())).await?).await?, [expected], "the columns {columns:?}");
     }
-    let none = collect(store.scan("r", Some(vec![])).await?).await?;
+    let none = collect(store.snapshot().await?.scan("r", Some(vec![])).await?).await?;
     check_eq!(none.len(), 1, "a scan of no columns still counts its rows");
     Ok(())
 }
@@ -353,63 +356,6 @@ pub async fn a_lower_run_is_fenced(h: &dyn Harness<Port>) -> CaseResult {
     Ok(())
 }
 
-/// Readers beside publications: run n has every row at n, so two values in one scan are half a report.
-pub async fn readers_see_the_old_or_the_new_report_whole(h: &dyn Harness<Port>) -> CaseResult {
-    const RUNS: u64 = 30;
-    let spec = tables::report("r");
-    let store = store_with(h, &spec).await?;
-    publish(&store, &spec, 1, &lines(100, 1)).await?;
-    let (writing, writing_spec) = (store.clone(), spec.clone());
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        for run in 2..=RUNS {
-            let n = i64::try_from(run).unwrap_or(0);
-            // Sizes differ too, so that rows left over from an earlier run show.
-            let count = 50 + i32::try_from(run % 7).unwrap_or(0) * 10;
-            publish(&writing, &writing_spec, run, &lines(count, n)).await?;
-            tokio::task::yield_now().await;
-        }
-        Ok::<_, Failure>(())
-    });
-    let mut last = 1;
-    loop {
-        let ended = tasks.try_join_next();
-        let rows = scan(&store, "r").await?;
-        let Some(Cell::Int(n)) = rows.first().map(|r| r[2].clone()) else {
-            return Err(Failure::Broken("a reader never sees an empty report between two publications".to_owned()));
-        };
-        let count = if n == 1 { 100 } else { usize::try_from(50 + n % 7 * 10).unwrap_or(0) };
-        check!(rows.iter().all(|r| r[2] == Cell::Int(n)), "a reader sees one run's rows alone: {}", crate::check::shortened(&rows));
-        check_eq!(rows.len(), count, "a reader sees all rows of run {n}");
-        check!(n >= last, "a later reader never sees an older run ({n} after {last})");
-        last = n;
-        if let Some(done) = ended {
-            done.map_err(|e| Failure::Broken(format!("the publisher ends: {e}")))??;
-            check_eq!(u64::try_from(n), Ok(RUNS), "the last run is read at last");
-            return Ok(());
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
-/// A scan is of one publication, however slowly it is read.
-pub async fn a_scan_that_has_begun_stays_with_its_report(h: &dyn Harness<Port>) -> CaseResult {
-    let spec = tables::report("r");
-    let store = store_with(h, &spec).await?;
-    // Enough rows that no store reads them all before the first is asked for.
-    let count = 20_000;
-    publish(&store, &spec, 1, &lines(count, 1)).await?;
-    let mut begun = store.scan("r", None).await?;
-    let first = begun.next().await.transpose()?;
-    publish(&store, &spec, 2, &lines(30, 2)).await?;
-    publish(&store, &spec, 3, &lines(40, 3)).await?;
-    let mut rows = first.map(|b| rows_of(&b)).transpose()?.unwrap_or_default();
-    rows.extend(collect(begun).await?);
-    check_eq!(rows.len(), lines(count, 1).len(), "the scan returns all rows of the report that it began with");
-    check!(rows.iter().all(|r| r[2] == Cell::Int(1)), "and none of the later ones");
-    Ok(())
-}
-
 /// Reports and runs are found by the next process.
 pub async fn reports_survive_a_restart(h: &dyn Harness<Port>) -> CaseResult {
     if !h.abilities().keeps_data {
@@ -438,7 +384,7 @@ pub async fn drop_report_removes_it(h: &dyn Harness<Port>) -> CaseResult {
     publish(&store, &spec, 7, &lines(10, 1)).await?;
     store.drop_report("r").await?;
     store.drop_report("r").await?;
-    refused(store.scan("r", None).await, ErrorKind::NotFound, "a scan of a dropped report")?;
+    refused(store.snapshot().await?.scan("r", None).await, ErrorKind::NotFound, "a scan of a dropped report")?;
     store.ensure_report(&spec).await?;
     check_eq!(scan(&store, "r").await?, Vec::<Row>::new(), "made again it is empty");
     check_eq!(store.published_run("r").await?, None, "and has no run");

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use millstream_core::encode::EpochPosition;
 use millstream_core::ports::{EventLog, Record, TopicOutput, TopicSink, ValueFormat};
+use millstream_core::style::TextStyle;
 use millstream_core::{Attempt, Epoch, ErrorKind, Offset, TableSpec, TopicPartition};
 
 use super::{suite, woken};
@@ -99,6 +100,7 @@ impl Port {
             // The records' times are of another year.
             retention: Some(Duration::from_millis(i64::MAX.unsigned_abs())),
             format,
+            style: TextStyle::default(),
             key_columns: key.iter().map(|k| (*k).to_owned()).collect(),
         }
     }

@@ -40,7 +40,8 @@ fn epochs_are_admitted_in_order_and_lower_attempts_never() {
     let m = with_epochs(2);
     assert_eq!(m.admit(&write("f", 3, 2)).unwrap(), Admission::Done);
     assert_eq!(m.admit(&write("f", 4, 3)).unwrap(), Admission::Write);
-    assert_eq!(m.admit(&write("f", 3, 4)).unwrap(), Admission::Gap(Epoch(2)));
+    assert_eq!(m.admit(&write("f", 3, 4)).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert!(m.leaves_gap(&write("f", 3, 4)) && !m.leaves_gap(&write("f", 3, 3)));
     assert_eq!(m.admit(&write("f", 2, 3)).unwrap_err().kind(), ErrorKind::Fenced);
     assert_eq!(m.admit(&write("f", 2, 1)).unwrap_err().kind(), ErrorKind::Fenced);
     assert_eq!(m.begin("t", &FlowId::new("f"), Attempt(2)).unwrap_err().kind(), ErrorKind::Fenced);

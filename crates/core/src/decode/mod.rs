@@ -1,0 +1,418 @@
+//! Records as rows: the values of a topic's records straight into Arrow columns, each record whole or not at all. It knows the topic's
+//! columns and nothing of flows, offsets or where a rejected record goes.
+//!
+//! A format's reader turns a record into the slots of its columns; when the whole record is known to be good, they are appended to the
+//! columns. What each format takes for each type, and where it is stricter than Spark, says its own module. Of JSON ([`ReadFormat::Json`],
+//! exactly one object (RFC 8259) in UTF-8, by the rules of Spark 4.1's `from_json`):
+//!
+//! | column | takes |
+//! |---|---|
+//! | BOOLEAN | `true`, `false` |
+//! | TINYINT to BIGINT | a number without fraction and exponent, within range; no string |
+//! | FLOAT, DOUBLE | a number (too great: infinity), or `"NaN"`, `"Infinity"`, `"+Infinity"`, `"+INF"`, `"-Infinity"`, `"-INF"` |
+//! | DECIMAL | a number, or a string that says one; exact; digits beyond the scale are rounded half up, too many before it refused |
+//! | STRING | a string; of any other value its JSON text as it stands in the record |
+//! | BINARY | a string in base64 with padding |
+//! | DATE | `"2013-07-22"`, or by `dateFormat` |
+//! | TIMESTAMP | a date and time in ISO 8601 with or without zone (then UTC), a date, or by `timestampFormat`; or a number: seconds since 1970 |
+//! | TIMESTAMP_NTZ | the same without a zone, by `timestampNTZFormat`, no number |
+//! | ARRAY, MAP, STRUCT | an array; an object, whose keys are strings; an object |
+//!
+//! Unknown members are checked and skipped. Of a member that comes twice the last one counts (in a map both stay). Names are compared exactly.
+//! A member that is absent or `null` is null; in a NOT NULL column that rejects the record.
+//!
+//! Stricter than Spark, on purpose, because Spark would lose something silently: bytes after the object, an array at the top, a null in a
+//! NOT NULL column, bare `NaN`, and lone surrogates are malformed. Not read: zone names other than `Z`, `UTC`, `UT` and `GMT`, times without a date,
+//! and days since 1970 as a DATE.
+
+pub mod avro;
+mod build;
+mod column;
+mod csv;
+mod json;
+mod members;
+mod nested;
+mod path;
+pub mod protobuf;
+mod scalar;
+mod scan;
+mod slot;
+mod values;
+
+pub use path::JsonPath;
+pub use values::JsonValues;
+
+use arrow::array::{RecordBatch, RecordBatchOptions, UInt8Array};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use std::collections::BTreeSet;
+
+use crate::change::ChangeKind;
+use crate::error::{Error, Result};
+use crate::ports::Record;
+use crate::style::{CsvStyle, TimeFormats};
+
+use avro::{AvroReader, AvroSchemas};
+use build::Builder;
+use column::ColumnType;
+use csv::CsvReader;
+use json::JsonReader;
+use protobuf::{ProtobufMessage, ProtobufReader};
+use scan::Scanner;
+use slot::{Slot, Spill};
+
+/// How much of a value a reason shows, in characters.
+const SHOWN_MAX: usize = 60;
+
+/// How the records of a topic become rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// What a value is.
+    pub format: ReadFormat,
+    /// What a value becomes that isn't a row of the topic's columns.
+    pub mode: ParseMode,
+    /// In [`ParseMode::Permissive`], the STRING column that gets the value of a record that wasn't wholly a row; it is no part of the value.
+    pub corrupt_record: Option<String>,
+    /// Columns that the key of a tombstone gives: a JSON object, or for one column a plain value.
+    pub key_columns: Vec<String>,
+}
+
+/// What the value of a record is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadFormat {
+    /// One JSON object.
+    Json(TimeFormats),
+    /// One line of CSV.
+    Csv(CsvStyle, TimeFormats),
+    /// One record in Avro's binary encoding.
+    Avro(AvroSchemas),
+    /// One Protobuf message.
+    Protobuf {
+        /// Its type.
+        message: Box<ProtobufMessage>,
+        /// `emit.default.values`: whether a field without presence that is left out is zero, and not null.
+        defaults: bool,
+    },
+}
+
+impl Default for ReadFormat {
+    fn default() -> Self {
+        Self::Json(TimeFormats::default())
+    }
+}
+
+impl ReadFormat {
+    /// The word for it in `value.format`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "json",
+            Self::Csv(..) => "csv",
+            Self::Avro(_) => "avro",
+            Self::Protobuf { .. } => "protobuf",
+        }
+    }
+
+    /// The patterns of its times.
+    #[must_use]
+    pub fn times(&self) -> TimeFormats {
+        match self {
+            Self::Json(times) | Self::Csv(_, times) => times.clone(),
+            Self::Avro(_) | Self::Protobuf { .. } => TimeFormats::default(),
+        }
+    }
+}
+
+/// What becomes of a value that isn't a row of the topic's columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ParseMode {
+    /// The row goes to `system.dead_letters`.
+    #[default]
+    DeadLetter,
+    /// Spark's `PERMISSIVE`: what can't be read is null.
+    Permissive,
+}
+
+/// A record that isn't a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its place among the records.
+    pub index: u32,
+    /// Why: names the column and shows the beginning of the value, or says where the value is malformed.
+    pub reason: String,
+}
+
+/// What a run of records became: each is in `accepted` or in `rejected`, exactly once.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// The rows, of the topic's own columns.
+    pub rows: RecordBatch,
+    /// For each row the place of its record, rising.
+    pub accepted: Vec<u32>,
+    /// For each row [`ChangeKind::Insert`], or [`ChangeKind::Delete`] for a tombstone: then only the key columns mean anything; the
+    /// others are null, or hold zero or nothing where they are NOT NULL.
+    pub kinds: UInt8Array,
+    /// The records that aren't rows, rising.
+    pub rejected: Vec<Rejected>,
+}
+
+/// Decodes records of one topic. Keeps what it learned of the order of members from call to call.
+#[derive(Debug)]
+pub struct RecordDecoder {
+    schema: SchemaRef,
+    mode: ParseMode,
+    columns: Vec<ColumnType>,
+    required: Vec<usize>,
+    /// The columns that a tombstone's key names.
+    key: Vec<usize>,
+    /// The column of corrupt records.
+    corrupt: Option<usize>,
+    /// Reads values, where they are JSON, and keys.
+    json: JsonReader,
+    reader: Reader,
+}
+
+/// Reads values.
+#[derive(Debug)]
+enum Reader {
+    Json,
+    Csv(CsvReader),
+    Avro(AvroReader),
+    Protobuf(ProtobufReader),
+}
+
+impl RecordDecoder {
+    /// A decoder for records of a topic with the columns `schema`.
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a column that no topic holds, or not in this format;
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for an unknown key column, or a corrupt record's column that is no STRING or NOT NULL.
+    pub fn new(schema: SchemaRef, reading: &Reading) -> Result<Self> {
+        let times = reading.format.times();
+        let columns = schema.fields().iter().map(|f| ColumnType::of(f.name(), f.data_type(), &times)).collect::<Result<Vec<_>>>()?;
+        let required = schema.fields().iter().enumerate().filter(|(_, f)| !f.is_nullable()).map(|(i, _)| i).collect();
+        let key = reading
+            .key_columns
+            .iter()
+            .map(|c| schema.index_of(c).map_err(|_| Error::invalid(format!("key column {c} is not a column of the topic"))))
+            .collect::<Result<Vec<_>>>()?;
+        let corrupt = reading.corrupt_record.as_deref().map(|name| corrupt_column(&schema, name)).transpose()?;
+        let own = || schema.fields().iter().enumerate().filter(|(at, _)| Some(*at) != corrupt);
+        let column = |(at, field): (usize, &FieldRef)| {
+            columns.get(at).map(|kind: &ColumnType| (at, field.name().clone(), kind.clone(), !field.is_nullable()))
+        };
+        let reader = match &reading.format {
+            ReadFormat::Json(_) => Reader::Json,
+            ReadFormat::Csv(style, _) => {
+                if let Some((_, field)) = own().find(|(at, _)| columns.get(*at).is_some_and(ColumnType::is_nested)) {
+                    return Err(Error::unsupported(format!(
+                        "column {} is nested, and a line of CSV holds plain values only",
+                        field.name()
+                    )));
+                }
+                Reader::Csv(CsvReader::new(style.clone(), own().map(|(at, _)| at).collect()))
+            }
+            ReadFormat::Avro(schemas) => Reader::Avro(AvroReader::try_new(schemas, own().filter_map(column).collect())?),
+            ReadFormat::Protobuf { message, defaults } => {
+                let columns: Vec<_> = own().filter_map(column).collect();
+                Reader::Protobuf(ProtobufReader::try_new(message, &columns, *defaults)?)
+            }
+        };
+        let json = JsonReader::new(own().map(|(at, f)| (at, f.name().as_str())));
+        Ok(Self { schema, mode: reading.mode, columns, required, key, corrupt, json, reader })
+    }
+
+    /// The columns of the rows.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The ids of schemas by which `records` are written, and which [`learn_schema`](Self::learn_schema) has to be told before they are decoded.
+    #[must_use]
+    pub fn missing_schemas(&self, records: &[Record]) -> BTreeSet<u32> {
+        match &self.reader {
+            Reader::Avro(reader) => reader.missing(records),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// The text of the schema `id`, as the registry has it. One that can't be rows of this table rejects its records.
+    pub fn learn_schema(&mut self, id: u32, text: &str) {
+        if let Reader::Avro(reader) = &mut self.reader {
+            reader.learn(id, text);
+        }
+    }
+
+    /// Decodes `records`. A record that isn't a row is in [`Decoded::rejected`], never an error; an error is a defect.
+    pub fn decode(&mut self, records: &[Record]) -> Result<Decoded> {
+        let mut builders: Vec<Builder> = self.schema.fields().iter().map(|f| Builder::new(f.data_type(), records.len())).collect();
+        let mut slots: Vec<Slot<'_>> = vec![Slot::Missing; self.columns.len()];
+        let mut spill = Spill::new(self.mode == ParseMode::Permissive);
+        let mut accepted = Vec::with_capacity(records.len());
+        let mut kinds = Vec::with_capacity(records.len());
+        let mut rejected = Vec::new();
+        for (index, record) in (0_u32..).zip(records) {
+            slots.fill(Slot::Missing);
+            spill.clear();
+            let outcome = match &record.value {
+                Some(value) => self.event(value, &mut slots, &mut spill).map(|()| ChangeKind::Insert),
+                None => self.tombstone(record.key.as_deref(), &mut slots, &mut spill).map(|()| ChangeKind::Delete),
+            };
+            match outcome {
+                Ok(kind) => {
+                    for (builder, slot) in builders.iter_mut().zip(&slots) {
+                        builder.append(slot, &spill);
+                    }
+                    accepted.push(index);
+                    kinds.push(kind.code());
+                }
+                Err(reason) => rejected.push(Rejected { index, reason }),
+            }
+        }
+        let columns = builders.iter_mut().map(Builder::finish).collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(accepted.len()));
+        let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
+        Ok(Decoded { rows, accepted, kinds: UInt8Array::from(kinds), rejected })
+    }
+
+    /// Fills `slots` from an event's value, or says why it isn't a row.
+    #[inline]
+    fn event<'a>(&mut self, value: &'a [u8], slots: &mut [Slot<'a>], spill: &mut Spill<'a>) -> Result<(), String> {
+        let read = match &self.reader {
+            Reader::Json => self.json.object(&self.columns, value, slots, spill),
+            Reader::Csv(reader) => reader.line(&self.columns, value, slots, spill),
+            Reader::Avro(reader) => reader.record(value, slots, spill),
+            Reader::Protobuf(reader) => reader.message(value, slots, spill),
+        };
+        match read {
+            Ok(()) => self.settle(slots, spill)?,
+            Err(_) if self.mode == ParseMode::Permissive && self.required.is_empty() => {
+                slots.fill(Slot::Null);
+                spill.partial = true;
+            }
+            Err(reason) => return Err(reason),
+        }
+        if let Some(slot) = self.corrupt.and_then(|at| slots.get_mut(at)) {
+            *slot = match std::str::from_utf8(value) {
+                _ if !spill.partial => Slot::Null,
+                Ok(text) => Slot::Text(text),
+                Err(_) => spill.keep_text(&String::from_utf8_lossy(value)),
+            };
+        }
+        Ok(())
+    }
+
+    /// Deals with what the columns couldn't hold, and with what is missing.
+    #[inline]
+    fn settle(&self, slots: &mut [Slot<'_>], spill: &mut Spill<'_>) -> Result<(), String> {
+        for (column, slot) in slots.iter_mut().enumerate() {
+            if nested::is_wrong(*slot) {
+                if self.mode == ParseMode::DeadLetter {
+                    return Err(self.misfit(column, *slot, spill));
+                }
+                if self.required.contains(&column) {
+                    return Err(format!("{}, and the column is NOT NULL", self.misfit(column, *slot, spill)));
+                }
+                *slot = Slot::Null;
+                spill.partial = true;
+            }
+        }
+        for column in &self.required {
+            match slots.get(*column) {
+                Some(Slot::Missing) => return Err(format!("column {} is NOT NULL, and the record doesn't have it", self.name(*column))),
+                Some(Slot::Null) => return Err(format!("column {} is NOT NULL, and the record's value is null", self.name(*column))),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills `slots` from a tombstone's key, or says why it deletes nothing.
+    fn tombstone<'a>(&mut self, key: Option<&'a [u8]>, slots: &mut [Slot<'a>], spill: &mut Spill<'a>) -> Result<(), String> {
+        if self.key.is_empty() {
+            return Err("the record is a tombstone, and the topic has no key.columns that say which row it deletes".to_owned());
+        }
+        let key = key.filter(|k| !k.is_empty()).ok_or("the record is a tombstone without a key")?;
+        let text = std::str::from_utf8(key).map_err(|_| "the record is a tombstone whose key is not UTF-8")?;
+        match self.key.as_slice() {
+            [column] if !text.trim_start().starts_with('{') => self.plain_key(*column, text, slots, spill),
+            _ => {
+                let read = self.json.object(&self.columns, key, slots, spill);
+                read.map_err(|reason| format!("the key of a tombstone: {reason}"))?;
+            }
+        }
+        for (column, slot) in slots.iter_mut().enumerate() {
+            if self.key.contains(&column) {
+                match *slot {
+                    Slot::Missing | Slot::Null => {
+                        return Err(format!("the key of a tombstone has no {}: {}", self.name(column), shown(text)));
+                    }
+                    wrong if nested::is_wrong(wrong) => {
+                        return Err(format!("the key of a tombstone: {}", self.misfit(column, wrong, spill)));
+                    }
+                    _ => {}
+                }
+            } else {
+                *slot = match self.columns.get(column) {
+                    Some(kind) if self.required.contains(&column) => kind.filler(spill),
+                    _ => Slot::Null,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// A key that is one plain value: a JSON scalar, or its text without quotes.
+    fn plain_key<'a>(&self, column: usize, text: &'a str, slots: &mut [Slot<'a>], spill: &mut Spill<'a>) {
+        let (Some(kind), Some(slot)) = (self.columns.get(column), slots.get_mut(column)) else { return };
+        let mut scanner = Scanner::new(text);
+        if scanner.peek() == Some(b'"')
+            && let Ok(read) = kind.read(&mut scanner, spill)
+            && scanner.finish().is_ok()
+        {
+            *slot = read;
+            return;
+        }
+        *slot = kind.plain(text, spill).unwrap_or(Slot::Bad(text));
+    }
+
+    fn name(&self, column: usize) -> &str {
+        self.schema.fields().get(column).map_or("?", |f| f.name())
+    }
+
+    fn misfit(&self, column: usize, slot: Slot<'_>, spill: &Spill<'_>) -> String {
+        let name = self.name(column);
+        match slot {
+            Slot::Bad(value) => {
+                let kind = self.columns.get(column).map(ColumnType::sql_name).unwrap_or_default();
+                format!("column {name}: {} does not fit {kind}", shown(value))
+            }
+            Slot::Misfit(at) => match spill.misfits.get(at) {
+                Some(misfit) if misfit.path.is_empty() => format!("column {name}: {}", misfit.problem),
+                Some(misfit) => format!("column {name}: {name}{} {}", misfit.path, misfit.problem),
+                None => format!("column {name} does not fit"),
+            },
+            _ => format!("column {name} does not fit"),
+        }
+    }
+}
+
+fn corrupt_column(schema: &SchemaRef, name: &str) -> Result<usize> {
+    let (at, field) = schema
+        .column_with_name(name)
+        .ok_or_else(|| Error::invalid(format!("column {name} for corrupt records is not a column of the topic")))?;
+    if field.data_type() != &DataType::Utf8 || !field.is_nullable() {
+        return Err(Error::invalid(format!("column {name} for corrupt records must be a STRING that may be null")));
+    }
+    Ok(at)
+}
+
+/// The beginning of a value, for a reason.
+fn shown(value: &str) -> String {
+    match value.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}... ({} bytes)", &value[..end], value.len()),
+        None => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

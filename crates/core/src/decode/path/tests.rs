@@ -1,0 +1,45 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use super::*;
+
+#[test]
+fn parts_are_found_by_their_path() {
+    let text = r#" {"a":{"b":[1,{"c":"x\n\u00e9"} , null]},"n":1.50,"t":true,"z":null,"e.f":2,"a":7} trailing"#;
+    let cases = [
+        ("$.n", Some("1.50")),
+        ("$.t", Some("true")),
+        ("$.z", None),
+        ("$.nothing", None),
+        ("$.a.b[0]", Some("1")),
+        ("$.a.b[1].c", Some("x\né")),
+        ("$.a.b[1]", Some(r#"{"c":"x\né"}"#)),
+        ("$.a.b[2]", None),
+        ("$.a.b[3]", None),
+        ("$.a[0]", None),
+        ("$.n.x", None),
+        ("$['e.f']", Some("2")),
+        ("$['a']['b'][0]", Some("1")),
+    ];
+    for (path, expected) in cases {
+        assert_eq!(JsonPath::try_new(path).unwrap().find(text).as_deref(), expected, "{path}");
+    }
+    assert_eq!(JsonPath::try_new("$").unwrap().find("[1, 2]").as_deref(), Some("[1,2]"));
+    for malformed in ["", "{", r#"{"a":1"#, r#"{"a":1,"b":x}"#, "nonsense"] {
+        assert_eq!(JsonPath::try_new("$.a").unwrap().find(malformed), None, "{malformed}");
+    }
+}
+
+#[test]
+fn a_wrong_path_says_why() {
+    for (path, why) in [
+        ("a", "begin with $"),
+        ("$a", "begins neither"),
+        ("$.", "name is missing"),
+        ("$[x]", "no place"),
+        ("$[1", "not closed"),
+        ("$.a[*]", "wildcards"),
+    ] {
+        let found = JsonPath::try_new(path).unwrap_err();
+        assert!(found.contains(why), "{path}: {found}");
+    }
+}

@@ -1,0 +1,184 @@
+//! Every aggregate function in a window, through epochs of one row and a death between any two: results as Apache Spark 4.1.1 gives them.
+
+use millstream_core::ErrorKind;
+use millstream_testkit::faults::Call;
+
+use crate::world::{World, checked, rows};
+
+/// Expression, type, and its value for the groups `a` (four rows, one of nulls), `b` (one row) and `c` (a row of nulls), as `SELECT expression
+/// ... GROUP BY k` gives in Spark; `?` where the value depends on the order of rows.
+const CASES: &[(&str, &str, [&str; 3])] = &[
+    ("count(*)", "BIGINT", ["4", "1", "1"]),
+    ("count(x)", "BIGINT", ["3", "1", "0"]),
+    ("count(DISTINCT x)", "BIGINT", ["2", "1", "0"]),
+    ("count(x, d)", "BIGINT", ["3", "1", "0"]),
+    ("count_if(b)", "BIGINT", ["2", "0", "0"]),
+    ("count_if(x > 1) FILTER (WHERE d > 0)", "BIGINT", ["1", "1", "0"]),
+    ("count(x) FILTER (WHERE x > 1)", "BIGINT", ["2", "1", "0"]),
+    ("count(DISTINCT s) FILTER (WHERE x > 1)", "BIGINT", ["2", "1", "0"]),
+    ("approx_count_distinct(x)", "BIGINT", ["2", "1", "0"]),
+    ("approx_count_distinct(s)", "BIGINT", ["2", "1", "0"]),
+    ("sum(x)", "BIGINT", ["7", "7", ""]),
+    ("sum(CAST(x AS TINYINT))", "BIGINT", ["7", "7", ""]),
+    ("sum(DISTINCT x)", "BIGINT", ["4", "7", ""]),
+    ("sum(x) FILTER (WHERE x > 100)", "BIGINT", ["", "", ""]),
+    ("sum(x) FILTER (WHERE x > 3)", "BIGINT", ["", "7", ""]),
+    ("sum(d)", "DOUBLE", ["3.0", "0.5", ""]),
+    ("sum(m)", "DECIMAL(20, 2)", ["6.60", "9.00", ""]),
+    ("sum(DISTINCT m)", "DECIMAL(20, 2)", ["6.60", "9.00", ""]),
+    ("try_sum(x)", "BIGINT", ["7", "7", ""]),
+    ("try_sum(m)", "DECIMAL(20, 2)", ["6.60", "9.00", ""]),
+    ("avg(x)", "DOUBLE", ["2.3333333333333335", "7.0", ""]),
+    ("avg(DISTINCT x)", "DOUBLE", ["2.0", "7.0", ""]),
+    ("avg(m)", "DECIMAL(14, 6)", ["2.200000", "9.000000", ""]),
+    ("try_avg(x)", "DOUBLE", ["2.3333333333333335", "7.0", ""]),
+    ("mean(d)", "DOUBLE", ["1.0", "0.5", ""]),
+    ("min(x)", "INT", ["1", "7", ""]),
+    ("max(s)", "STRING", ["y", "z", ""]),
+    ("min(b)", "BOOLEAN", ["false", "", ""]),
+    ("max(m)", "DECIMAL(10, 2)", ["3.30", "9.00", ""]),
+    ("first(x)", "INT", ["1", "7", ""]),
+    ("first(d, true)", "DOUBLE", ["1.5", "0.5", ""]),
+    ("first_value(s)", "STRING", ["x", "z", ""]),
+    ("last(x)", "INT", ["3", "7", ""]),
+    ("last(s, true)", "STRING", ["x", "z", ""]),
+    ("any_value(x)", "INT", ["1", "7", ""]),
+    ("max_by(s, x)", "STRING", ["x", "z", ""]),
+    ("min_by(s, x)", "STRING", ["x", "z", ""]),
+    ("max_by(x, s)", "INT", ["3", "7", ""]),
+    ("max_by(x, d) FILTER (WHERE x < 5)", "INT", ["3", "", ""]),
+    ("bool_and(b)", "BOOLEAN", ["false", "", ""]),
+    ("every(b)", "BOOLEAN", ["false", "", ""]),
+    ("bool_or(b)", "BOOLEAN", ["true", "", ""]),
+    ("some(b)", "BOOLEAN", ["true", "", ""]),
+    ("any(b)", "BOOLEAN", ["true", "", ""]),
+    ("stddev(x)", "DOUBLE", ["1.1547005383792517", "", ""]),
+    ("stddev_samp(x)", "DOUBLE", ["1.1547005383792517", "", ""]),
+    ("std(d)", "DOUBLE", ["1.8027756377319946", "", ""]),
+    ("stddev_pop(x)", "DOUBLE", ["0.9428090415820634", "0.0", ""]),
+    ("variance(x)", "DOUBLE", ["1.3333333333333335", "", ""]),
+    ("var_samp(d)", "DOUBLE", ["3.25", "", ""]),
+    ("var_pop(x)", "DOUBLE", ["0.888888888888889", "0.0", ""]),
+    ("corr(x, d)", "DOUBLE", ["-0.2401922307076307", "", ""]),
+    ("covar_pop(x, d)", "DOUBLE", ["-0.3333333333333333", "0.0", ""]),
+    ("covar_samp(x, d)", "DOUBLE", ["-0.5", "", ""]),
+    ("median(x)", "DOUBLE", ["3.0", "7.0", ""]),
+    ("median(d)", "DOUBLE", ["1.5", "0.5", ""]),
+    ("percentile(x, 0.25)", "DOUBLE", ["2.0", "7.0", ""]),
+    ("percentile_cont(0.5) WITHIN GROUP (ORDER BY x)", "DOUBLE", ["3.0", "7.0", ""]),
+    ("bit_and(x)", "INT", ["1", "7", ""]),
+    ("bit_or(CAST(x AS TINYINT))", "TINYINT", ["3", "7", ""]),
+    ("bit_xor(x)", "INT", ["1", "7", ""]),
+    ("size(collect_list(x))", "INT", ["3", "1", "0"]),
+    ("size(collect_set(x))", "INT", ["2", "1", "0"]),
+    ("size(array_agg(x))", "INT", ["3", "1", "0"]),
+    ("string_agg(s, ',')", "STRING", ["x,y,x", "z", ""]),
+    ("listagg(s, ',')", "STRING", ["x,y,x", "z", ""]),
+    ("regr_count(x, d)", "BIGINT", ["3", "1", "0"]),
+    ("regr_slope(x, d)", "DOUBLE", ["-0.15384615384615377", "", ""]),
+    ("regr_intercept(x, d)", "DOUBLE", ["2.4871794871794872", "", ""]),
+    ("regr_avgx(x, d)", "DOUBLE", ["1.0", "0.5", ""]),
+    ("regr_avgy(x, d)", "DOUBLE", ["2.3333333333333335", "7.0", ""]),
+    ("regr_sxx(x, d)", "DOUBLE", ["6.5", "0.0", ""]),
+    ("regr_sxy(x, d)", "DOUBLE", ["-1.0", "0.0", ""]),
+    ("sum(x) + count(*) * 2", "BIGINT", ["15", "9", ""]),
+];
+
+const EVENTS: &str = r#"{"ts":"2024-01-01T00:00:00Z","k":"a","x":1,"d":1.5,"m":1.10,"b":true,"s":"x"}
+{"ts":"2024-01-01T00:01:00Z","k":"a"}
+{"ts":"2024-01-01T00:02:00Z","k":"b","x":7,"d":0.5,"m":9,"s":"z"}
+{"ts":"2024-01-01T00:03:00Z","k":"a","x":3,"d":2.5,"m":2.20,"b":false,"s":"y"}
+{"ts":"2024-01-01T00:04:00Z","k":"c"}
+{"ts":"2024-01-01T00:05:00Z","k":"a","x":3,"d":-1,"m":3.30,"b":true,"s":"x"}"#;
+
+const TOPIC: &str =
+    "CREATE TABLE readings (ts TIMESTAMP NOT NULL, k STRING NOT NULL, x INT, d DOUBLE, m DECIMAL(10, 2), b BOOLEAN, s STRING)
+USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '1');\n";
+
+/// A table of all cases, grouped by an expression.
+fn pipeline(windows: &str) -> String {
+    let columns: Vec<String> = CASES.iter().enumerate().map(|(i, (expression, ..))| format!("{expression} AS c{i}")).collect();
+    format!(
+        "{TOPIC}CREATE STREAMING TABLE results USING cassandra PARTITIONED BY (k)
+         TBLPROPERTIES ('clustering_key' = 'start ASC', 'output_mode' = 'update')
+         AS SELECT lower(k) AS k, window.start AS start, {} FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR
+            GROUP BY lower(k), {windows};",
+        columns.join(", ")
+    )
+}
+
+/// Whether a value of the table is Spark's: sums of floating-point numbers may differ in their last digits.
+fn same(found: &str, expected: &str) -> bool {
+    match (found.parse::<f64>(), expected.parse::<f64>()) {
+        (Ok(a), Ok(b)) => (a - b).abs() <= 1e-12 * b.abs().max(1.0),
+        _ => found == expected,
+    }
+}
+
+/// Runs the events through the pipeline, one row an epoch, with deaths; and compares every window that has all events.
+async fn compare(windows: &str, of_each_group: usize) {
+    let mut world = World::with_epochs_of(1);
+    world.pipeline = checked(&pipeline(windows));
+    let types = millstream_pipeline::explain::json(&world.pipeline, &|_, _| String::new());
+    let table = types["tables"].as_array().unwrap().iter().find(|t| t["name"] == "results").unwrap().clone();
+    drop(world.engine().await);
+    world.publish_values(EVENTS.lines().map(|line| (0, line.to_owned()))).await;
+    for nth in 1..=6 {
+        world.faults.fail(Call::Commit, nth, ErrorKind::Internal);
+        world.faults.fail_after(Call::Commit, nth + 6, ErrorKind::Internal);
+    }
+    let engine = loop {
+        match world.run().await {
+            Ok(engine) => break engine,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Internal, "{error}"),
+        }
+    };
+    let mut wrong = Vec::new();
+    for (i, (expression, data_type, values)) in CASES.iter().enumerate() {
+        let found_type = table["columns"][i + 2]["type"].as_str().unwrap();
+        if found_type != *data_type {
+            wrong.push(format!("{expression} has type {found_type}, not {data_type}"));
+        }
+        for (group, expected) in ["a", "b", "c"].iter().zip(values) {
+            let found = rows(&engine, &format!("SELECT c{i} FROM results WHERE k = '{group}' ORDER BY start")).await;
+            assert_eq!(found.len(), of_each_group, "windows of {group}");
+            wrong.extend(found.iter().filter(|f| !same(f, expected)).map(|f| format!("{expression} of {group} is {f}, not {expected}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aggregates_of_a_window_are_sparks_through_any_number_of_deaths() {
+    compare("window(ts, '1 day')", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aggregates_of_windows_that_overlap_are_sparks_too() {
+    compare("window(ts, '1 day', '8 hours')", 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn having_filters_windows_by_their_results_and_an_aggregate_is_no_must() {
+    let mut world = World::with_epochs_of(1);
+    world.pipeline = checked(&format!(
+        "{TOPIC}CREATE STREAMING TABLE many USING cassandra PARTITIONED BY (k) TBLPROPERTIES ('clustering_key' = 'start ASC')
+         AS SELECT k, window.start AS start, sum(x) AS x FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 SECOND
+            GROUP BY k, window(ts, '1 minute') HAVING sum(x) > 1 AND count(DISTINCT s) = 1;
+         CREATE STREAMING TABLE seen USING cassandra PARTITIONED BY (k) TBLPROPERTIES ('clustering_key' = 'start ASC')
+         AS SELECT k, window.start AS start FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 SECOND
+            GROUP BY k, window(ts, '1 day', '1 day', '1 hour');"
+    ));
+    drop(world.engine().await);
+    let last = r#"{"ts":"2024-01-02T12:00:00Z","k":"z"}"#;
+    world.publish_values(EVENTS.lines().chain([last]).map(|line| (0, line.to_owned()))).await;
+    let engine = world.run().await.unwrap();
+    let many = rows(&engine, "SELECT k, start, x FROM many ORDER BY start").await;
+    assert_eq!(many, ["b 2024-01-01T00:02:00Z 7", "a 2024-01-01T00:03:00Z 3", "a 2024-01-01T00:05:00Z 3"]);
+    let seen = rows(&engine, "SELECT k, start FROM seen ORDER BY k").await;
+    assert_eq!(seen, ["a 2023-12-31T01:00:00Z", "b 2023-12-31T01:00:00Z", "c 2023-12-31T01:00:00Z"]);
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}

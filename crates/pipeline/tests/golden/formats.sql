@@ -1,0 +1,13 @@
+CREATE TABLE avro (a INT) USING kafka OPTIONS (subscribe 'avro', value.format 'avro');
+CREATE TABLE file (a INT) USING kafka OPTIONS (subscribe 'file', value.format 'avro', avroSchemaFile 'flight.avsc');
+CREATE TABLE protobuf (a INT) USING kafka OPTIONS (subscribe 'protobuf', value.format 'protobuf');
+CREATE TABLE xml (a INT) USING kafka OPTIONS (subscribe 'xml', value.format 'xml');
+CREATE TABLE header (a INT) USING kafka OPTIONS (subscribe 'csv', value.format 'csv', header 'true');
+CREATE TABLE style (a INT) USING kafka OPTIONS (subscribe 'csv', value.format 'csv', sep '', quote 'abc', encoding 'latin1', ignoreLeadingWhiteSpace 'yes');
+CREATE TABLE nested (a INT, b ARRAY<INT>) USING kafka OPTIONS (subscribe 'csv', value.format 'csv');
+CREATE TABLE times (a DATE) USING kafka OPTIONS (subscribe 'times', value.format 'json', dateFormat 'YYYY-MM-dd', timestampFormat 'EEE HH:mm');
+CREATE TABLE of_csv (a INT) USING kafka OPTIONS (subscribe 'json', value.format 'json', sep ';');
+CREATE TABLE corrupt (a INT, bad STRING) USING kafka OPTIONS (subscribe 'c', value.format 'json', columnNameOfCorruptRecord 'bad');
+CREATE TABLE absent (a INT, bad STRING) USING kafka OPTIONS (subscribe 'c', value.format 'json', mode 'permissive', columnNameOfCorruptRecord 'bat');
+CREATE TABLE number (a INT) USING kafka OPTIONS (subscribe 'c', value.format 'json', mode 'permissive', columnNameOfCorruptRecord 'a');
+CREATE TABLE keys (a MAP<INT, INT>) USING kafka OPTIONS (subscribe 'k', value.format 'json');

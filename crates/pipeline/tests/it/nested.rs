@@ -1,0 +1,111 @@
+//! Nested columns and values, and rows made of them: what the language accepts, and what it gives.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::DataType;
+use arrow::util::pretty::pretty_format_batches;
+use millstream_core::decode::ReadFormat;
+use millstream_core::decode::avro::AvroSchemas;
+use millstream_pipeline::graph::Binding;
+use millstream_pipeline::session::spark_session;
+use millstream_pipeline::{SourceFile, Surroundings, parse};
+
+use crate::{check, checked};
+
+/// The rows of a query over a table with one row: `id` 1, `legs` [a, b], `none` null, `fares` {x: 1.5}, `place` {x: 7, y: EWR}.
+async fn rows(query: &str) -> String {
+    let text = format!(
+        "CREATE TEMPORARY VIEW t AS SELECT 1 AS id, array('a', 'b') AS legs, from_json(CAST(NULL AS STRING), 'ARRAY<STRING>') AS none, \
+           from_json('{{\"x\":1.5}}', 'MAP<STRING, DOUBLE>') AS fares, named_struct('x', 7, 'y', 'EWR') AS place FROM (VALUES (1)) AS v(one);\n\
+         CREATE MATERIALIZED VIEW r USING postgresql TBLPROPERTIES ('primary_key' = 'id') AS {query}"
+    );
+    let pipeline = checked(&text);
+    let frame = spark_session().execute_logical_plan(pipeline.jobs[0].plan.clone()).await.unwrap();
+    pretty_format_batches(&frame.collect().await.unwrap()).unwrap().to_string()
+}
+
+fn lines(table: &str) -> Vec<String> {
+    let cells = |line: &str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>().join(" ");
+    table.lines().filter(|l| l.starts_with('|')).skip(1).map(cells).collect()
+}
+
+#[tokio::test]
+async fn arrays_and_maps_become_rows() {
+    assert_eq!(lines(&rows("SELECT id, explode(legs) AS leg FROM t").await), ["1 a", "1 b"]);
+    assert_eq!(lines(&rows("SELECT id, posexplode(legs) FROM t").await), ["1 0 a", "1 1 b"]);
+    assert_eq!(lines(&rows("SELECT id, k, v FROM t LATERAL VIEW explode(fares) f AS k, v").await), ["1 x 1.5"]);
+    assert_eq!(lines(&rows("SELECT id, explode(none) AS leg FROM t").await), [""; 0]);
+    assert_eq!(lines(&rows("SELECT id, explode_outer(none) AS leg FROM t").await), ["1"]);
+    assert_eq!(lines(&rows("SELECT id, leg FROM t LATERAL VIEW OUTER explode(none) l AS leg").await), ["1"]);
+    let crossed = "SELECT t.id, a.leg, b.at FROM t LATERAL VIEW explode(legs) a AS leg LATERAL VIEW posexplode(t.legs) b AS at, same WHERE b.same = a.leg";
+    assert_eq!(lines(&rows(crossed).await), ["1 a 0", "1 b 1"]);
+    let grouped = "SELECT id, count(*) AS n FROM (SELECT id, explode(legs) AS leg FROM t) AS s GROUP BY id";
+    assert_eq!(lines(&rows(grouped).await), ["1 2"]);
+}
+
+#[tokio::test]
+async fn fields_places_and_keys_are_sparks() {
+    let query = "SELECT id, place.y AS y, t.place.x + 1 AS x, legs[1] AS second, fares['x'] AS fare, fares['z'] AS nothing, get(legs, 9) AS beyond FROM t";
+    assert_eq!(lines(&rows(query).await), ["1 EWR 8 b 1.5"].map(|l| format!("{l}  ").trim_end().to_owned()));
+}
+
+#[test]
+fn topics_have_nested_columns_and_options_of_their_format() {
+    let pipeline = checked(
+        "CREATE TABLE j (id BIGINT, legs ARRAY<STRUCT<from: STRING, at: TIMESTAMP NOT NULL>>, fares MAP<STRING, ARRAY<DOUBLE>>)
+         USING kafka OPTIONS (subscribe 'j', value.format 'json', timestampFormat 'dd/MM/yyyy HH:mm');
+         CREATE TABLE c (id BIGINT, name STRING, _corrupt_record STRING)
+         USING kafka OPTIONS (subscribe 'c', value.format 'CSV', SEP '||', nullValue 'NULL', mode 'PERMISSIVE');",
+    );
+    let topic = |name: &str| match &pipeline.tables[name].binding {
+        Binding::Topic(topic) => topic.clone(),
+        other => panic!("{other:?}"),
+    };
+    let legs = pipeline.tables["j"].spec.schema.field(1).data_type();
+    assert!(matches!(legs, DataType::List(item) if matches!(item.data_type(), DataType::Struct(f) if !f[1].is_nullable())), "{legs}");
+    assert!(matches!(topic("j").format, ReadFormat::Json(times) if times.timestamp.is_some()));
+    let csv = topic("c");
+    assert_eq!(csv.corrupt_record.as_deref(), Some("_corrupt_record"));
+    assert!(matches!(csv.format, ReadFormat::Csv(style, _) if style.separator == "||" && style.null_value == "NULL" && !style.exact));
+}
+
+#[test]
+fn avro_needs_a_registry_or_a_schema_file() {
+    let file = |text: &str| [SourceFile { name: "p/pipeline.sql".to_owned(), text: text.to_owned() }];
+    let registry = "CREATE TABLE a (id BIGINT) USING kafka OPTIONS (subscribe 'a', value.format 'avro')";
+    let surroundings = Surroundings { schema_registry: true, ..Surroundings::default() };
+    let pipeline = parse(&file(registry)).unwrap().within(surroundings).check(&BTreeMap::new()).unwrap();
+    let Binding::Topic(topic) = &pipeline.tables["a"].binding else { panic!("a topic") };
+    assert_eq!(topic.format, ReadFormat::Avro(AvroSchemas::Registry));
+
+    let named = "CREATE TABLE a (id BIGINT) USING kafka OPTIONS (subscribe 'a', value.format 'avro', avroSchemaFile 'schemas/a.avsc')";
+    let check = |schema: &str| {
+        let parsed = parse(&file(named)).unwrap();
+        let files: BTreeMap<_, _> = parsed.files().into_iter().map(|path| (path, Ok(schema.as_bytes().to_vec()))).collect();
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["p/schemas/a.avsc"]);
+        parsed.within(Surroundings { files, ..Surroundings::default() }).check(&BTreeMap::new()).map_err(|d| d.render(false))
+    };
+    assert!(check(r#"{"type":"record","name":"A","fields":[{"name":"ID","type":"int"}]}"#).is_ok());
+    let wrong = check(r#"{"type":"record","name":"A","fields":[{"name":"id","type":"string"}]}"#).unwrap_err();
+    assert!(wrong.contains("string can't become BIGINT"), "{wrong}");
+    let nonsense = check("{").unwrap_err();
+    assert!(nonsense.contains("the file holds no Avro schema"), "{nonsense}");
+}
+
+#[test]
+fn a_flow_explodes_final_rows() {
+    let topic = "CREATE TABLE t (id BIGINT NOT NULL, legs ARRAY<STRUCT<name: STRING>>) USING kafka OPTIONS (subscribe 't', value.format 'json');";
+    let text = format!(
+        "{topic} CREATE STREAMING TABLE d USING cassandra PARTITIONED BY (id) TBLPROPERTIES ('clustering_key' = 'at')
+         AS SELECT id, at, leg.name, _offset FROM STREAM t LATERAL VIEW posexplode(legs) l AS at, leg WHERE leg.name <> ''"
+    );
+    let pipeline = checked(&text);
+    assert!(pipeline.flows[0].plan.display_indent().to_string().contains("Unnest"), "{}", pipeline.flows[0].plan.display_indent());
+    assert!(pipeline.inserted_once().is_empty());
+    let everything = format!("{topic} CREATE STREAMING TABLE d USING cassandra PARTITIONED BY (id) AS SELECT *, explode(legs) AS leg FROM STREAM t");
+    let names: Vec<_> = checked(&everything).tables["d"].spec.schema.fields().iter().map(|f| f.name().clone()).collect();
+    assert_eq!(names, ["id", "legs", "leg"]);
+    let map = format!("{topic} CREATE STREAMING TABLE d USING cassandra PARTITIONED BY (id) AS SELECT id, k FROM STREAM t LATERAL VIEW posexplode(legs) l AS k");
+    let error = check(&map).unwrap_err().render(false);
+    assert!(error.contains("posexplode() gives 2 columns here"), "{error}");
+}
