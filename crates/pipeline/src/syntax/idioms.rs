@@ -123,10 +123,6 @@ fn rewritten_call(function: &mut Function) -> Option<Expr> {
         let no = Expr::Value(ValueWithSpan { value: Value::Boolean(false), span: Span::empty() });
         let [value] = plain(function)?;
         return Some(call("coalesce", vec![call("isnan", vec![value]), no]));
-    } else if is_named(function, "size") {
-        let [array] = plain(function)?;
-        let null = Expr::Value(ValueWithSpan { value: Value::Null, span: Span::empty() });
-        return Some(call("if", vec![Expr::IsNull(Box::new(array.clone())), null, call("size", vec![array])]));
     } else if is_named(function, "nullif") {
         let [value, other] = plain(function)?;
         let equal = Expr::BinaryOp { left: Box::new(value.clone()), op: BinaryOperator::Eq, right: Box::new(other) };
