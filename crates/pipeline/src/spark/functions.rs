@@ -202,6 +202,8 @@ pub fn own_aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     let mut functions = extreme_by::functions();
     functions.push(count_distinct::function());
     functions.push(sum::function());
+    // datafusion-spark's counts the rows that FILTER leaves out, and can't follow a moving frame.
+    functions.push(datafusion::functions_aggregate::average::avg_udaf());
     functions
 }
 

@@ -1,6 +1,7 @@
 //! Functions of a DOUBLE whose formula or whose edges are others in Spark than in DataFusion.
 //!
-//! Source: the formulas that Spark's function reference gives for `asinh`, `acosh` and `atanh`; `log2` is a quotient of logarithms; the root of a negative number is NaN.
+//! Source: the formulas that Spark's function reference gives for `asinh`, `acosh` and `atanh`; `log2` is a quotient of logarithms; a logarithm of what isn't
+//! positive is null, the root of a negative number NaN.
 
 use std::sync::Arc;
 
@@ -10,14 +11,20 @@ use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 /// Name, other names, formula.
-const FUNCTIONS: [(&str, &[&str], fn(f64) -> f64); 6] = [
-    ("sqrt", &[], f64::sqrt),
-    ("signum", &["sign"], signum),
-    ("log2", &[], |x| x.ln() / std::f64::consts::LN_2),
-    ("asinh", &[], |x| if x == f64::NEG_INFINITY { x } else { (x + (x * x + 1.0).sqrt()).ln() }),
-    ("acosh", &[], |x| (x + (x * x - 1.0).sqrt()).ln()),
-    ("atanh", &[], |x| 0.5 * (x.ln_1p() - (-x).ln_1p())),
+const FUNCTIONS: [(&str, &[&str], fn(f64) -> Option<f64>); 8] = [
+    ("sqrt", &[], |x| Some(x.sqrt())),
+    ("signum", &["sign"], |x| Some(signum(x))),
+    ("ln", &[], |x| logarithm(x, f64::ln)),
+    ("log10", &[], |x| logarithm(x, f64::log10)),
+    ("log2", &[], |x| logarithm(x, |x| x.ln() / std::f64::consts::LN_2)),
+    ("asinh", &[], |x| Some(if x == f64::NEG_INFINITY { x } else { (x + (x * x + 1.0).sqrt()).ln() })),
+    ("acosh", &[], |x| Some((x + (x * x - 1.0).sqrt()).ln())),
+    ("atanh", &[], |x| Some(0.5 * (x.ln_1p() - (-x).ln_1p()))),
 ];
+
+fn logarithm(x: f64, formula: fn(f64) -> f64) -> Option<f64> {
+    if x <= 0.0 { None } else { Some(formula(x)) }
+}
 
 /// Zero keeps its sign, as in Java.
 fn signum(x: f64) -> f64 {
@@ -72,9 +79,9 @@ impl ScalarUDFImpl for OfDouble {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let formula = FUNCTIONS[self.at].2;
         match args.args.as_slice() {
-            [ColumnarValue::Scalar(ScalarValue::Float64(value))] => Ok(ColumnarValue::Scalar(ScalarValue::Float64(value.map(formula)))),
+            [ColumnarValue::Scalar(ScalarValue::Float64(value))] => Ok(ColumnarValue::Scalar(ScalarValue::Float64(value.and_then(formula)))),
             [ColumnarValue::Array(array)] => {
-                let values: Float64Array = array.as_primitive::<Float64Type>().unary(formula);
+                let values: Float64Array = array.as_primitive::<Float64Type>().unary_opt(formula);
                 Ok(ColumnarValue::Array(Arc::new(values)))
             }
             _ => exec_err!("{}() takes one DOUBLE", self.name()),

@@ -2,7 +2,7 @@
 //! where a date is expected, arguments in another order. What the planner has no form for is refused.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
     Spanned, UnaryOperator, Value, ValueWithSpan,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -14,6 +14,9 @@ const OF_A_DATE: [&str; 8] = ["add_months", "date_add", "date_sub", "dateadd", "
 
 /// Functions whose first argument is a TIMESTAMP; Spark makes one of a DATE or a STRING.
 const OF_A_TIME: [&str; 3] = ["hour", "minute", "second"];
+
+/// Functions with OVER that count rows: an INT in Spark, a BIGINT to the planner.
+const RANKS: [&str; 4] = ["dense_rank", "ntile", "rank", "row_number"];
 
 /// What the planner has no form for, and what to write instead.
 pub(super) type Refused = (&'static str, &'static str);
@@ -41,6 +44,10 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), Refused> {
             }
         }
         Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, .. } => return Err(WHOLE_SECONDS),
+        Expr::Function(function) if function.over.is_some() && RANKS.iter().any(|name| is_named(function, name)) => {
+            let rank = Box::new(take(expr));
+            *expr = Expr::Cast { kind: CastKind::Cast, expr: rank, data_type: DataType::Int(None), array: false, format: None };
+        }
         Expr::Function(function) => {
             refuse(function)?;
             if let Some(other) = rewritten_call(function) {

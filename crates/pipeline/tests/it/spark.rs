@@ -269,5 +269,5 @@ async fn nulls_come_first_ascending_and_last_descending() {
         )
     };
     let (ascending, descending, last) = (first("ASC"), first("DESC"), first("ASC NULLS LAST"));
-    assert_values(&[(ascending.as_str(), "1", "BIGINT"), (descending.as_str(), "3", "BIGINT"), (last.as_str(), "3", "BIGINT")]).await;
+    assert_values(&[(ascending.as_str(), "1", "INT"), (descending.as_str(), "3", "INT"), (last.as_str(), "3", "INT")]).await;
 }
