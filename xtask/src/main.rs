@@ -72,7 +72,7 @@ enum Task {
     },
     /// Make the golden files of the differential suite anew from Apache Spark, which is installed once into the user's cache folder
     Oracle {
-        /// Only the files whose name contains this
+        /// Only the files whose name contains this, or one of several with commas between them
         filter: Option<String>,
         /// Evaluate a fixed sample, compare it with the golden files, write nothing, and fail on a difference
         #[arg(long)]

@@ -4,7 +4,7 @@
 //! `== EXPRESSION :: TYPES => TYPE`, then a line for each row: the arguments, `=>`, and the value, or `!` and the condition of Spark's error. An expression
 //! that Spark refuses to analyse has `=> ! CONDITION` in its head and no rows. Everything is separated by tabs inside of a row.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::cases::Case;
@@ -17,6 +17,9 @@ pub(super) fn section(case: &Case, answer: &Value) -> Result<String> {
     let data_type = answer["type"].as_str().context("an answer without a type")?;
     let mut text = format!("== {} => {data_type}\n", case.head());
     let results = answer["rows"].as_array().context("an answer without rows")?;
+    if case.rows.len() != results.len() {
+        bail!("Spark gives {} rows for {}", results.len(), case.rows.len());
+    }
     for (row, result) in case.rows.iter().zip(results) {
         let result = match result["error"].as_str() {
             Some(condition) => format!("! {condition}"),

@@ -36,7 +36,7 @@ const SAMPLED_QUERIES: usize = 8;
 /// Writes the golden files anew, those whose name contains `filter`; with `check` compares a sample of all, and writes nothing.
 pub fn run(filter: Option<&str>, check: bool) -> Result<()> {
     let folder = workspace::root().join(FOLDER);
-    let wanted = |path: &Path| filter.is_none_or(|part| path.to_string_lossy().contains(part));
+    let wanted = |path: &Path| filter.is_none_or(|part| part.split(',').any(|part| path.to_string_lossy().contains(part)));
     let expressions: Vec<_> = files(&folder.join("expressions"), "cases")?.into_iter().filter(|path| wanted(path)).collect();
     let mut queries = files(&folder.join("queries"), "sql")?;
     queries.extend(files(&folder.join("queries/not_yet"), "sql")?);

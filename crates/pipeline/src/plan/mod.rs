@@ -222,7 +222,7 @@ struct Catalog<'a> {
 impl Catalog<'_> {
     /// Functions of the language; and those that `syntax::generators` writes, which nobody else can, for no name of the language begins so.
     fn knows(&self, function: &str) -> bool {
-        self.planner.functions.contains(function) || function.starts_with(generators::PREFIX)
+        self.planner.functions.contains(function) || functions::is_operator(function) || function.starts_with(generators::PREFIX)
     }
 }
 

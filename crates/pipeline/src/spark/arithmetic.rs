@@ -199,6 +199,10 @@ fn refuse_zero_divisor(left: &dyn Datum, right: &dyn Datum) -> Result<(), ArrowE
 /// The types to which Spark's ANSI type promotion brings both operands.
 fn operand_types(operation: Operation, left: &DataType, right: &DataType) -> Result<(DataType, DataType)> {
     use DataType::{Decimal128, Float64, Int64, Null};
+    let is_text = |t: &DataType| matches!(t, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
+    if is_text(left) && is_text(right) {
+        return plan_err!("{} needs numbers, but has two STRINGs: cast one of them", operation.symbol());
+    }
     let (Some(l), Some(r)) = (numeric_type(left, right), numeric_type(right, left)) else {
         return plan_err!("{} needs numbers, but has {left} and {right}", operation.symbol());
     };

@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -17,7 +19,7 @@ use datafusion::logical_expr::{cast as cast_expr, lit, try_cast};
 use millstream_core::table::timestamp_type;
 
 use super::arithmetic::Operation;
-use super::{datetime, planner};
+use super::{calls, datetime, decimal, planner};
 use crate::plan::expressions;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -28,6 +30,11 @@ pub(crate) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if let Expr::ScalarFunction(function) = &expr
+        && let Some(cast) = calls::with_casts(function, schema)
+    {
+        return Ok(Transformed::yes(cast));
+    }
     let (inner, target, safe) = match &expr {
         Expr::Cast(c) => (&c.expr, c.field.data_type(), false),
         Expr::TryCast(c) => (&c.expr, c.field.data_type(), true),
@@ -39,7 +46,24 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         _ => return Ok(Transformed::no(expr)),
     };
     let Ok(from) = inner.get_type(schema) else { return Ok(Transformed::no(expr)) };
-    if from == DataType::Utf8 && (target.is_numeric() || *target == DataType::Boolean) {
+    if let (Some(from), Some(to)) = (Class::of(&from), Class::of(target))
+        && !from.becomes(to)
+    {
+        return plan_err!("a {} can't be cast to {}", from.noun(), to.noun());
+    }
+    match (&from, target) {
+        // Arrow has no casts between these.
+        (DataType::Boolean, DataType::Decimal128(..)) => {
+            let number = cast_expr(inner.as_ref().clone(), DataType::Int32);
+            return Ok(Transformed::yes(cast_expr(number, target.clone())));
+        }
+        (DataType::Decimal128(precision, scale), DataType::Boolean) => {
+            let zero = Expr::Literal(ScalarValue::Decimal128(Some(0), *precision, *scale), None);
+            return Ok(Transformed::yes(inner.as_ref().clone().not_eq(zero)));
+        }
+        _ => {}
+    }
+    if from == DataType::Utf8 && target.is_numeric() && !target.is_decimal() {
         if matches!(inner.as_ref(), Expr::ScalarFunction(f) if f.func.name() == "btrim") {
             return Ok(Transformed::no(expr));
         }
@@ -64,6 +88,62 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(Transformed::yes(call))
 }
 
+/// Types between which Spark casts alike, as far as it casts at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Boolean,
+    Number,
+    Text,
+    Binary,
+    Date,
+    Timestamp,
+    LocalTimestamp,
+}
+
+impl Class {
+    /// `None` for types whose casts nobody restricts here.
+    fn of(data_type: &DataType) -> Option<Self> {
+        Some(match data_type {
+            DataType::Boolean => Self::Boolean,
+            DataType::Utf8 => Self::Text,
+            DataType::Binary => Self::Binary,
+            DataType::Date32 => Self::Date,
+            DataType::Timestamp(_, Some(_)) => Self::Timestamp,
+            DataType::Timestamp(_, None) => Self::LocalTimestamp,
+            number if number.is_numeric() => Self::Number,
+            _ => return None,
+        })
+    }
+
+    /// Whether ANSI mode has this cast.
+    fn becomes(self, to: Self) -> bool {
+        use Class::{Binary, Boolean, Date, LocalTimestamp, Number, Text, Timestamp};
+        self == to
+            || self == Text
+            || match to {
+                Text => true,
+                Boolean => self == Number,
+                Number => matches!(self, Boolean | Timestamp),
+                Binary => false,
+                Date => matches!(self, Timestamp | LocalTimestamp),
+                Timestamp => matches!(self, Number | Date | LocalTimestamp),
+                LocalTimestamp => matches!(self, Date | Timestamp),
+            }
+    }
+
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Boolean => "BOOLEAN",
+            Self::Number => "number",
+            Self::Text => "STRING",
+            Self::Binary => "BINARY",
+            Self::Date => "DATE",
+            Self::Timestamp => "TIMESTAMP",
+            Self::LocalTimestamp => "TIMESTAMP_NTZ",
+        }
+    }
+}
+
 /// A cast that Arrow does otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
@@ -73,7 +153,12 @@ enum Kind {
     FloatToString,
     TimestampToSeconds,
     TimestampToDouble,
+    TimestampToDecimal,
     SecondsToTimestamp,
+    FractionToTimestamp,
+    ToDecimal(u8, i8),
+    ToBoolean,
+    BinaryToString,
 }
 
 impl Kind {
@@ -83,7 +168,14 @@ impl Kind {
             (DataType::Utf8, to) if timestamp(to) => Some(Self::ToTimestamp),
             (DataType::Utf8, DataType::Date32) => Some(Self::ToDate),
             (from, DataType::Date32) if timestamp(from) => Some(Self::ToDate),
-            (from, DataType::Utf8) if timestamp(from) => Some(Self::TimestampToString),
+            (DataType::Timestamp(TimeUnit::Microsecond, _), DataType::Utf8) => Some(Self::TimestampToString),
+            (DataType::Utf8 | DataType::Float32 | DataType::Float64, DataType::Decimal128(precision, scale)) => {
+                Some(Self::ToDecimal(*precision, *scale))
+            }
+            (DataType::Utf8, DataType::Boolean) => Some(Self::ToBoolean),
+            (DataType::Binary, DataType::Utf8) => Some(Self::BinaryToString),
+            (DataType::Float32 | DataType::Float64 | DataType::Decimal128(..), to) if timestamp(to) => Some(Self::FractionToTimestamp),
+            (from, DataType::Decimal128(..)) if timestamp(from) => Some(Self::TimestampToDecimal),
             (DataType::Float32 | DataType::Float64, DataType::Utf8) => Some(Self::FloatToString),
             (from, to) if timestamp(from) && to.is_integer() => Some(Self::TimestampToSeconds),
             (from, to) if timestamp(from) && to.is_floating() => Some(Self::TimestampToDouble),
@@ -94,9 +186,12 @@ impl Kind {
 
     fn result(self) -> DataType {
         match self {
-            Self::ToTimestamp | Self::SecondsToTimestamp => timestamp_type(),
+            Self::ToTimestamp | Self::SecondsToTimestamp | Self::FractionToTimestamp => timestamp_type(),
             Self::ToDate => DataType::Date32,
-            Self::TimestampToString | Self::FloatToString => DataType::Utf8,
+            Self::TimestampToString | Self::FloatToString | Self::BinaryToString => DataType::Utf8,
+            Self::TimestampToDecimal => DataType::Decimal128(20, 6),
+            Self::ToDecimal(precision, scale) => DataType::Decimal128(precision, scale),
+            Self::ToBoolean => DataType::Boolean,
             Self::TimestampToSeconds => DataType::Int64,
             Self::TimestampToDouble => DataType::Float64,
         }
@@ -104,9 +199,11 @@ impl Kind {
 
     fn sql_type(self) -> &'static str {
         match self {
-            Self::ToTimestamp | Self::SecondsToTimestamp => "TIMESTAMP",
+            Self::ToTimestamp | Self::SecondsToTimestamp | Self::FractionToTimestamp => "TIMESTAMP",
             Self::ToDate => "DATE",
-            Self::TimestampToString | Self::FloatToString => "STRING",
+            Self::TimestampToString | Self::FloatToString | Self::BinaryToString => "STRING",
+            Self::TimestampToDecimal | Self::ToDecimal(..) => "DECIMAL",
+            Self::ToBoolean => "BOOLEAN",
             Self::TimestampToSeconds => "BIGINT",
             Self::TimestampToDouble => "DOUBLE",
         }
@@ -147,7 +244,8 @@ impl ScalarUDFImpl for SparkCast {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let nullable = self.safe || args.arg_fields.iter().any(|f| f.is_nullable());
+        // NaN and the infinities are no decimals, and become null.
+        let nullable = self.safe || args.arg_fields.iter().any(|f| f.is_nullable() || f.data_type().is_floating());
         Ok(Arc::new(Field::new(self.name(), self.kind.result(), nullable)))
     }
 
@@ -200,12 +298,74 @@ fn convert(kind: Kind, array: &ArrayRef) -> Result<ArrayRef> {
             Arc::new(seconds)
         }
         Kind::SecondsToTimestamp => {
-            let seconds = array.as_primitive::<Int64Type>();
-            let times: TimestampMicrosecondArray = seconds
-                .try_unary(|s| s.checked_mul(MICROS_PER_SECOND).ok_or_else(|| exec_datafusion_err!("{s} seconds are no TIMESTAMP")))?;
+            // What is beyond the last microsecond is the last microsecond.
+            let times: TimestampMicrosecondArray = array.as_primitive::<Int64Type>().unary(|s| s.saturating_mul(MICROS_PER_SECOND));
             Arc::new(times.with_timezone("UTC"))
         }
+        Kind::FractionToTimestamp => Arc::new(times_of_fractions(array)?.with_timezone("UTC")),
+        Kind::TimestampToDecimal => {
+            let times = array.as_primitive::<TimestampMicrosecondType>();
+            Arc::new(times.unary::<_, Decimal128Type>(i128::from).with_precision_and_scale(20, 6)?)
+        }
+        Kind::ToDecimal(precision, scale) => Arc::new(decimals(array, precision, scale)?),
+        Kind::ToBoolean => {
+            let texts = array.as_string::<i32>().iter().map(|text| text.map(truth).transpose());
+            Arc::new(texts.collect::<Result<BooleanArray>>()?)
+        }
+        Kind::BinaryToString => {
+            // Text is UTF-8: other bytes are shown as U+FFFD.
+            let texts = array.as_binary::<i32>().iter().map(|bytes| bytes.map(String::from_utf8_lossy));
+            Arc::new(texts.collect::<StringArray>())
+        }
     })
+}
+
+/// Seconds with a fraction as times; digits after the sixth are cut off.
+fn times_of_fractions(array: &ArrayRef) -> Result<TimestampMicrosecondArray> {
+    if let DataType::Decimal128(_, scale) = array.data_type() {
+        let micros = |unscaled: i128| {
+            let power = |exponent: i32| u32::try_from(exponent).map_or(1, |exponent| 10_i128.pow(exponent));
+            let (up, down) = (power(6 - i32::from(*scale)), power(i32::from(*scale) - 6));
+            unscaled.checked_mul(up).and_then(|v| i64::try_from(v / down).ok())
+        };
+        let times = array.as_primitive::<Decimal128Type>();
+        return times.try_unary(|v| micros(v).ok_or_else(|| exec_datafusion_err!("the DECIMAL is no TIMESTAMP: it overflows")));
+    }
+    let seconds = cast(array, &DataType::Float64)?;
+    let micros = |seconds: f64| {
+        let micros = seconds * 1e6;
+        // The bounds of BIGINT as floating-point numbers; NaN is outside of them.
+        let fits = (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&micros);
+        #[expect(clippy::cast_possible_truncation, reason = "it fits, and what is cut off is below a microsecond")]
+        let whole = micros as i64;
+        fits.then_some(whole).ok_or_else(|| exec_datafusion_err!("{seconds} seconds are no TIMESTAMP"))
+    };
+    seconds.as_primitive::<Float64Type>().try_unary(micros)
+}
+
+/// Texts and floating-point numbers as decimals, by their digits.
+fn decimals(array: &ArrayRef, precision: u8, scale: i8) -> Result<Decimal128Array> {
+    let parsed = |text: &str| {
+        let value = decimal::parse(text, precision, scale);
+        value.ok_or_else(|| exec_datafusion_err!("'{text}' can't be cast to DECIMAL({precision}, {scale})"))
+    };
+    let values: Result<Decimal128Array> = match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().iter().map(|text| text.map(parsed).transpose()).collect(),
+        _ => {
+            let numbers = cast(array, &DataType::Float64)?;
+            let finite = |v: Option<f64>| v.filter(|v| v.is_finite()).map(|v| parsed(&format!("{v:e}"))).transpose();
+            numbers.as_primitive::<Float64Type>().iter().map(finite).collect()
+        }
+    };
+    Ok(values?.with_precision_and_scale(precision, scale)?)
+}
+
+fn truth(text: &str) -> Result<bool> {
+    match text.trim().to_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "1" => Ok(true),
+        "false" | "f" | "no" | "n" | "0" => Ok(false),
+        _ => exec_err!("'{text}' can't be cast to BOOLEAN"),
+    }
 }
 
 /// `2013-01-01 05:15:00`, with as many digits of the fraction as it has.

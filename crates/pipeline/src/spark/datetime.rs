@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int32Array, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int32Array, Int64Array, TimestampMicrosecondArray};
 use arrow::compute::{DatePart, cast, date_part};
 use arrow::datatypes::{DataType, Date32Type, Field, FieldRef, TimeUnit, TimestampMicrosecondType};
-use chrono::{DateTime, NaiveDate, NaiveTime};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use millstream_core::table::timestamp_type;
+
+use super::time_text::{parse_date, parse_timestamp};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
@@ -20,6 +21,8 @@ enum Kind {
     ToDate,
     ToTimestamp,
     Part(Part),
+    /// How many units of so many microseconds lie between 1970 and a time, rounded down.
+    Since1970(i64),
 }
 
 /// A part of a date, as an INT.
@@ -45,6 +48,9 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![
         function("to_date", &["date"], Kind::ToDate),
         function("to_timestamp", &["timestamp"], Kind::ToTimestamp),
+        function("unix_seconds", &[], Kind::Since1970(1_000_000)),
+        function("unix_millis", &[], Kind::Since1970(1_000)),
+        function("unix_micros", &[], Kind::Since1970(1)),
         function("year", &[], Kind::Part(Part::Year)),
         function("quarter", &[], Kind::Part(Part::Quarter)),
         function("month", &[], Kind::Part(Part::Month)),
@@ -96,6 +102,7 @@ impl ScalarUDFImpl for DateFunction {
             Kind::ToDate => DataType::Date32,
             Kind::ToTimestamp => timestamp_type(),
             Kind::Part(_) => DataType::Int32,
+            Kind::Since1970(_) => DataType::Int64,
         })
     }
 
@@ -116,6 +123,11 @@ impl ScalarUDFImpl for DateFunction {
             Kind::ToDate => to_date(&array)?,
             Kind::ToTimestamp => to_timestamp(&array)?,
             Kind::Part(part) => extract(&to_date(&array)?, part)?,
+            Kind::Since1970(unit) => {
+                let times = to_timestamp(&array)?;
+                let units: Int64Array = times.as_primitive::<TimestampMicrosecondType>().unary(|t| t.div_euclid(unit));
+                Arc::new(units)
+            }
         };
         match argument {
             ColumnarValue::Array(_) => Ok(ColumnarValue::Array(result)),
@@ -137,7 +149,7 @@ pub fn to_date(array: &ArrayRef) -> Result<ArrayRef> {
         }
         DataType::Utf8 => {
             let texts = array.as_string::<i32>();
-            let dates: Result<Date32Array> = texts.iter().map(|text| text.map(parse_date).transpose()).collect();
+            let dates: Result<Date32Array> = texts.iter().map(|text| text.map(date_of).transpose()).collect();
             Ok(Arc::new(dates?))
         }
         other => exec_err!("a {other} has no DATE"),
@@ -149,7 +161,7 @@ pub fn to_timestamp(array: &ArrayRef) -> Result<ArrayRef> {
     match array.data_type() {
         DataType::Utf8 => {
             let texts = array.as_string::<i32>();
-            let times: Result<TimestampMicrosecondArray> = texts.iter().map(|text| text.map(parse_timestamp).transpose()).collect();
+            let times: Result<TimestampMicrosecondArray> = texts.iter().map(|text| text.map(time_of).transpose()).collect();
             Ok(Arc::new(times?.with_timezone("UTC")))
         }
         DataType::Date32 => {
@@ -181,56 +193,10 @@ fn extract(dates: &ArrayRef, part: Part) -> Result<ArrayRef> {
     })
 }
 
-/// A date as Spark's cast reads it: `yyyy`, `yyyy-m`, `yyyy-m-d`, and behind a space or `T` anything.
-fn parse_date(text: &str) -> Result<i32> {
-    let invalid = || exec_datafusion_err!("'{text}' is not a DATE (write yyyy-mm-dd)");
-    let date = text.trim().split([' ', 'T']).next().and_then(calendar_date).ok_or_else(invalid)?;
-    i32::try_from(days_since_epoch(date)).map_err(|_| invalid())
+fn date_of(text: &str) -> Result<i32> {
+    parse_date(text).ok_or_else(|| exec_datafusion_err!("'{text}' is not a DATE (write yyyy-mm-dd)"))
 }
 
-/// A time as Spark's cast reads it: a date, then optionally a time of day with fraction and an offset.
-fn parse_timestamp(text: &str) -> Result<i64> {
-    let invalid = || exec_datafusion_err!("'{text}' is not a TIMESTAMP (write yyyy-mm-dd hh:mm:ss)");
-    let trimmed = text.trim();
-    if let Ok(time) = DateTime::parse_from_rfc3339(trimmed) {
-        return Ok(time.timestamp_micros());
-    }
-    let (date, time) = match trimmed.split_once([' ', 'T']) {
-        Some((date, time)) => (date, Some(time.trim())),
-        None => (trimmed, None),
-    };
-    let midnight = calendar_date(date).ok_or_else(invalid).map(days_since_epoch)? * MICROS_PER_DAY;
-    let Some(time) = time else { return Ok(midnight) };
-    let (clock, offset_us) = split_offset(time).ok_or_else(invalid)?;
-    let of_day = ["%H:%M:%S%.f", "%H:%M"].iter().find_map(|format| NaiveTime::parse_from_str(clock, format).ok()).ok_or_else(invalid)?;
-    let since_midnight = of_day.signed_duration_since(NaiveTime::MIN).num_microseconds().ok_or_else(invalid)?;
-    Ok(midnight + since_midnight - offset_us)
-}
-
-/// The clock part and the offset from UTC in microseconds of `08:15:00+02:00`, `08:15 Z`, `08:15`.
-fn split_offset(time: &str) -> Option<(&str, i64)> {
-    if let Some(clock) = time.strip_suffix(['Z', 'z']).or_else(|| time.strip_suffix("UTC")) {
-        return Some((clock.trim_end(), 0));
-    }
-    let Some(at) = time.rfind(['+', '-']) else { return Some((time, 0)) };
-    let (clock, offset) = time.split_at(at);
-    let sign = if offset.starts_with('-') { -1 } else { 1 };
-    let (hours, minutes) = offset.get(1..)?.split_once(':').unwrap_or((offset.get(1..)?, "0"));
-    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
-    (hours <= 18 && minutes < 60).then_some((clock.trim_end(), sign * (hours * 60 + minutes) * 60_000_000))
-}
-
-fn calendar_date(text: &str) -> Option<NaiveDate> {
-    let mut parts = text.splitn(3, '-');
-    let year = parts.next().filter(|y| y.len() >= 4 && y.bytes().all(|b| b.is_ascii_digit()))?;
-    let number = |part: Option<&str>| match part {
-        None => Some(1),
-        Some(digits) if (1..=2).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
-        Some(_) => None,
-    };
-    NaiveDate::from_ymd_opt(year.parse().ok()?, number(parts.next())?, number(parts.next())?)
-}
-
-fn days_since_epoch(date: NaiveDate) -> i64 {
-    date.signed_duration_since(NaiveDate::default()).num_days()
+fn time_of(text: &str) -> Result<i64> {
+    parse_timestamp(text).ok_or_else(|| exec_datafusion_err!("'{text}' is not a TIMESTAMP (write yyyy-mm-dd hh:mm:ss)"))
 }

@@ -145,5 +145,39 @@ fn overflow(operation: Operation) -> ArrowError {
     ArrowError::ArithmeticOverflow(format!("the result of {} does not fit a decimal of 38 digits", operation.symbol()))
 }
 
+/// The unscaled value of DECIMAL(precision, scale) that a text stands for, rounded half up: digits with a point, an exponent, blanks around.
+/// `None` for what is no number, and for one that has more digits than the type.
+#[must_use]
+pub fn parse(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    let text = text.trim();
+    let (negative, unsigned) = match text.as_bytes().first()? {
+        b'-' => (true, text.get(1..)?),
+        b'+' => (false, text.get(1..)?),
+        _ => (false, text),
+    };
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
+        None => (unsigned, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let digits: Vec<u8> = digits.into_iter().skip_while(|digit| *digit == b'0').collect();
+    // How many of the digits stand before the last place that is kept.
+    let kept = i64::try_from(digits.len()).ok()? - i64::try_from(fraction.len()).ok()? + exponent + i64::from(scale);
+    if digits.is_empty() || kept < 0 {
+        return Some(0);
+    }
+    if kept > i64::from(precision) {
+        return None;
+    }
+    let kept = usize::try_from(kept).ok()?;
+    let mut value = digits.iter().copied().chain(std::iter::repeat(b'0')).take(kept).fold(0_i128, |v, d| v * 10 + i128::from(d - b'0'));
+    value += i128::from(digits.get(kept).is_some_and(|next| *next >= b'5'));
+    (value < 10_i128.checked_pow(u32::from(precision))?).then_some(if negative { -value } else { value })
+}
+
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,10 @@ impl ScalarUDFImpl for DateFormat {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        // A pattern that can't be used is an error of the query, not of its rows.
+        if let Some(Some(ScalarValue::Utf8(Some(pattern)))) = args.scalar_arguments.get(1) {
+            parse(pattern)?;
+        }
         let nullable = args.arg_fields.first().is_none_or(|f| f.is_nullable());
         Ok(Arc::new(Field::new(self.name(), DataType::Utf8, nullable)))
     }
@@ -142,6 +146,7 @@ impl Piece {
         match self {
             Self::Text(text) => text.clone(),
             Self::Field('y', 2) => number(time.year().rem_euclid(100).unsigned_abs(), 2),
+            Self::Field('y', 4) if time.year() > 9_999 => format!("+{}", time.year()),
             Self::Field('y', width) => format!("{:0width$}", time.year()),
             Self::Field('M', 3) => time.format("%b").to_string(),
             Self::Field('M', 4) => time.format("%B").to_string(),

@@ -9,7 +9,8 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::arithmetic::{self, Operation};
 use super::{
-    average, avro, collections, count_distinct, datetime, extreme_by, format, generators, json, session, sum, window, window_time,
+    average, avro, collections, count_distinct, datetime, extreme_by, format, generators, json, math, round, session, sum, truncate, window,
+    window_time,
 };
 use crate::syntax::aggregates::REWRITTEN;
 
@@ -35,7 +36,6 @@ const SCALAR: &[&str] = &[
     "degrees",
     "exp",
     "greatest",
-    "ifnull",
     "instr",
     "isnan",
     "least",
@@ -54,7 +54,6 @@ const SCALAR: &[&str] = &[
     "named_struct",
     "now",
     "nullif",
-    "nvl",
     "nvl2",
     "pi",
     "position",
@@ -135,13 +134,16 @@ const ALIASES: &[(&str, &str)] = &[
     ("any", "bool_or"),
     ("any_value", "first_value"),
     ("array_agg", "collect_list"),
+    ("chr", "char"),
     ("endswith", "ends_with"),
     ("every", "bool_and"),
     ("first", "first_value"),
+    ("ifnull", "coalesce"),
     ("last", "last_value"),
     ("lcase", "lower"),
     ("len", "length"),
     ("listagg", "string_agg"),
+    ("nvl", "coalesce"),
     ("sign", "signum"),
     ("some", "bool_or"),
     ("startswith", "starts_with"),
@@ -151,6 +153,12 @@ const ALIASES: &[(&str, &str)] = &[
     ("ucase", "upper"),
     ("variance", "var_samp"),
 ];
+
+/// Functions of datafusion-spark that Spark has under no such name, or of another kind.
+const NOT_SPARKS: &[&str] = &["bitwise_not", "json_tuple", "spark_cast"];
+
+/// Functions that only the rewriting of operators calls, by a name that a query can't.
+const OPERATORS: &[&str] = &["bitwise_not"];
 
 /// Functions whose value differs when they are asked again: a flow that uses one can't be replayed.
 pub const VOLATILE: &[&str] = &[
@@ -209,7 +217,10 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions.push(window_time::function());
     functions.push(format::function());
     functions.push(avro::function());
+    functions.push(round::function());
     functions.extend(datetime::functions());
+    functions.extend(math::functions());
+    functions.extend(truncate::functions());
     functions.extend(json::functions());
     functions.extend(collections::functions());
     functions.extend(generators::functions());
@@ -250,8 +261,15 @@ pub fn kinds() -> Kinds {
         scalar.insert(function.name().to_owned());
         scalar.extend(function.aliases().iter().cloned());
     }
+    scalar.retain(|name| !NOT_SPARKS.contains(&name.as_str()));
     scalar.extend(ALIASES.iter().map(|(alias, _)| (*alias).to_owned()).filter(|alias| !aggregate.contains(alias)));
     Kinds { scalar, aggregate, window }
+}
+
+/// Whether the function stands for an operator.
+#[must_use]
+pub fn is_operator(name: &str) -> bool {
+    OPERATORS.contains(&name)
 }
 
 /// The name under which a function of the language is registered.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr, TypePlanner};
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, cast};
@@ -30,7 +30,8 @@ impl ExprPlanner for SparkOperators {
         };
         let (left, right) = (raw.left.get_type(schema)?, raw.right.get_type(schema)?);
         if !is_temporal(&left) && !is_temporal(&right) {
-            return Ok(PlannerResult::Planned(call(operation, raw.left, raw.right)));
+            let (left_expr, right_expr) = (beside(raw.left, &right), beside(raw.right, &left));
+            return Ok(PlannerResult::Planned(call(operation, left_expr, right_expr)));
         }
         let date = matches!(left, DataType::Date32);
         match operation {
@@ -43,6 +44,17 @@ impl ExprPlanner for SparkOperators {
                     datafusion_spark::function::datetime::date_sub()
                 };
                 Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![raw.left, days]))))
+            }
+            Operation::Subtract if is_moment(&left) && is_moment(&right) => {
+                let instead = if date { "datediff(a, b)" } else { "unix_micros(a) - unix_micros(b)" };
+                plan_err!("the difference of two times is an INTERVAL, which isn't supported: write {instead}")
+            }
+            // A DATE becomes a TIMESTAMP when less than days are added.
+            Operation::Add | Operation::Subtract if date && has_time(&raw.right) => {
+                Ok(PlannerResult::Original(RawBinaryExpr { left: cast(raw.left, timestamp_type()), ..raw }))
+            }
+            Operation::Add if matches!(right, DataType::Date32) && has_time(&raw.left) => {
+                Ok(PlannerResult::Original(RawBinaryExpr { right: cast(raw.right, timestamp_type()), ..raw }))
             }
             _ => Ok(PlannerResult::Original(raw)),
         }
@@ -60,6 +72,28 @@ impl ExprPlanner for SparkOperators {
             }
             (_, field_access) => Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr: raw.expr })),
         }
+    }
+}
+
+/// Whether it is a date or a time, and no interval.
+fn is_moment(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date32 | DataType::Timestamp(..))
+}
+
+/// Whether it is an interval with a part below days.
+fn has_time(interval: &Expr) -> bool {
+    matches!(interval, Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) if interval.nanoseconds != 0)
+}
+
+/// An integer literal beside a decimal is a decimal of just its digits, so that the result has no more than it needs.
+fn beside(literal: Expr, other: &DataType) -> Expr {
+    match &literal {
+        Expr::Literal(ScalarValue::Int64(Some(value)), metadata) if matches!(other, DataType::Decimal128(..)) => {
+            let digits = value.unsigned_abs().checked_ilog10().map_or(1, |power| power + 1);
+            let precision = u8::try_from(digits).unwrap_or(19);
+            Expr::Literal(ScalarValue::Decimal128(Some(i128::from(*value)), precision, 0), metadata.clone())
+        }
+        _ => literal,
     }
 }
 

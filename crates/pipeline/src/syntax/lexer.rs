@@ -91,6 +91,7 @@ pub(crate) fn tokenize(file: usize, text: &str) -> Result<Vec<TokenWithSpan>, Pr
             Problem::new("millstream::syntax", place, message)
         }
     })?;
+    let tokens = typed_numbers(tokens);
     let mut kept: Vec<_> = tokens.into_iter().filter(|t| !matches!(t.token, Token::Whitespace(_) | Token::EOF)).collect();
     for token in &mut kept {
         if let Token::Word(word) = &token.token
@@ -100,6 +101,47 @@ pub(crate) fn tokenize(file: usize, text: &str) -> Result<Vec<TokenWithSpan>, Pr
         }
     }
     Ok(kept)
+}
+
+/// Numbers with a letter for their type, `7S` or `1.5D`, as casts: `CAST('7' AS SMALLINT)`, all of it where the number stands.
+fn typed_numbers(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut typed: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let data_type = match &token.token {
+            Token::Word(word) if word.quote_style.is_none() => match word.value.to_uppercase().as_str() {
+                "Y" => Some("TINYINT"),
+                "S" => Some("SMALLINT"),
+                "F" => Some("FLOAT"),
+                "D" => Some("DOUBLE"),
+                "BD" => Some(""),
+                _ => None,
+            },
+            _ => None,
+        };
+        let number = typed.last().and_then(|last| match &last.token {
+            Token::Number(number, false) if last.span.end == token.span.start => Some((number.clone(), last.span)),
+            _ => None,
+        });
+        let (Some(data_type), Some((number, span))) = (data_type, number) else {
+            typed.push(token);
+            continue;
+        };
+        // A number with a point is a decimal already.
+        if data_type.is_empty() {
+            continue;
+        }
+        typed.pop();
+        let words = [
+            Token::make_keyword("CAST"),
+            Token::LParen,
+            Token::SingleQuotedString(number),
+            Token::make_keyword("AS"),
+            Token::make_keyword(data_type),
+            Token::RParen,
+        ];
+        typed.extend(words.map(|token| TokenWithSpan::new(token, span)));
+    }
+    typed
 }
 
 /// Splits tokens at semicolons; empty statements are left out.

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::{aggregates, duration, generators};
+use super::{aggregates, duration, generators, idioms};
 use crate::diagnostic::{Place, Problem};
 use crate::graph::{SESSION_FUNCTION, TOPIC_METADATA, WINDOW_FUNCTION};
 use crate::spark::json;
@@ -102,11 +102,15 @@ impl VisitorMut for Rewriter<'_> {
             }
             _ => {}
         }
+        let span = expr.span();
+        if let Err((message, help)) = idioms::rewrite(expr) {
+            self.problems.push(Problem::new("millstream::not_supported", Place::new(self.file, span), message).help(help));
+        }
         ControlFlow::Continue(())
     }
 }
 
-fn is_named(function: &Function, name: &str) -> bool {
+pub(super) fn is_named(function: &Function, name: &str) -> bool {
     matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|i| i.value.eq_ignore_ascii_case(name)))
 }
 

@@ -15,6 +15,7 @@ use millstream_core::ports::ReferenceSource;
 use millstream_engine::Engine;
 use millstream_pipeline::graph::{Binding, Pipeline};
 use millstream_pipeline::{SourceFile, parse};
+use tokio_util::sync::CancellationToken;
 
 use super::ways::Way;
 use super::{counts::Tally, files, folder, spelling};
@@ -89,14 +90,25 @@ impl Query {
         world
     }
 
+    /// Runs the job that makes `result`, where a job does.
+    async fn refresh(&self, world: &World) -> Result<(), String> {
+        let Some(job) = self.pipeline.jobs.iter().find(|job| job.report == "result") else { return Ok(()) };
+        let (engine, stop) = (world.engine().await, CancellationToken::new());
+        let mut running = tokio::task::JoinSet::new();
+        running.spawn({
+            let (engine, stop) = (engine.clone(), stop.clone());
+            async move { engine.run(stop).await }
+        });
+        engine.caught_up().await.map_err(|error| error.to_string())?;
+        let run = engine.refresh(&job.report).await.map_err(|error| format!("the job fails: {error}"))?;
+        stop.cancel();
+        running.join_all().await.into_iter().for_each(|ended| ended.unwrap());
+        run.error.map_or(Ok(()), |error| Err(format!("the job fails: {error}")))
+    }
+
     /// The table `result`, compared with what Spark gives.
-    pub async fn compare(&self, engine: &Arc<Engine>) -> Result<(), String> {
-        if let Some(job) = self.pipeline.jobs.iter().find(|job| job.report == "result") {
-            let run = engine.refresh(&job.report).await.map_err(|error| format!("the job fails: {error}"))?;
-            if let Some(error) = run.error {
-                return Err(format!("the job fails: {error}"));
-            }
-        }
+    pub async fn compare(&self, world: &World, engine: &Arc<Engine>) -> Result<(), String> {
+        self.refresh(world).await?;
         let frame = engine.session().unwrap().sql("SELECT * FROM result").await.map_err(|e| e.to_string())?;
         let columns: Vec<_> =
             frame.schema().fields().iter().map(|f| format!("{} {}", f.name(), spelling::type_name(f.data_type()))).collect();
@@ -202,7 +214,7 @@ async fn queries_give_what_spark_gives_in_every_way() {
         for way in Way::all(&SEEDS) {
             tally.runs += 1;
             let outcome = match way.run(&query).await {
-                Ok(engine) => query.compare(&engine).await,
+                Ok((world, engine)) => query.compare(&world, &engine).await,
                 Err(error) => Err(error),
             };
             if let Err(difference) = outcome {

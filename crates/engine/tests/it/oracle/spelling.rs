@@ -85,19 +85,11 @@ fn decimal(unscaled: i128, scale: usize) -> String {
 
 /// A day as Spark writes it: years of at least four digits, those after 9999 with a sign.
 fn date(days: i64) -> String {
-    let Some(day) = NaiveDate::from_num_days_from_ce_opt(i32::try_from(days + 719_163).unwrap_or(i32::MAX)) else {
-        return format!("day {days}");
-    };
-    let (year, sign) = (
-        day.year(),
-        if day.year() > 9_999 {
-            "+"
-        } else if day.year() < 0 {
-            "-"
-        } else {
-            ""
-        },
-    );
+    // Years of 400 have as many days each; the calendar goes on for ever, where chrono's ends.
+    let (cycle, within) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let day = NaiveDate::from_num_days_from_ce_opt(i32::try_from(within + 719_163).unwrap()).unwrap();
+    let year = i64::from(day.year()) + cycle * 400;
+    let sign = if year > 9_999 { "+" } else if year < 0 { "-" } else { "" };
     format!("{sign}{:04}-{:02}-{:02}", year.abs(), day.month(), day.day())
 }
 

@@ -38,14 +38,14 @@ impl Way {
     }
 
     /// Runs the query until all events are processed.
-    pub async fn run(self, query: &Query) -> Result<Arc<Engine>, String> {
+    pub async fn run(self, query: &Query) -> Result<(World, Arc<Engine>), String> {
         match self {
             Self::Straight => {
                 let world = query.world(100_000);
                 prepare(&world, query, &arrivals(query)).await;
                 let engine = world.run().await.map_err(|error| error.to_string())?;
                 let report = engine.verify(&|_| {}).await.map_err(|error| format!("verify fails: {error}"))?;
-                if report.is_clean() { Ok(engine) } else { Err(format!("verify: {report}")) }
+                if report.is_clean() { Ok((world, engine)) } else { Err(format!("verify: {report}")) }
             }
             Self::Pieces(seed) => in_pieces(query, &mut Changes::seeded(seed, 1)).await,
             Self::Killed(seed) => killed(query, &mut Changes::seeded(seed, 1)).await,
@@ -53,7 +53,8 @@ impl Way {
                 let mut chance = Changes::seeded(seed, 1);
                 let world = query.world(1 + chance.below(90));
                 prepare(&world, query, &disturbed(query, &mut chance)).await;
-                world.run().await.map_err(|error| error.to_string())
+                let engine = world.run().await.map_err(|error| error.to_string())?;
+                Ok((world, engine))
             }
         }
     }
@@ -101,7 +102,7 @@ async fn publish(world: &World, arrivals: &[Arrival]) {
     }
 }
 
-async fn in_pieces(query: &Query, chance: &mut Changes) -> Result<Arc<Engine>, String> {
+async fn in_pieces(query: &Query, chance: &mut Changes) -> Result<(World, Arc<Engine>), String> {
     let world = query.world(1 + chance.below(70));
     let engine = world.engine().await;
     let stop = CancellationToken::new();
@@ -121,10 +122,10 @@ async fn in_pieces(query: &Query, chance: &mut Changes) -> Result<Arc<Engine>, S
     }
     stop.cancel();
     running.join_all().await.into_iter().for_each(|ended| ended.unwrap());
-    outcome.map(|()| engine).map_err(|error| error.to_string())
+    outcome.map(|()| (world, engine)).map_err(|error| error.to_string())
 }
 
-async fn killed(query: &Query, chance: &mut Changes) -> Result<Arc<Engine>, String> {
+async fn killed(query: &Query, chance: &mut Changes) -> Result<(World, Arc<Engine>), String> {
     let world = query.world(20 + chance.below(60));
     prepare(&world, query, &arrivals(query)).await;
     for call in [Call::Commit, Call::Put, Call::Begin, Call::Claim, Call::ReadLog, Call::FeedRead] {
@@ -141,7 +142,8 @@ async fn killed(query: &Query, chance: &mut Changes) -> Result<Arc<Engine>, Stri
         match world.run().await {
             Ok(_) => {
                 world.faults.heal();
-                return world.run().await.map_err(|error| format!("after the last restart: {error}"));
+                let engine = world.run().await.map_err(|error| format!("after the last restart: {error}"))?;
+                return Ok((world, engine));
             }
             Err(error) if error.kind() == ErrorKind::Internal && error.to_string().contains("a test's plan says so") => {}
             Err(error) => return Err(error.to_string()),

@@ -36,3 +36,20 @@ fn results_are_exact_and_rounded_half_up() {
     assert_eq!(first(Operation::Add, &two, &three), "5.00");
     assert_eq!(first(Operation::Remainder, &decimals(-700, 10, 2), &three), "-1.00");
 }
+
+#[test]
+fn texts_are_rounded_half_up_and_have_exponents() {
+    assert_eq!(super::parse("1.005", 10, 2), Some(101));
+    assert_eq!(super::parse("-1.005", 10, 2), Some(-101));
+    assert_eq!(super::parse(" 1e3 ", 10, 2), Some(100_000));
+    assert_eq!(super::parse("1E-3", 10, 2), Some(0));
+    assert_eq!(super::parse("5e-3", 10, 2), Some(1));
+    assert_eq!(super::parse(".5", 10, 2), Some(50));
+    assert_eq!(super::parse("5.", 10, 2), Some(500));
+    assert_eq!(super::parse("0.004", 10, 2), Some(0));
+    assert_eq!(super::parse("99999999.995", 10, 2), None);
+    assert_eq!(super::parse("1e8", 10, 2), None);
+    assert_eq!(super::parse("x", 10, 2), None);
+    assert_eq!(super::parse("", 10, 2), None);
+    assert_eq!(super::parse("1e-400", 10, 2), Some(0));
+}
