@@ -9,8 +9,8 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::arithmetic::{self, Operation};
 use super::{
-    average, avro, collections, count_distinct, datetime, extreme_by, format, generators, json, math, round, session, sum, truncate, window,
-    window_time,
+    average, avro, collections, count_distinct, datetime, extreme_by, format, generators, json, math, round, session, sum, truncate,
+    window, window_time,
 };
 use crate::syntax::aggregates::REWRITTEN;
 
