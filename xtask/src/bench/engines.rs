@@ -97,7 +97,7 @@ fn millstream(site: &Site, build: Build, keyspace: &str) -> Result<f64> {
     let mut beyond = |rows: u64| {
         until(LIMIT, &format!("{rows} events are processed"), || {
             millstream.must_run()?;
-            processed = watch::processed(&http, "departures").unwrap_or(0);
+            processed = watch::processed(&http, "departures")?;
             Ok(processed >= rows)
         })
         .map(|()| (now(), processed))

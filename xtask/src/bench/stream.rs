@@ -172,7 +172,7 @@ fn reach(millstream: &mut Millstream, rows: u64) -> Result<(std::time::Instant, 
     let mut processed = 0;
     until(LIMIT, &format!("{rows} events are processed"), || {
         millstream.must_run()?;
-        processed = watch::processed(&http, "out").unwrap_or(0);
+        processed = watch::processed(&http, "out")?;
         Ok(processed >= rows)
     })?;
     Ok((now(), processed))

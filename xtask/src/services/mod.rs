@@ -12,7 +12,7 @@ pub mod kafka;
 pub mod mysql;
 pub mod postgresql;
 mod processes;
-mod redis;
+pub mod redis;
 mod site;
 mod system;
 

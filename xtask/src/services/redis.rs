@@ -75,6 +75,18 @@ user {USER} on >{} ~* &* +@all
     }
 }
 
+/// Deletes the keys that match the glob `pattern`.
+pub fn delete_keys(site: &Site, pattern: &str) -> Result<()> {
+    let script = "local cursor = '0'
+        repeat
+          local found = redis.call('SCAN', cursor, 'MATCH', ARGV[1], 'COUNT', 1000)
+          cursor = found[1]
+          for _, key in ipairs(found[2]) do redis.call('UNLINK', key) end
+        until cursor == '0'";
+    let port = site.port(NAME, "port").to_string();
+    run::captured(install::command("redis-cli")?.args(["-p", &port, "EVAL", script, "0", pattern])).map(drop)
+}
+
 const CLUSTER: &str = "redis-cluster";
 const NODES: [&str; 3] = ["port", "second_port", "third_port"];
 /// A node's port for the other nodes (`cluster-port`).

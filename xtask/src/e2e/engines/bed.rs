@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use toml::{Table, Value};
 
 use crate::e2e::process::{Millstream, Place, folder};
-use crate::services::{Site, cassandra, kafka, mysql, postgresql, table};
+use crate::services::{Site, cassandra, kafka, mysql, postgresql, redis, table};
 
 /// Which boxes real engines serve; all others are built in.
 #[derive(Clone, Copy)]
@@ -132,7 +132,8 @@ fn clear(site: &Site, mix: Mix, name: &str) -> Result<()> {
                 }
             }
             "postgresql" => postgresql::drop_database(site, name)?,
-            // Reference data is only read. Keys have prefixes of their own, and those of a run before are never read again.
+            "redis" => redis::delete_keys(site, &format!("{name}:*"))?,
+            // Reference data is only read.
             _ => {}
         }
     }

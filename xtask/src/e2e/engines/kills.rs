@@ -73,8 +73,8 @@ fn run(site: &Site, mix: Mix, seed: u64, expected: &Content) -> Result<()> {
         let point = random.random_range(1..EVENTS / KILLS);
         until(LIMIT, &format!("{point} events are processed"), || {
             millstream.must_run()?;
-            let all = publisher.has_ended()? && watch::caught_up(&millstream.http).unwrap_or(false);
-            Ok(all || watch::processed(&millstream.http, "departures").unwrap_or(0) >= point)
+            let all = publisher.has_ended()? && watch::caught_up(&millstream.http)?;
+            Ok(all || watch::processed(&millstream.http, "departures")? >= point)
         })
         .with_context(|| millstream.log())?;
         millstream.kill()?;
@@ -159,7 +159,7 @@ fn settle(millstream: &mut Millstream, departures: usize) -> Result<()> {
     let mut after = String::new();
     until(LIMIT, &format!("everything is processed, {departures} departures at the least"), || {
         millstream.must_run()?;
-        if !watch::caught_up(&http).unwrap_or(false) {
+        if !watch::caught_up(&http)? {
             return Ok(false);
         }
         let before = std::mem::replace(&mut after, counts()?);
