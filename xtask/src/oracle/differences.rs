@@ -1,4 +1,5 @@
-//! The end of the reference page of SQL: what the files of cases state about differences from Spark, and the queries that are not possible yet.
+//! The end of the reference page of SQL: what the files of cases state about differences from Spark, and the queries that are not
+//! possible yet.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::arithmetic::{self, Operation};
-use super::{
-    avro, collections, count_distinct, datetime, extreme_by, format, generators, json, math, round, sum, truncate, window,
-};
+use super::{avro, collections, count_distinct, datetime, extreme_by, format, generators, json, math, round, sum, truncate, window};
 use crate::syntax::aggregates::REWRITTEN;
 
 /// DataFusion's scalar functions that behave as Spark's.

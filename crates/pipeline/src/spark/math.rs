@@ -1,7 +1,7 @@
 //! Functions of a DOUBLE whose formula or whose edges are others in Spark than in DataFusion.
 //!
-//! Source: the formulas that Spark's function reference gives for `asinh`, `acosh` and `atanh`; `log2` is a quotient of logarithms; a logarithm of what isn't
-//! positive is null, the root of a negative number NaN.
+//! Source: the formulas that Spark's function reference gives for `asinh`, `acosh` and `atanh`; `log2` is a quotient of logarithms; a
+//! logarithm of what isn't positive is null, the root of a negative number NaN.
 
 use std::sync::Arc;
 
@@ -79,7 +79,9 @@ impl ScalarUDFImpl for OfDouble {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let formula = FUNCTIONS[self.at].2;
         match args.args.as_slice() {
-            [ColumnarValue::Scalar(ScalarValue::Float64(value))] => Ok(ColumnarValue::Scalar(ScalarValue::Float64(value.and_then(formula)))),
+            [ColumnarValue::Scalar(ScalarValue::Float64(value))] => {
+                Ok(ColumnarValue::Scalar(ScalarValue::Float64(value.and_then(formula))))
+            }
             [ColumnarValue::Array(array)] => {
                 let values: Float64Array = array.as_primitive::<Float64Type>().unary_opt(formula);
                 Ok(ColumnarValue::Array(Arc::new(values)))

@@ -6,6 +6,7 @@ pub mod arithmetic;
 pub mod avro;
 mod calls;
 pub mod cast;
+mod castable;
 pub mod collections;
 pub mod count_distinct;
 pub mod datetime;

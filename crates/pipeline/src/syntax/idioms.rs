@@ -1,9 +1,9 @@
-//! What Spark SQL writes in a way of its own, as calls and operators that the planner knows: `~`, `RLIKE`, `nullif`, `nvl2`, texts and times
-//! where a date is expected, arguments in another order. What the planner has no form for is refused.
+//! What Spark SQL writes in a way of its own, as calls and operators that the planner knows: `~`, `RLIKE`, `nullif`, `nvl2`, texts
+//! and times where a date is expected, arguments in another order. What the planner has no form for is refused.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    Spanned, UnaryOperator, Value, ValueWithSpan,
+    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, Spanned, UnaryOperator, Value, ValueWithSpan,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -84,7 +84,8 @@ fn refuse(function: &mut Function) -> Result<(), Refused> {
 
 /// A pattern that is escaped by another letter, escaped by a backslash.
 fn escape_by_backslash(pattern: &mut Expr, escape: &Value) -> Result<(), Refused> {
-    let (Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }), Value::SingleQuotedString(escape)) = (pattern, escape) else {
+    let (Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }), Value::SingleQuotedString(escape)) = (pattern, escape)
+    else {
         return Err(("ESCAPE needs a constant pattern", "escape by a backslash"));
     };
     let mut escaped = String::with_capacity(text.len());

@@ -6,8 +6,18 @@ use std::io::Write as _;
 use datafusion::execution::SessionState;
 
 /// Functions whose values nobody can write down; and `from_avro`, which Spark has in a package of its own.
-const NOT_COMPARABLE: [&str; 10] =
-    ["from_avro", "current_date", "current_time", "current_timestamp", "current_timezone", "localtimestamp", "now", "rand", "shuffle", "uuid"];
+const NOT_COMPARABLE: [&str; 10] = [
+    "from_avro",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "current_timezone",
+    "localtimestamp",
+    "now",
+    "rand",
+    "shuffle",
+    "uuid",
+];
 
 /// What a run has compared.
 #[derive(Debug, Default)]

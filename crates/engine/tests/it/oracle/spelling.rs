@@ -89,7 +89,13 @@ fn date(days: i64) -> String {
     let (cycle, within) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let day = NaiveDate::from_num_days_from_ce_opt(i32::try_from(within + 719_163).unwrap()).unwrap();
     let year = i64::from(day.year()) + cycle * 400;
-    let sign = if year > 9_999 { "+" } else if year < 0 { "-" } else { "" };
+    let sign = if year > 9_999 {
+        "+"
+    } else if year < 0 {
+        "-"
+    } else {
+        ""
+    };
     format!("{sign}{:04}-{:02}-{:02}", year.abs(), day.month(), day.day())
 }
 
