@@ -1,9 +1,9 @@
 //! Files of cases, `expressions/*.cases`: expressions over arguments `a`, `b`, `c`, and the types of these.
 //!
-//! A line is `EXPRESSION :: TYPES | TYPES`, with a comma between the types of several arguments, or an expression alone. A group of types (`numeric`) stands for each
-//! of its members, in braces inside the expression too: `CAST(a AS {any}) :: any`. A list of values behind a type replaces the values
-//! that the type has anyway: `CAST(a AS INT) :: STRING ['1', 'x'] | DOUBLE [1.5]`. Lines that begin with `=>` say where Millstream differs, and are the suite's;
-//! lines that begin with `#` are comments.
+//! A line is `EXPRESSION :: TYPES | TYPES`, with a comma between the types of several arguments, or an expression alone. A group of
+//! types (`numeric`) stands for each of its members, in braces inside the expression too: `CAST(a AS {any}) :: any`. A list of values
+//! behind a type replaces the values that the type has anyway: `CAST(a AS INT) :: STRING ['1', 'x'] | DOUBLE [1.5]`. Lines that begin
+//! with `=>` say where Millstream differs, and are the suite's; lines that begin with `#` are comments.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! The end of the reference page of SQL: what the files of cases state about differences from Spark, and the queries that are not possible yet.
+//! The end of the reference page of SQL: what the files of cases state about differences from Spark, and the queries that are not
+//! possible yet.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -21,9 +22,9 @@ struct Statement {
 pub(super) fn page(cases: &[PathBuf], queries: &[PathBuf]) -> Result<String> {
     let mut text = String::from(
         "\n## What differs from Spark\n\n\
-         A differential suite compares Millstream with Apache Spark 4.1, value by value (`crates/engine/tests/oracle`). What is not listed here gave the same \
-         type and the same value, or failed where Spark's ANSI mode fails. *refused* means that `check` says so before anything runs. Each difference stands row for \
-         row in the file of its section.\n",
+         A differential suite compares Millstream with Apache Spark 4.1, value by value (`crates/engine/tests/oracle`). What is not \
+         listed here gave the same type and the same value, or failed where Spark's ANSI mode fails. *refused* means that `check` says so \
+         before anything runs. Each difference stands row for row in the file of its section.\n",
     );
     for path in cases {
         let found = statements(&fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?);

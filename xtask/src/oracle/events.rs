@@ -1,5 +1,5 @@
-//! The events that queries read: `events/*.jsonl`, one JSON object a line, made by seeded generators and committed, so that Spark and the suite
-//! read the same bytes.
+//! The events that queries read: `events/*.jsonl`, one JSON object a line, made by seeded generators and committed, so that Spark and
+//! the suite read the same bytes.
 
 use std::fs;
 use std::path::Path;

@@ -6,7 +6,7 @@ use super::events::{Chance, time};
 
 const CARRIERS: [&str; 6] = ["AA", "B6", "DL", "EV", "UA", "ZZ"];
 const ORIGINS: [&str; 3] = ["EWR", "JFK", "LGA"];
-const DESTINATIONS: [&str; 7] = ["ATL", "BOS", "LAX", "MIA", "ORD", "SFO", "XXX"];
+const DESTINATIONS: [&str; 7] = ["ATL", "BOS", "LAX", "MIA", "ORD", "SFO", "ZZZ"];
 
 /// Departures over two days in February 2024, in the order of their time but for some minutes. Some were cancelled, and have nulls.
 pub(super) fn events() -> Vec<String> {

@@ -1,8 +1,9 @@
 //! How golden files spell Spark's answers. `crates/engine/tests/it/oracle/spelling.rs` spells Millstream's the same way.
 //!
-//! Texts stand in double quotes with escapes, binary as `X'00FF'`, floating point as the shortest text that gives it again. A section of an expression is
-//! `== EXPRESSION :: TYPES => TYPE`, then a line for each row: the arguments, `=>`, and the value, or `!` and the condition of Spark's error. An expression
-//! that Spark refuses to analyse has `=> ! CONDITION` in its head and no rows. Everything is separated by tabs inside of a row.
+//! Texts stand in double quotes with escapes, binary as `X'00FF'`, floating point as the shortest text that gives it again. A section
+//! of an expression is `== EXPRESSION :: TYPES => TYPE`, then a line for each row: the arguments, `=>`, and the value, or `!` and the
+//! condition of Spark's error. An expression that Spark refuses to analyse has `=> ! CONDITION` in its head and no rows. Everything
+//! is separated by tabs inside of a row.
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;

@@ -1,9 +1,10 @@
 //! `cargo xtask oracle`: what Apache Spark answers, as golden files that the engine's differential suite compares Millstream with.
 //!
-//! Everything lies in `crates/engine/tests/oracle`. A person writes `expressions/NAME.cases` (see [`cases`]), `queries/*.sql` (see [`queries`])
-//! and the events in `events/*.jsonl` come from seeded generators ([`nexmark`], [`flights`]). One Spark session ([`spark`]) evaluates all of it and this
-//! module writes `expressions/NAME.spark` and `queries/NAME.rows`. The suite, `crates/engine/tests/it/oracle`, reads those and never starts Spark.
-//! `--check` evaluates a fixed sample and compares it with the files, so that CI sees when they are not what Spark says.
+//! Everything lies in `crates/engine/tests/oracle`. A person writes `expressions/NAME.cases` (see [`cases`]), `queries/*.sql` (see
+//! [`queries`]) and the events in `events/*.jsonl` come from seeded generators ([`nexmark`], [`flights`]). One Spark session
+//! ([`spark`]) evaluates all of it and this module writes `expressions/NAME.spark` and `queries/NAME.rows`. The suite,
+//! `crates/engine/tests/it/oracle`, reads those and never starts Spark. `--check` evaluates a fixed sample and compares it with the
+//! files, so that CI sees when they are not what Spark says.
 
 mod cases;
 mod differences;

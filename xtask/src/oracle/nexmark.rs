@@ -1,8 +1,8 @@
 //! A small online auction in the columns of the Nexmark benchmark (Tucker, Tufte, Papadimos and Maier, "NEXMark: a benchmark for queries
 //! over data streams", 2008): people register, sell, and bid.
 //!
-//! One event every two seconds: of each 25, one is a person, three are auctions, the others bids. Events of a kind are out of order by a few seconds at most, and no two
-//! have the same time.
+//! One event every two seconds: of each 25, one is a person, three are auctions, the others bids. Events of a kind are out of order
+//! by a few seconds at most, and no two have the same time.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! Queries, `queries/*.sql`: a pipeline each, whose table `result` is what is compared. Spark runs its SELECTs as batch queries over the whole
-//! input, so `STREAM` and the `WATERMARK` clause, which only a streaming query has, are left out; nothing else is changed.
+//! Queries, `queries/*.sql`: a pipeline each, whose table `result` is what is compared. Spark runs its SELECTs as batch queries over
+//! the whole input, so `STREAM` and the `WATERMARK` clause, which only a streaming query has, are left out; nothing else is changed.
 //!
 //! `tables.sql` has the tables that all queries may read. The rows of a table are the lines of `events/TABLE.jsonl`.
 

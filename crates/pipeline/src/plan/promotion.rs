@@ -1,5 +1,6 @@
-//! Which type values of different types have in common: where a decimal meets a floating-point number, Spark goes on with DOUBLE (DataFusion would
-//! make both decimals, and lose the range); where a text meets something else, with the other's type; where a date meets a time, with the time's.
+//! Which type values of different types have in common: where a decimal meets a floating-point number, Spark goes on with DOUBLE
+//! (DataFusion would make both decimals, and lose the range); where a text meets something else, with the other's type; where a date
+//! meets a time, with the time's.
 //!
 //! Source: Spark 4.1, "ANSI Compliance", section Type Promotion and Precedence. Arithmetic does it by itself.
 

@@ -145,8 +145,8 @@ fn overflow(operation: Operation) -> ArrowError {
     ArrowError::ArithmeticOverflow(format!("the result of {} does not fit a decimal of 38 digits", operation.symbol()))
 }
 
-/// The unscaled value of DECIMAL(precision, scale) that a text stands for, rounded half up: digits with a point, an exponent, blanks around.
-/// `None` for what is no number, and for one that has more digits than the type.
+/// The unscaled value of DECIMAL(precision, scale) that a text stands for, rounded half up: digits with a point, an exponent, blanks
+/// around. `None` for what is no number, and for one that has more digits than the type.
 #[must_use]
 pub fn parse(text: &str, precision: u8, scale: i8) -> Option<i128> {
     let text = text.trim();

@@ -1,7 +1,7 @@
 //! Functions of a DOUBLE whose formula or whose edges are others in Spark than in DataFusion.
 //!
-//! Source: the formulas that Spark's function reference gives for `asinh`, `acosh` and `atanh`; `log2` is a quotient of logarithms; a logarithm of what isn't
-//! positive is null, the root of a negative number NaN.
+//! Source: the formulas that Spark's function reference gives for `asinh`, `acosh` and `atanh`; `log2` is a quotient of logarithms; a
+//! logarithm of what isn't positive is null, the root of a negative number NaN.
 
 use std::sync::Arc;
 

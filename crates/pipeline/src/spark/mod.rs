@@ -7,6 +7,7 @@ pub mod average;
 pub mod avro;
 mod calls;
 pub mod cast;
+mod castable;
 pub mod collections;
 pub mod count_distinct;
 pub mod datetime;

@@ -1,7 +1,8 @@
 //! Texts that Spark's casts take for dates and times. Pure.
 //!
-//! Source: Spark 4.1, "Data Types" and "Datetime Patterns": `[+-]y..y[-m[-d]]`, then behind a blank or `T` a time of day `h[:m[:s[.f]]]` and a zone:
-//! `Z`, `UTC`, `GMT`, an offset, or one of the names with an offset behind it. Named regions are not taken.
+//! Source: Spark 4.1, "Data Types" and "Datetime Patterns": `[+-]y..y[-m[-d]]`, then behind a blank or `T` a time of day
+//! `h[:m[:s[.f]]]` and a zone: `Z`, `UTC`, `GMT`, an offset, or one of the names with an offset behind it. Named regions are not
+//! taken.
 
 use chrono::NaiveDate;
 

@@ -1,5 +1,5 @@
-//! What Spark SQL writes in a way of its own, as calls and operators that the planner knows: `~`, `RLIKE`, `nullif`, `nvl2`, texts and times
-//! where a date is expected, arguments in another order. What the planner has no form for is refused.
+//! What Spark SQL writes in a way of its own, as calls and operators that the planner knows: `~`, `RLIKE`, `nullif`, `nvl2`, texts
+//! and times where a date is expected, arguments in another order. What the planner has no form for is refused.
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,

@@ -1,12 +1,13 @@
 //! The differential suite: Millstream beside Apache Spark.
 //!
-//! What Spark answers is in golden files below `tests/oracle`, which `cargo xtask oracle` makes (its module says how they look). Here the same expressions run
-//! as a streaming flow's ([`expressions`]), and the same queries as pipelines ([`queries`]): straight, in batches of random sizes, with kills and restores,
-//! with events doubled and out of order. Values and types have to be equal to the last digit.
+//! What Spark answers is in golden files below `tests/oracle`, which `cargo xtask oracle` makes (its module says how they look). Here
+//! the same expressions run as a streaming flow's ([`expressions`]), and the same queries as pipelines ([`queries`]): straight, in
+//! batches of random sizes, with kills and restores, with events doubled and out of order. Values and types have to be equal to the
+//! last digit.
 //!
-//! Where they are not and that has to stay, the file of the cases says so below the case, with the reason ([`stated`]): `=> differs: ...`, `=> refused: ...`
-//! or `=> within N ulps: ...`. What the difference is, row for row, is a golden file too, `NAME.differs`, which
-//! `MILLSTREAM_BLESS=1` writes. A difference that nobody stated fails, and so does a statement without a difference.
+//! Where they are not and that has to stay, the file of the cases says so below the case, with the reason ([`stated`]): `=> differs:
+//! ...`, `=> refused: ...` or `=> within N ulps: ...`. What the difference is, row for row, is a golden file too, `NAME.differs`,
+//! which `MILLSTREAM_BLESS=1` writes. A difference that nobody stated fails, and so does a statement without a difference.
 
 mod counts;
 mod expressions;

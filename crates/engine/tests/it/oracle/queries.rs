@@ -1,8 +1,9 @@
 //! Queries, each a pipeline whose table `result` is compared with the rows that Spark gives for it.
 //!
-//! A query's comment may say, behind an `@`, what it needs: `@doubling changes the result` (counts and sums over a topic), `@closed by a later event` (append mode: rows
-//! come when their window is closed), `@tolerance 1e-12: REASON` (sums of floating-point numbers). Queries of kinds that the engine can't run yet are in
-//! `queries/not_yet`; `check` refuses them, and the day it doesn't the suite says so.
+//! A query's comment may say, behind an `@`, what it needs: `@doubling changes the result` (counts and sums over a topic), `@closed
+//! by a later event` (append mode: rows come when their window is closed), `@tolerance 1e-12: REASON` (sums of floating-point
+//! numbers). Queries of kinds that the engine can't run yet are in `queries/not_yet`; `check` refuses them, and the day it doesn't
+//! the suite says so.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

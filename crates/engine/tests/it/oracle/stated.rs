@@ -1,7 +1,7 @@
 //! What the files of cases say about differences, and whether that is what was found.
 //!
-//! Below a case: `=> differs: REASON`, `=> refused: REASON` (by `check`), or `=> within N ulps: REASON`; `=> differs for STRING, INT: REASON` is
-//! about these types of arguments only. A group in braces in a case's expression stands for any type.
+//! Below a case: `=> differs: REASON`, `=> refused: REASON` (by `check`), or `=> within N ulps: REASON`; `=> differs for STRING, INT:
+//! REASON` is about these types of arguments only. A group in braces in a case's expression stands for any type.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub struct Stated {
     /// The types of arguments that it is about; `None`: all.
     types: Option<String>,
     pub kind: Kind,
-    pub reason: String,
+    reason: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,8 @@ impl Stated {
 
     /// As an error names it.
     pub fn text(&self) -> String {
-        format!("{} ({:?}{})", self.expression, self.kind, self.types.as_ref().map(|t| format!(" for {t}")).unwrap_or_default())
+        let of = self.types.as_ref().map(|t| format!(" for {t}")).unwrap_or_default();
+        format!("{} ({:?}{of}: {})", self.expression, self.kind, self.reason)
     }
 }
 
