@@ -23,7 +23,7 @@ use anyhow::Result;
 use clap::Parser;
 
 /// Makes cargo build this crate again for another clone (see `.cargo/config.toml`).
-const _: Option<&str> = option_env!("MILLSTREAM_WORKSPACE");
+const _: Option<&str> = option_env!("CLONE_ROOT");
 
 /// Millstream's entry points for developers
 #[derive(Parser)]

@@ -33,4 +33,4 @@ pub use time::{EventTime, Timestamp, Version};
 pub use value::Value;
 
 /// Makes cargo build this crate again for another clone (see `.cargo/config.toml`).
-const _: Option<&str> = option_env!("MILLSTREAM_WORKSPACE");
+const _: Option<&str> = option_env!("CLONE_ROOT");
