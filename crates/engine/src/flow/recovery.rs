@@ -98,7 +98,7 @@ impl FlowRunner {
             Some(known) if !from_beginning => {
                 let (flow, table) = (&self.spec.id, &self.spec.table);
                 return Err(Error::invalid(format!(
-                    "flow {flow} has come to its place in topic {topic} in the log {known}, and topics are in the log {log} now: run `millstream reset                      {table}` to build the table from there, or put the configuration back"
+                    "flow {flow} has come to its place in topic {topic} in the log {known}, and topics are in the log {log} now: run `millstream reset {table}` to build the table from there, or put the configuration back"
                 )));
             }
             _ => patiently!(self, shutdown, self.ports.system.set_property(&property, &log)),
