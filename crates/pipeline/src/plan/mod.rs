@@ -34,7 +34,7 @@ use crate::session;
 use crate::spark::planner::SparkTypes;
 use crate::spark::{cast as spark_cast, functions, generators};
 use crate::syntax::statement::WrittenQuery;
-use crate::syntax::types;
+use crate::syntax::type_names;
 
 /// Plans queries over the relations that it has been told of.
 pub(crate) struct Planner {
@@ -167,7 +167,7 @@ pub(crate) fn column_type(data_type: &DataType) -> Option<DataType> {
         DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
         DataType::Dictionary(_, values) => return column_type(values),
         DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) | DataType::FixedSizeList(item, _) => {
-            DataType::List(types::item_field(column_type(item.data_type())?))
+            DataType::List(type_names::item_field(column_type(item.data_type())?))
         }
         DataType::Struct(fields) => {
             let member = |f: &FieldRef| Some(Field::new(f.name(), column_type(f.data_type())?, f.is_nullable()));
@@ -175,7 +175,7 @@ pub(crate) fn column_type(data_type: &DataType) -> Option<DataType> {
         }
         DataType::Map(entries, _) => match entries.data_type() {
             DataType::Struct(pair) if pair.len() == 2 => {
-                types::map_type(column_type(pair[0].data_type())?, column_type(pair[1].data_type())?)
+                type_names::map_type(column_type(pair[0].data_type())?, column_type(pair[1].data_type())?)
             }
             _ => return None,
         },

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use crate::syntax::types;
+use crate::syntax::type_names;
 
 /// The functions by which a query makes several rows of one.
 pub(crate) const NAMES: [&str; 4] = ["explode", "explode_outer", "posexplode", "posexplode_outer"];
@@ -84,7 +84,7 @@ impl ScalarUDFImpl for Generator {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types.first().and_then(|t| self.fields(t)) {
-            Some(fields) => Ok(DataType::List(types::item_field(DataType::Struct(fields)))),
+            Some(fields) => Ok(DataType::List(type_names::item_field(DataType::Struct(fields)))),
             None => plan_err!("{}() takes an ARRAY or a MAP", self.spark_name()),
         }
     }
@@ -146,7 +146,7 @@ impl Generator {
             columns.push(take(part, &sources, None)?);
         }
         let rows = StructArray::try_new(fields.clone(), columns, None)?;
-        let item = types::item_field(DataType::Struct(fields));
+        let item = type_names::item_field(DataType::Struct(fields));
         Ok(ListArray::try_new(item, OffsetBuffer::new(ScalarBuffer::from(ends)), Arc::new(rows), None)?)
     }
 }

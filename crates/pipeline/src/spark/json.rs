@@ -15,7 +15,7 @@ use millstream_core::pattern::TimePattern;
 use millstream_core::style::TimeFormats;
 
 use crate::plan::column_type;
-use crate::syntax::types;
+use crate::syntax::type_names;
 
 /// Functions whose last argument is a map of options.
 pub(crate) const WITH_OPTIONS: [&str; 3] = ["from_json", "to_json", "from_avro"];
@@ -158,7 +158,7 @@ fn json_path(path: &str) -> Result<JsonPath> {
 
 /// The type that a schema's text says; as in Spark, everything in it may be null.
 fn schema_type(schema: &str) -> Result<DataType> {
-    let data_type = types::parse_ddl(schema).map_err(|why| plan_datafusion_err!("from_json() can't read its schema: {why}"))?;
+    let data_type = type_names::parse_ddl(schema).map_err(|why| plan_datafusion_err!("from_json() can't read its schema: {why}"))?;
     if !data_type.is_nested() {
         return plan_err!("from_json() gives a struct, an array or a map: write its schema as 'name TYPE, ...'");
     }
@@ -185,12 +185,14 @@ fn has_other_keys(data_type: &DataType) -> bool {
 
 fn all_nullable(data_type: &DataType) -> DataType {
     match data_type {
-        DataType::List(item) => DataType::List(types::item_field(all_nullable(item.data_type()))),
+        DataType::List(item) => DataType::List(type_names::item_field(all_nullable(item.data_type()))),
         DataType::Struct(fields) => {
             DataType::Struct(fields.iter().map(|f| Field::new(f.name(), all_nullable(f.data_type()), true)).collect())
         }
         DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(pair) if pair.len() == 2 => types::map_type(pair[0].data_type().clone(), all_nullable(pair[1].data_type())),
+            DataType::Struct(pair) if pair.len() == 2 => {
+                type_names::map_type(pair[0].data_type().clone(), all_nullable(pair[1].data_type()))
+            }
             _ => data_type.clone(),
         },
         other => other.clone(),

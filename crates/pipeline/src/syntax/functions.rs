@@ -17,7 +17,7 @@ use super::lexer::SparkSql;
 use super::query::{MAX_DEPTH, refuse_too_many_operators, syntax_error};
 use super::rewrite::{normalized, single_name};
 use super::statement::{Definition, Statement};
-use super::{heads, types};
+use super::{heads, type_names};
 use crate::check::tables::sql_type;
 use crate::diagnostic::{Place, Problem};
 
@@ -41,7 +41,7 @@ pub(super) fn function(cursor: &mut Cursor) -> Result<Statement, Problem> {
             return Err(Problem::new("millstream::not_supported", cursor.place(), "functions that return tables are not supported yet")
                 .help("write a CREATE TEMPORARY VIEW"));
         }
-        Some(types::data_type(cursor, &name)?)
+        Some(type_names::data_type(cursor, &name)?)
     } else {
         None
     };

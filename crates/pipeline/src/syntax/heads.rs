@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::cursor::Cursor;
 use super::statement::{Column, Head, Name, Setting, Statement, Written};
-use super::types;
+use super::type_names;
 use super::{functions, query};
 use crate::diagnostic::Problem;
 
@@ -252,7 +252,7 @@ pub(super) fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, Problem> {
             return Err(Problem::new("millstream::duplicate_column", name.place, format!("column `{}` is declared twice", name.value))
                 .help("give one of them another name"));
         }
-        let data_type = types::data_type(cursor, &name)?;
+        let data_type = type_names::data_type(cursor, &name)?;
         let mut nullable = true;
         loop {
             if cursor.eat_words(&["NOT", "NULL"]) {

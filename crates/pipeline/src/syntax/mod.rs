@@ -13,4 +13,4 @@ pub(crate) mod lexer;
 pub(crate) mod query;
 pub(crate) mod rewrite;
 pub(crate) mod statement;
-pub(crate) mod types;
+pub(crate) mod type_names;
