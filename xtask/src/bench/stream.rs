@@ -49,10 +49,17 @@ struct Job {
     stateless: bool,
 }
 
-const JOBS: [Job; 4] = [
+const JOBS: [Job; 5] = [
     Job { what: "decode, all rows filtered out", query: include_str!("stream/decode.sql"), to_topic: false, goal: 10.0, stateless: true },
     Job { what: "filter and projection to a topic", query: include_str!("stream/filter.sql"), to_topic: true, goal: 4.0, stateless: true },
     Job { what: "hourly window by origin", query: include_str!("stream/hourly.sql"), to_topic: false, goal: 10.0, stateless: false },
+    Job {
+        what: "window of an hour every 15 minutes, by origin",
+        query: include_str!("stream/sliding.sql"),
+        to_topic: false,
+        goal: 10.0,
+        stateless: false,
+    },
     Job {
         what: "join with reference data to a topic",
         query: include_str!("stream/reference.sql"),
