@@ -67,6 +67,7 @@ fn flights_are_published_to_the_endpoint_and_topic_of_a_configuration() {
     );
     let running = place.run();
     let kafka = running.listen["kafka"].as_str().unwrap();
+    assert!(running.until(|| running.rows("select count(*) from raw").ok()).is_some(), "it is open, and its topic is made");
     let renamed = "[tables.flights]\nsubscribe = \"flights-2013\"\n";
     let publish = |endpoint: String, limit: &str| {
         let config = place.dir().join("publisher.toml");
