@@ -10,7 +10,7 @@ mod versions;
 pub use codes::of_log_error;
 pub use versions::{SUPPORTED, Supported, supported};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, RequestKind, ResponseHeader, ResponseKind};
 use kafka_protocol::protocol::{Decodable, Encodable};
 
@@ -106,9 +106,7 @@ pub fn decode(mut frame: Bytes) -> Result<Request, WireError> {
     shape::check(&frame, served, version, header_version).map_err(|e| malformed(e.to_string()))?;
     let header = RequestHeader::decode(&mut frame, header_version).map_err(|e| malformed(e.to_string()))?;
     let body = RequestKind::decode(api, &mut frame, version).map_err(|e| malformed(format!("{e:#}")))?;
-    if frame.has_remaining() {
-        return Err(malformed(format!("{} bytes are left over", frame.remaining())));
-    }
+    // Bytes behind the body are passed over, as Kafka does: librdkafka's request for the metadata of all topics has three too many.
     let client_id = header.client_id.map(|c| c.to_string()).unwrap_or_default();
     Ok(Request { api, version, correlation_id, client_id, body: Some(body) })
 }

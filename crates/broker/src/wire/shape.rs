@@ -54,11 +54,9 @@ pub enum ShapeError {
     Length,
     #[error("it lists more than {ELEMENTS_MAX} things")]
     Elements,
-    #[error("{0} bytes are left over")]
-    Trailing(usize),
 }
 
-/// Checks the whole `frame` of a request (header and body).
+/// Checks the `frame` of a request (header and body). What stands behind the body isn't looked at.
 pub fn check(frame: &[u8], served: &Supported, version: i16, header_version: i16) -> Result<(), ShapeError> {
     let mut walk = Walk { bytes: frame, version, flexible: false, elements_left: ELEMENTS_MAX };
     walk.skip(API_KEY_VERSION_CORRELATION_LEN)?;
@@ -68,8 +66,7 @@ pub fn check(frame: &[u8], served: &Supported, version: i16, header_version: i16
         walk.tagged_fields()?;
     }
     walk.flexible = version >= served.flexible_from;
-    walk.structure(served.fields)?;
-    if walk.bytes.is_empty() { Ok(()) } else { Err(ShapeError::Trailing(walk.bytes.len())) }
+    walk.structure(served.fields)
 }
 
 struct Walk<'a> {
