@@ -64,6 +64,7 @@ pub struct Table {
 
 /// What a table's `USING` and options say.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each table")]
 pub enum Binding {
     /// `USING kafka`.
     Topic(Topic),

@@ -57,7 +57,7 @@ fn expand(line: &str) -> Result<Vec<Case>> {
         for signature in split(signatures, '|') {
             let arguments: Vec<_> = split(signature, ',').into_iter().map(parse_argument).collect::<Result<_>>()?;
             let most = values::most(arguments.len());
-            let choices: Result<Vec<Vec<(String, Vec<String>)>>> = arguments.iter().map(|argument| argument.choices(most)).collect();
+            let choices: Result<Vec<_>> = arguments.iter().map(|argument| argument.choices(most)).collect();
             for chosen in product(&choices?) {
                 let types = chosen.iter().map(|(name, _)| name.clone()).collect();
                 let lists: Vec<_> = chosen.into_iter().map(|(_, values)| values).collect();

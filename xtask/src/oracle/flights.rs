@@ -45,7 +45,7 @@ pub(super) fn kinds() -> Vec<String> {
         let mut row = json!({
             "id": id,
             "at": time(id * 60_000),
-            "flag": or_null((id % 3 == 0).into()),
+            "flag": or_null(id.is_multiple_of(3).into()),
             "tiny": or_null(json!([-128, 127, 0, 5][(id % 4) as usize])),
             "small": or_null(json!([-32768, 32767, 0, 300][(id / 2 % 4) as usize])),
             "whole": or_null(json!([i32::MIN, i32::MAX, 0, 70_000][(id / 3 % 4) as usize])),

@@ -82,7 +82,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
 ];
 
 /// The types that `name` stands for: itself, or those of the group.
-pub(super) fn types<'a>(name: &'a str) -> Vec<&'a str> {
+pub(super) fn types(name: &str) -> Vec<&str> {
     GROUPS.iter().find(|(group, _)| *group == name).map_or_else(|| vec![name], |(_, members)| members.to_vec())
 }
 

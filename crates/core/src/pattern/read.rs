@@ -121,7 +121,7 @@ fn number<'a>(field: Field, width: usize, next_is_digits: bool, text: &'a str, f
         }
         Field::Month => found.month = Some(value),
         Field::Day => found.day = Some(value),
-        Field::Hour => found.hour = Some(value).filter(|h| *h <= 23).or_else(|| Some(u32::MAX)),
+        Field::Hour => found.hour = Some(value).filter(|h| *h <= 23).or(Some(u32::MAX)),
         Field::ClockHour => found.hour = Some(if (1..=24).contains(&value) { value % 24 } else { u32::MAX }),
         Field::HourOfHalf => found.hour_of_half = Some(if value <= 11 { value } else { u32::MAX }),
         Field::ClockHourOfHalf => found.hour_of_half = Some(if (1..=12).contains(&value) { value % 12 } else { u32::MAX }),

@@ -23,6 +23,7 @@ pub(super) struct Stored {
     holder: Holder,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Holder {
     Store(Arc<dyn StoreSnapshot>),
     Reports(Arc<dyn ReportStore>),

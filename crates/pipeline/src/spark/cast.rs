@@ -282,7 +282,7 @@ fn times_of_fractions(array: &ArrayRef) -> Result<TimestampMicrosecondArray> {
     let micros = |seconds: f64| {
         let micros = seconds * 1e6;
         // The bounds of BIGINT as floating-point numbers; NaN is outside of them.
-        let fits = (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&micros);
+        let fits = (-9.223_372_036_854_776e18..9.223_372_036_854_776e18).contains(&micros);
         #[expect(clippy::cast_possible_truncation, reason = "it fits, and what is cut off is below a microsecond")]
         let whole = micros as i64;
         fits.then_some(whole).ok_or_else(|| exec_datafusion_err!("{seconds} seconds are no TIMESTAMP"))

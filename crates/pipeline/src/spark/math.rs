@@ -11,7 +11,9 @@ use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 /// Name, other names, formula.
-const FUNCTIONS: [(&str, &[&str], fn(f64) -> Option<f64>); 8] = [
+type Definition = (&'static str, &'static [&'static str], fn(f64) -> Option<f64>);
+
+const FUNCTIONS: [Definition; 8] = [
     ("sqrt", &[], |x| Some(x.sqrt())),
     ("signum", &["sign"], |x| Some(signum(x))),
     ("ln", &[], |x| logarithm(x, f64::ln)),

@@ -167,7 +167,7 @@ fn compare(section: &Section, answer: Answer) -> (Option<Difference>, Option<u64
     let mut lines = Vec::new();
     let mut ulps = Some(0);
     let expected_type = section.result.as_deref().unwrap_or_default();
-    if data_type != expected_type && !(expected_type == "NULL") {
+    if data_type != expected_type && expected_type != "NULL" {
         lines.push(format!("{expected_type}, here {data_type}"));
         ulps = None;
     }

@@ -63,7 +63,7 @@ impl Query {
         for (name, table) in &pipeline.tables {
             match &table.binding {
                 Binding::Topic(topic) if pipeline.flows.iter().any(|flow| flow.source == *name) => {
-                    topics.push((name.clone(), i32::try_from(topic.partitions).unwrap(), lines_of(name)));
+                    topics.push((name.clone(), topic.partitions, lines_of(name)));
                 }
                 Binding::Topic(_) => {}
                 _ if table.spec.kind == millstream_core::TableKind::Reference => {
