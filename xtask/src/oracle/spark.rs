@@ -1,7 +1,7 @@
 //! Apache Spark as a process that answers requests: `spark.py` in a Python of its own, installed once into the user's cache folder.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -11,10 +11,9 @@ use super::cases::{self, Case};
 use super::golden;
 use super::queries::Query;
 use super::values;
-use crate::{run, services::install, workspace};
+use crate::{services::install, workspace};
 
-const PYSPARK: &str = "pyspark==4.1.1";
-const PYTHON_FOLDER: &str = "pyspark-4.1.1";
+const PYSPARK: &str = "4.1.1";
 const SCRIPT: &str = "xtask/src/oracle/spark.py";
 
 /// A running Spark.
@@ -28,7 +27,7 @@ impl Spark {
     /// Starts it; it takes both cores for a while, and about 1.5 GB.
     pub(super) fn start() -> Result<Self> {
         let mut command = Command::new("nice");
-        command.arg(python()?).arg(workspace::root().join(SCRIPT)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(install::pyspark(PYSPARK)?).arg(workspace::root().join(SCRIPT)).stdin(Stdio::piped()).stdout(Stdio::piped());
         let java = install::java()?;
         if let Some(home) = Path::new(java.get_program()).parent().and_then(Path::parent).filter(|home| home.is_absolute()) {
             command.env("JAVA_HOME", home);
@@ -75,17 +74,4 @@ impl Drop for Spark {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// The Python that has Spark.
-fn python() -> Result<PathBuf> {
-    let folder = install::cache_folder()?.join(PYTHON_FOLDER);
-    if !folder.is_dir() {
-        eprintln!("installing {PYSPARK}, once");
-        let partial = folder.with_extension(std::process::id().to_string());
-        run::shown(Command::new("python3").args(["-m", "venv"]).arg(&partial))?;
-        run::shown(Command::new(partial.join("bin/python")).args(["-m", "pip", "install", "--quiet", "setuptools", PYSPARK]))?;
-        std::fs::rename(&partial, &folder)?;
-    }
-    Ok(folder.join("bin/python"))
 }
