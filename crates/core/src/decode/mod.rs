@@ -18,6 +18,7 @@ mod scalar;
 mod scan;
 mod slot;
 mod values;
+mod varint;
 
 pub use path::JsonPath;
 pub use reading::{ParseMode, ReadFormat, Reading};

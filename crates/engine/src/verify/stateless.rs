@@ -48,6 +48,12 @@ pub(super) fn apply(ledger: &mut Ledger, changes: &ChangeBatch, key: &[usize]) -
     Ok(superseded)
 }
 
+/// How many events `changes` were made of; one may have given several rows.
+fn events_of(changes: &ChangeBatch) -> u64 {
+    let positions: HashSet<RowPosition> = (0..changes.len()).map(|row| changes.position(row)).collect();
+    positions.len() as u64
+}
+
 impl Engine {
     /// The committed state of `flow` at `epoch`; `None` before its first epoch.
     pub(super) async fn committed_state(&self, flow: &FlowId, epoch: Option<&Epoch>) -> Result<Option<Checkpoint>> {
@@ -111,13 +117,13 @@ impl Engine {
         for join in processor.joins() {
             join.refresh(&self.references, &self.spark).await?;
         }
-        let (mut events, mut rows, mut superseded) = (0, 0, 0);
+        let (mut events, mut kept, mut superseded) = (0, 0, 0);
         let mut dead = HashSet::new();
         let whole = self
             .replay_source(flow, until, &mut |chunk| {
                 let processed = processor.process(chunk, Timestamp(0))?;
                 events += chunk.records() as u64;
-                rows += processed.changes.len() as u64;
+                kept += events_of(&processed.changes);
                 superseded += take(&processed.changes)?;
                 let mine = chunk.rejected.iter().filter(|r| r.directed.as_ref().is_none_or(|flows| flows.contains(&flow.id)));
                 dead.extend(mine.map(|r| r.position));
@@ -129,7 +135,7 @@ impl Engine {
         check.count("events", events);
         check.count("dead", dead_count);
         check.count("superseded", superseded);
-        check.count("filtered", events.saturating_sub(rows + dead.len() as u64));
+        check.count("filtered", events.saturating_sub(kept + dead.len() as u64));
         Ok(whole)
     }
 

@@ -150,7 +150,7 @@ impl<'a> Checker<'a> {
                 Problem::new("millstream::volatile_function", text.text.query.place, message).help("take it out of the view"),
             ]);
         }
-        if shape::has_misplaced_window(&plan, true) {
+        if shape::has_misplaced_window(&plan) {
             return Err(vec![shape::misplaced_window(file, &query)]);
         }
         if shape::count_scans(&plan, &source) > 1 {
@@ -239,7 +239,7 @@ impl<'a> Checker<'a> {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let plan = self.planner.optimize(file, &draft.query, fitted, &|plan| !shape::has_misplaced_window(plan, true))?;
+        let plan = self.planner.optimize(file, &draft.query, fitted, &|plan| !shape::has_misplaced_window(plan))?;
         // Optimising may have moved the windows within their groups.
         let kinds: Vec<WindowKind> = draft.windows.iter().map(|w| w.kind).collect();
         let mut inner_windows = shape::windows_of(&plan, &kinds).ok_or_else(|| lost_shape(draft.query.place))?;

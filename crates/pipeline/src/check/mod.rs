@@ -277,9 +277,10 @@ impl<'a> Checker<'a> {
         let query = self.rewritten(text)?;
         let plan = self.planner.plan(text.file, &query)?;
         let plan = self.planner.analyze(text.file, &query, plan)?;
-        if shape::has_misplaced_window(&plan, false) {
+        if shape::has_misplaced_window(&plan) {
             return Err(vec![shape::misplaced_window(text.file, &query)]);
         }
+        let plan = self.planner.expand_windows(text.file, &query, plan)?;
         Ok((query, plan))
     }
 
