@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::Scheduler;
 use crate::critical::CriticalRows;
 use crate::flow::process::Processor;
+use crate::flow::repetition;
 use crate::flow::runner::FlowPorts;
 use crate::flow::watermark::WatermarkTracker;
 use crate::flow::{FlowCommand, FlowMonitor, FlowRunner, FlowSpec};
@@ -168,12 +169,13 @@ impl Engine {
         let row_by_row = sink.isolation() == Isolation::Row;
         let spec = FlowSpec {
             id: flow.id.clone(),
-            fingerprint: flow.fingerprint.clone(),
+            flow: flow.clone(),
             source_name: flow.source.clone(),
             topic: self.topic_of(&flow.source),
             source: source.clone(),
             table: flow.target.clone(),
             redo: row_by_row && (processor.draws_versions() || table.spec.kind == TableKind::Topic),
+            obstacle: repetition::obstacle(&self.pipeline, flow),
             is_cache: table.spec.kind == TableKind::Critical,
             sink,
             fresh: {

@@ -5,6 +5,7 @@
 mod aggregates;
 mod chained;
 mod crashes;
+mod damaged;
 mod events;
 mod formats;
 mod oracle;
