@@ -18,14 +18,15 @@ pub enum Fit {
     Unknown,
 }
 
-/// How the checkpoint with `header` fits `flow`.
+/// How the checkpoint with `header` fits `flow`. A cache has to hold what its query gives, for that is what else is loaded into it: there is
+/// no part of a query that only concerns later rows.
 #[must_use]
-pub fn fit(header: &Header, flow: &Flow) -> Fit {
+pub fn fit(header: &Header, flow: &Flow, is_cache: bool) -> Fit {
     let Some(signature) = &header.signature else {
         return if header.fingerprint.as_ref() == Some(&flow.fingerprint) { Fit::Same } else { Fit::Unknown };
     };
     let changes = signature.changes(&flow.signature);
-    match changes.iter().any(|change| change.scope == Scope::State) {
+    match is_cache || changes.iter().any(|change| change.scope == Scope::State) {
         _ if changes.is_empty() => Fit::Same,
         true => Fit::Another(changes),
         false => Fit::BehindState(changes),

@@ -27,6 +27,7 @@ use super::restore::Restored;
 use super::restore_points::RestorePoints;
 use super::runner::{FlowRunner, Progress};
 use super::watermark::WatermarkTracker;
+use crate::identity;
 
 /// Does what a port is asked to, patiently; leaves the function with `Ok(None)` when it is asked to stop meanwhile.
 macro_rules! patiently {
@@ -121,7 +122,7 @@ impl FlowRunner {
     /// asked to stop.
     async fn claim_log(&self, from_beginning: bool, shutdown: &CancellationToken) -> Result<Option<()>> {
         let Some(topic) = &self.spec.topic else { return Ok(Some(())) };
-        let property = format!("log of flow {}", self.spec.id);
+        let property = identity::log_property(&self.spec.id);
         let log = patiently!(self, shutdown, self.ports.log.identity());
         match patiently!(self, shutdown, self.ports.system.property(&property)) {
             Some(known) if known == log => {}

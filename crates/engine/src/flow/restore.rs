@@ -172,7 +172,7 @@ impl FlowRunner {
                 "flow {id}: its query has changed since its checkpoint of epoch {epoch}{how}: run `millstream reset {table}` to rebuild the table, or put the query back"
             ))
         };
-        match fit(&checkpoint.header, &self.spec.flow) {
+        match fit(&checkpoint.header, &self.spec.flow, self.spec.is_cache) {
             Fit::Same => Ok(None),
             Fit::Another(changes) => Err(refused(&format!(": {}", told(&changes)))),
             Fit::Unknown => Err(refused(", which an earlier program wrote")),

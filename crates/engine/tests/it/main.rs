@@ -4,6 +4,7 @@
 
 mod aggregates;
 mod chained;
+mod changed;
 mod crashes;
 mod damaged;
 mod events;
