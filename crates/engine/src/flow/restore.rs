@@ -36,12 +36,7 @@ pub(super) struct Restored {
 
 impl FlowRunner {
     /// Puts back the state of `committed`, or the newest before it that there is of those in `prepared`. `None`: asked to stop.
-    pub(super) async fn restore(
-        &mut self,
-        committed: Epoch,
-        prepared: &[Epoch],
-        shutdown: &CancellationToken,
-    ) -> Result<Option<Restored>> {
+    pub(super) async fn restore(&mut self, committed: Epoch, prepared: &[Epoch], shutdown: &CancellationToken) -> Result<Option<Restored>> {
         let mut at = committed;
         let mut damage: Option<Error> = None;
         loop {
@@ -208,9 +203,9 @@ impl FlowRunner {
 
     fn restore_state(&mut self, checkpoint: Checkpoint) -> Result<()> {
         match self.processor.stages_mut() {
-            Some(stages) if !checkpoint.state.is_empty() => stages.restore(checkpoint.state).map_err(|e| {
-                e.context(format!("flow {}: run `millstream reset {}` to rebuild the table", self.spec.id, self.spec.table))
-            }),
+            Some(stages) if !checkpoint.state.is_empty() => stages
+                .restore(checkpoint.state)
+                .map_err(|e| e.context(format!("flow {}: run `millstream reset {}` to rebuild the table", self.spec.id, self.spec.table))),
             _ => Ok(()),
         }
     }

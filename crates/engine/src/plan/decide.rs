@@ -16,8 +16,7 @@ use crate::source::{SourcePosition, SourceState};
 #[must_use]
 pub fn decide(pipeline: &Pipeline, facts: &Facts) -> ChangePlan {
     let tables = tables(pipeline, facts);
-    let mut rebuilt: BTreeSet<String> =
-        tables.iter().filter(|t| t.verdict == TableVerdict::Rebuilt).map(|t| t.table.clone()).collect();
+    let mut rebuilt: BTreeSet<String> = tables.iter().filter(|t| t.verdict == TableVerdict::Rebuilt).map(|t| t.table.clone()).collect();
     let mut flows: Vec<FlowPlan> = pipeline.flows.iter().map(|flow| judge(pipeline, flow, facts)).collect();
     rebuilt.extend(flows.iter().filter(|f| must_be_rebuilt(f)).filter_map(|f| f.table.clone()));
     // A reset forgets all flows of a table, and rebuilds what is fed from it.
@@ -93,13 +92,7 @@ fn tables(pipeline: &Pipeline, facts: &Facts) -> Vec<TablePlan> {
     }
     for (part, was) in known.iter().filter(|(part, _)| !now.contains_key(*part)) {
         let Some(name) = part.strip_prefix("table ") else { continue };
-        plans.push(TablePlan {
-            table: name.to_owned(),
-            verdict: TableVerdict::Removed,
-            was: Some(was.clone()),
-            is: None,
-            command: None,
-        });
+        plans.push(TablePlan { table: name.to_owned(), verdict: TableVerdict::Removed, was: Some(was.clone()), is: None, command: None });
     }
     plans
 }

@@ -83,6 +83,8 @@ impl ChangePlan {
         let flows = self.flows.iter().filter(|f| matches!(f.verdict, FlowVerdict::Rebuilt | FlowVerdict::Refused));
         let tables = self.tables.iter().filter(|t| t.verdict == TableVerdict::Rebuilt);
         let lines: String = flows.map(ToString::to_string).chain(tables.map(ToString::to_string)).collect();
-        format!("{lines}run the old pipeline, take another data directory, or rebuild what has changed; `millstream plan` shows it beforehand")
+        format!(
+            "{lines}run the old pipeline, take another data directory, or rebuild what has changed; `millstream plan` shows it beforehand"
+        )
     }
 }

@@ -30,9 +30,7 @@ fn ran(pipeline: &Pipeline) -> Facts {
     let header = |signature| Header {
         signature: Some(signature),
         fingerprint: None,
-        source: SourceState {
-            partitions: vec![PartitionState { position: SourcePosition::Offset(5), version: Version(1) }; 2],
-        },
+        source: SourceState { partitions: vec![PartitionState { position: SourcePosition::Offset(5), version: Version(1) }; 2] },
         watermark: None,
         version_bound: Version(0),
         reach: None,
@@ -57,7 +55,8 @@ fn changed(from: &str, to: &str) -> (Vec<String>, ChangePlan) {
     assert!(PIPELINE.contains(from), "{from}");
     let plan = decide(&checked(&PIPELINE.replacen(from, to, 1)), &ran(&checked(PIPELINE)));
     let flows = plan.flows.iter().filter(|f| f.verdict != FlowVerdict::Kept).map(|f| format!("flow {} {}", f.flow, f.verdict.as_str()));
-    let tables = plan.tables.iter().filter(|t| t.verdict != TableVerdict::Kept).map(|t| format!("table {} {}", t.table, t.verdict.as_str()));
+    let tables =
+        plan.tables.iter().filter(|t| t.verdict != TableVerdict::Kept).map(|t| format!("table {} {}", t.table, t.verdict.as_str()));
     (flows.chain(tables).collect(), plan)
 }
 
@@ -133,7 +132,10 @@ fn what_the_log_no_longer_holds_is_refused() {
     let changed = checked(&PIPELINE.replace("'1 hour'", "'2 hours'"));
     assert_eq!(verdict(&changed, &facts([(0, 9), (0, 8)])).0, FlowVerdict::Rebuilt);
     let (refused, why) = verdict(&changed, &facts([(4, 9), (0, 8)]));
-    assert_eq!((refused, why.as_str()), (FlowVerdict::Refused, "its source no longer holds its first events: table hourly would be built of those that are left"));
+    assert_eq!(
+        (refused, why.as_str()),
+        (FlowVerdict::Refused, "its source no longer holds its first events: table hourly would be built of those that are left")
+    );
     let moved = Facts { log: Some("log 2".to_owned()), ..ran(&pipeline) };
     let (rebuilt, why) = verdict(&pipeline, &moved);
     assert_eq!((rebuilt, why.as_str()), (FlowVerdict::Rebuilt, "its place is in the log log 1, and topics are in the log log 2 now"));
@@ -165,7 +167,10 @@ fn damaged_checkpoints_are_told() {
     let mut facts = ran(&pipeline);
     facts.flows.get_mut(&FlowId::new("hourly")).unwrap().unreadable = 2;
     let plan = decide(&pipeline, &facts);
-    assert_eq!((plan.is_kept(), plan.flows[1].reasons.as_slice()), (true, ["2 of its newest checkpoints can't be read".to_owned()].as_slice()));
+    assert_eq!(
+        (plan.is_kept(), plan.flows[1].reasons.as_slice()),
+        (true, ["2 of its newest checkpoints can't be read".to_owned()].as_slice())
+    );
     facts.flows.get_mut(&FlowId::new("hourly")).unwrap().newest = None;
     assert_eq!(decide(&pipeline, &facts).flows[1].verdict, FlowVerdict::Rebuilt);
 }

@@ -57,7 +57,8 @@ async fn a_changed_state_is_refused_before_anything_runs_and_rebuilt_on_request(
     drop(world.engine().await);
     world.publish(&events[..250]).await;
     world.run().await.unwrap();
-    world.pipeline = checked(&PIPELINE.replacen("sum(value) AS total, max(value) AS most", "sum(value) AS total, max(value + 0) AS most", 1));
+    world.pipeline =
+        checked(&PIPELINE.replacen("sum(value) AS total, max(value) AS most", "sum(value) AS total, max(value + 0) AS most", 1));
     let error = refused(&world).await;
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     for part in ["aggregate 3", "max(readings.value)", "millstream reset hourly", "the beginning of readings"] {
@@ -88,7 +89,11 @@ async fn a_change_behind_the_state_keeps_it() {
     for (window, (n, total, most)) in &found {
         let (should_n, should_total, should_most) = expected[window];
         assert_eq!((*n, *total), (should_n, should_total));
-        if *most == should_most { before += 1 } else { after += 1 }
+        if *most == should_most {
+            before += 1
+        } else {
+            after += 1
+        }
         assert!(*most == should_most || *most == should_most.map(|m| m + 1), "{window:?}");
     }
     assert!(before > 0 && after > 0, "{before} and {after}");

@@ -22,12 +22,7 @@ const LAYOUTS: &[(&str, u8)] = &[("avg", 2)];
 ///
 /// Groups and aggregates are those of the optimised plan, which state is laid out by. Conditions are those that were written: one on a group's
 /// column alone may be applied before the aggregate or after it, and counts as applied before.
-pub(crate) fn signature(
-    flow: &Flow,
-    analysed: &LogicalPlan,
-    target: &TableSpec,
-    source: Option<&Table>,
-) -> Signature {
+pub(crate) fn signature(flow: &Flow, analysed: &LogicalPlan, target: &TableSpec, source: Option<&Table>) -> Signature {
     let mut signature = Signature { version: VERSION, parts: Vec::new() };
     let writer = Writer::default();
     signature.add(Scope::State, "table", table(target));
@@ -104,7 +99,11 @@ fn add_stage(signature: &mut Signature, writer: &Writer, aggregate: &Aggregate, 
             signature.add(Scope::State, format!("group {number}{of}"), text);
         }
     }
-    signature.add(Scope::State, format!("layout{of}"), format!("{} groups, the window is number {}", aggregate.group_expr.len(), window.group + 1));
+    signature.add(
+        Scope::State,
+        format!("layout{of}"),
+        format!("{} groups, the window is number {}", aggregate.group_expr.len(), window.group + 1),
+    );
     for (index, expr) in aggregate.aggr_expr.iter().enumerate() {
         let text = format!("{}{}", writer.expression(expr, &aggregate.input), kept(expr, aggregate));
         signature.add(Scope::State, format!("aggregate {}{of}", index + 1), text);
@@ -213,9 +212,8 @@ impl Found<'_> {
     fn relation(&self, plan: &LogicalPlan) -> String {
         let inputs: Vec<String> = plan.inputs().into_iter().map(|input| self.relation(input)).collect();
         let over = inputs.join(", ");
-        let list = |exprs: &[Expr], input: &LogicalPlan| {
-            exprs.iter().map(|e| self.writer.expression(e, input)).collect::<Vec<_>>().join(", ")
-        };
+        let list =
+            |exprs: &[Expr], input: &LogicalPlan| exprs.iter().map(|e| self.writer.expression(e, input)).collect::<Vec<_>>().join(", ");
         match plan {
             LogicalPlan::TableScan(scan) => scan.table_name.table().to_owned(),
             // Columns are told where they are used.

@@ -15,11 +15,7 @@ fn changes_name_the_part_and_say_what_it_decides() {
     let changes: Vec<_> = before.changes(&now).iter().map(|c| format!("{:?}: {c}", c.scope)).collect();
     assert_eq!(
         changes,
-        [
-            "State: filter was (a > 1), and is (a > 2)",
-            "Result: column n is new: count(1)",
-            "Result: having is gone: (n > 1)",
-        ]
+        ["State: filter was (a > 1), and is (a > 2)", "Result: column n is new: count(1)", "Result: having is gone: (n > 1)",]
     );
     assert!(before.changes(&before).is_empty());
 }

@@ -40,7 +40,7 @@ fn what_makes_no_difference_changes_nothing() {
         ("1 HOUR", "60 MINUTES"),
         ("'1 hour'", "'60 minutes'"),
         ("count(*) AS n, sum(value) AS total", "count(*) AS n, sum(value) AS total -- a comment"),
-        ("FROM STREAM readings WATERMARK", "FROM STREAM readings AS r WATERMARK"),
+        ("INTERVAL 1 HOUR WHERE", "INTERVAL 1 HOUR r WHERE"),
         (", note STRING)", ", note STRING, other INT)"),
         (", value INT", ", value INT NOT NULL"),
     ] {

@@ -27,7 +27,7 @@ fn rows_that_replace_one_another_can_be_written_again() {
 
 #[test]
 fn what_is_appended_or_counted_can_not() {
-    let topic = "CREATE STREAMING TABLE copy USING kafka OPTIONS (topic 'copy', value.format 'json') AS SELECT id FROM STREAM readings;";
+    let topic = "CREATE STREAMING TABLE copy USING kafka TBLPROPERTIES ('topic' = 'copy', 'value.format' = 'json') AS SELECT id FROM STREAM readings;";
     assert_eq!(obstacle_of("copy", topic).unwrap(), "records that topic copy holds already would be appended again");
     let counted = "CREATE STREAMING TABLE hourly USING cassandra PARTITIONED BY (hour)
         AS SELECT window.start AS hour, count(*) AS n FROM STREAM rows WATERMARK ts DELAY OF INTERVAL 1 HOUR GROUP BY window(ts, '1 hour');";
