@@ -24,8 +24,9 @@ pub use reading::{ParseMode, ReadFormat, Reading};
 pub use values::JsonValues;
 
 use arrow::array::{RecordBatch, RecordBatchOptions, UInt8Array};
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::change::ChangeKind;
 use crate::error::{Error, Result};
@@ -55,7 +56,7 @@ pub struct Rejected {
 /// What a run of records became: each is in `accepted` or in `rejected`, exactly once.
 #[derive(Clone, Debug)]
 pub struct Decoded {
-    /// The rows, of the topic's own columns.
+    /// The rows, of the columns that are kept.
     pub rows: RecordBatch,
     /// For each row the place of its record, rising.
     pub accepted: Vec<u32>,
@@ -72,6 +73,9 @@ pub struct RecordDecoder {
     schema: SchemaRef,
     mode: ParseMode,
     columns: Vec<ColumnType>,
+    /// The columns that rows have.
+    kept: Vec<usize>,
+    kept_schema: SchemaRef,
     required: Vec<usize>,
     /// The columns that a tombstone's key names.
     key: Vec<usize>,
@@ -133,13 +137,23 @@ impl RecordDecoder {
             }
         };
         let json = JsonReader::new(own().map(|(at, f)| (at, f.name().as_str())));
-        Ok(Self { schema, mode: reading.mode, columns, required, key, corrupt, json, reader })
+        let (kept, kept_schema) = ((0..columns.len()).collect(), schema.clone());
+        Ok(Self { schema, mode: reading.mode, columns, kept, kept_schema, required, key, corrupt, json, reader })
+    }
+
+    /// The same with only the columns at `places` in its rows, in their order. Values of the others are read and checked as before: which records
+    /// are rows stays as it is.
+    #[must_use]
+    pub fn keeping(self, places: &[usize]) -> Self {
+        let known = places.iter().filter_map(|place| Some((*place, self.schema.fields().get(*place)?.clone())));
+        let (kept, fields): (Vec<usize>, Vec<FieldRef>) = known.unzip();
+        Self { kept, kept_schema: Arc::new(Schema::new(fields)), ..self }
     }
 
     /// The columns of the rows.
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.kept_schema
     }
 
     /// The ids of schemas by which `records` are written, and which [`learn_schema`](Self::learn_schema) has to be told before they are decoded.
@@ -160,7 +174,7 @@ impl RecordDecoder {
 
     /// Decodes `records`. A record that isn't a row is in [`Decoded::rejected`], never an error; an error is a defect.
     pub fn decode(&mut self, records: &[Record]) -> Result<Decoded> {
-        let mut builders: Vec<Builder> = self.schema.fields().iter().map(|f| Builder::new(f.data_type(), records.len())).collect();
+        let mut builders: Vec<Builder> = self.kept_schema.fields().iter().map(|f| Builder::new(f.data_type(), records.len())).collect();
         let mut slots: Vec<Slot<'_>> = vec![Slot::Missing; self.columns.len()];
         let mut spill = Spill::new(self.mode == ParseMode::Permissive);
         let mut accepted = Vec::with_capacity(records.len());
@@ -175,8 +189,8 @@ impl RecordDecoder {
             };
             match outcome {
                 Ok(kind) => {
-                    for (builder, slot) in builders.iter_mut().zip(&slots) {
-                        builder.append(slot, &spill);
+                    for (builder, column) in builders.iter_mut().zip(&self.kept) {
+                        builder.append(slots.get(*column).unwrap_or(&Slot::Missing), &spill);
                     }
                     accepted.push(index);
                     kinds.push(kind.code());
@@ -186,7 +200,7 @@ impl RecordDecoder {
         }
         let columns = builders.iter_mut().map(Builder::finish).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(accepted.len()));
-        let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
+        let rows = RecordBatch::try_new_with_options(self.kept_schema.clone(), columns, &options)?;
         Ok(Decoded { rows, accepted, kinds: UInt8Array::from(kinds), rejected })
     }
 

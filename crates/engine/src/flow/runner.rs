@@ -259,7 +259,7 @@ impl FlowRunner {
         }
         let idle_after = self.settings.idle_after();
         let idle: Vec<bool> =
-            progress.active.iter().zip(&chunk.at_end).map(|(active, at_end)| *at_end && active.plus(idle_after) <= now).collect();
+            progress.active.iter().zip(&chunk.at_end).map(|(active, at_end)| *at_end && active.plus(idle_after) <= chunk.seen_at).collect();
         let Some(watermark) = self.processor.watermark_mut() else { return false };
         let before = watermark.current();
         watermark.set_idle(&idle);
