@@ -78,7 +78,6 @@ impl JsonReader {
         let mut previous = Members::START;
         while more {
             let member = self.members.next(scanner, &mut previous)?;
-            scanner.colon()?;
             match member.and_then(|column| Some((columns.get(column)?, slots.get_mut(column)?))) {
                 Some((column, slot)) => *slot = column.read(scanner, spill)?,
                 None => scanner.skip_value(1)?,
@@ -143,8 +142,8 @@ impl ColumnType {
     fn number<'a>(&self, token: NumberToken, raw: &'a str) -> Option<Slot<'a>> {
         match self {
             Self::Integer(min, max) if token.integral => {
-                let magnitude = i128::from(token.magnitude?);
-                let value = i64::try_from(if token.negative { -magnitude } else { magnitude }).ok()?;
+                let magnitude = token.magnitude?;
+                let value = if token.negative { 0_i64.checked_sub_unsigned(magnitude)? } else { i64::try_from(magnitude).ok()? };
                 (*min..=*max).contains(&value).then_some(Slot::Int(value))
             }
             Self::Double => raw.parse().ok().map(Slot::Double),
