@@ -141,9 +141,8 @@ impl ColumnType {
     #[inline]
     fn number<'a>(&self, token: NumberToken, raw: &'a str) -> Option<Slot<'a>> {
         match self {
-            Self::Integer(min, max) if token.integral => {
-                let magnitude = token.magnitude?;
-                let value = if token.negative { 0_i64.checked_sub_unsigned(magnitude)? } else { i64::try_from(magnitude).ok()? };
+            Self::Integer(min, max) => {
+                let value = token.integer()?;
                 (*min..=*max).contains(&value).then_some(Slot::Int(value))
             }
             Self::Double => raw.parse().ok().map(Slot::Double),

@@ -8,10 +8,12 @@ pub mod avro;
 mod build;
 mod column;
 mod csv;
+mod direct;
 mod json;
 mod members;
 mod nested;
 mod path;
+mod plain;
 pub mod protobuf;
 mod reading;
 mod scalar;
@@ -36,6 +38,7 @@ use avro::AvroReader;
 use build::Builder;
 use column::ColumnType;
 use csv::CsvReader;
+use direct::DirectReader;
 use json::JsonReader;
 use protobuf::ProtobufReader;
 use scan::Scanner;
@@ -84,6 +87,8 @@ pub struct RecordDecoder {
     /// Reads values, where they are JSON, and keys.
     json: JsonReader,
     reader: Reader,
+    /// Reads the usual values, where they are JSON and the columns plain.
+    direct: Option<DirectReader>,
 }
 
 /// Reads values.
@@ -138,7 +143,16 @@ impl RecordDecoder {
         };
         let json = JsonReader::new(own().map(|(at, f)| (at, f.name().as_str())));
         let (kept, kept_schema) = ((0..columns.len()).collect(), schema.clone());
-        Ok(Self { schema, mode: reading.mode, columns, kept, kept_schema, required, key, corrupt, json, reader })
+        let (mode, direct) = (reading.mode, None);
+        Ok(Self { schema, mode, columns, kept, kept_schema, required, key, corrupt, json, reader, direct }.with_direct())
+    }
+
+    fn with_direct(mut self) -> Self {
+        if matches!(self.reader, Reader::Json) && self.corrupt.is_none() {
+            let fields = self.schema.fields().iter().zip(&self.columns);
+            self.direct = DirectReader::try_new(fields.map(|(f, kind)| (f.name().as_str(), kind, !f.is_nullable())), &self.kept);
+        }
+        self
     }
 
     /// The same with only the columns at `places` in its rows, in their order. Values of the others are read and checked as before: which records
@@ -147,7 +161,7 @@ impl RecordDecoder {
     pub fn keeping(self, places: &[usize]) -> Self {
         let known = places.iter().filter_map(|place| Some((*place, self.schema.fields().get(*place)?.clone())));
         let (kept, fields): (Vec<usize>, Vec<FieldRef>) = known.unzip();
-        Self { kept, kept_schema: Arc::new(Schema::new(fields)), ..self }
+        Self { kept, kept_schema: Arc::new(Schema::new(fields)), ..self }.with_direct()
     }
 
     /// The columns of the rows.
@@ -181,6 +195,13 @@ impl RecordDecoder {
         let mut kinds = Vec::with_capacity(records.len());
         let mut rejected = Vec::new();
         for (index, record) in (0_u32..).zip(records) {
+            if let (Some(direct), Some(value)) = (&mut self.direct, &record.value)
+                && direct.append(value, &mut builders, accepted.len())
+            {
+                accepted.push(index);
+                kinds.push(ChangeKind::Insert.code());
+                continue;
+            }
             slots.fill(Slot::Missing);
             spill.clear();
             let outcome = match &record.value {

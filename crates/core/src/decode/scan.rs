@@ -37,6 +37,16 @@ pub(super) struct NumberToken {
     pub magnitude: Option<u64>,
 }
 
+impl NumberToken {
+    /// Its value, where it is whole and fits.
+    #[inline]
+    pub(super) fn integer(self) -> Option<i64> {
+        // Only of a whole number.
+        let magnitude = self.magnitude?;
+        if self.negative { 0_i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
+    }
+}
+
 /// A value that is a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Literal {
@@ -209,6 +219,12 @@ impl<'a> Scanner<'a> {
         }
         let magnitude = (integral && digits <= 19).then_some(magnitude);
         Ok(NumberToken { start, end: self.pos, negative, integral, magnitude })
+    }
+
+    /// A whole number that fits; the cursor is anywhere. `None` where none is there, or one with a fraction or an exponent.
+    #[inline]
+    pub(super) fn integer(&mut self) -> Option<i64> {
+        self.number().ok()?.integer()
     }
 
     /// The digits that are next, up to seven, and their number: by one look at eight bytes instead of a branch a digit. `None` near the end of

@@ -77,12 +77,14 @@ pub(super) struct Merge {
     clock: Arc<dyn Clock>,
     topic: String,
     buffers: Vec<Buffer>,
+    /// How many records the last call took.
+    taken_last: usize,
 }
 
 impl Merge {
     /// Of `topic`, from wherever it is asked for first.
     pub(super) fn new(log: Arc<dyn EventLog>, clock: Arc<dyn Clock>, topic: String) -> Self {
-        Self { log, clock, topic, buffers: Vec::new() }
+        Self { log, clock, topic, buffers: Vec::new(), taken_last: 0 }
     }
 
     /// Takes the records after `from`, until the limit, or until every partition is read to its end. What was read beyond that is kept for the
@@ -92,8 +94,18 @@ impl Merge {
         for (buffer, partition) in self.buffers.iter_mut().zip(&from.partitions) {
             buffer.start_at(offset_of(partition)?, partition.version);
         }
-        let seen_at = self.clock.now();
-        let (mut records, mut partitions, mut versions) = (Vec::new(), Vec::new(), Vec::new());
+        let room = self.taken_last;
+        let mut taken = Taken {
+            start: from.clone(),
+            end: SourceState::default(),
+            records: Vec::with_capacity(room),
+            partitions: Vec::with_capacity(room),
+            versions: Vec::with_capacity(room),
+            at_end: Vec::new(),
+            seen_at: self.clock.now(),
+            lag: 0,
+            is_full: false,
+        };
         for p in 0..self.buffers.len() {
             if self.buffers[p].is_empty() {
                 self.refill(p, limit.bytes_max).await?;
@@ -101,20 +113,26 @@ impl Merge {
         }
         let bytes_max = limit.bytes_max.saturating_mul(READS_A_CHUNK);
         let mut bytes = 0;
-        let mut is_full = false;
-        while let Some((version, p)) = self.first().filter(|first| *first <= limit.mark_max) {
-            is_full = records.len() >= limit.rows_max || bytes >= bytes_max;
-            if is_full {
+        while let Some((_, p)) = self.first(None).filter(|first| *first <= limit.mark_max) {
+            taken.is_full = taken.records.len() >= limit.rows_max || bytes >= bytes_max;
+            if taken.is_full {
                 break;
             }
+            // The records of this partition that come before those of all others.
+            let last = self.first(Some(p)).map_or(limit.mark_max, |other| other.min(limit.mark_max));
             let buffer = &mut self.buffers[p];
-            let Some(record) = buffer.records.next() else { break };
-            buffer.position = record.offset.0 + 1;
-            buffer.version = version;
-            bytes += record.value.as_ref().map_or(0, bytes::Bytes::len) + record.key.as_ref().map_or(0, bytes::Bytes::len);
-            records.push(record);
-            partitions.push(i32::try_from(p).unwrap_or(i32::MAX));
-            versions.push(version.0);
+            while let Some(version) = buffer.head().filter(|version| (*version, p) <= last)
+                && taken.records.len() < limit.rows_max
+                && bytes < bytes_max
+                && let Some(record) = buffer.records.next()
+            {
+                buffer.position = record.offset.0 + 1;
+                buffer.version = version;
+                bytes += record.value.as_ref().map_or(0, bytes::Bytes::len) + record.key.as_ref().map_or(0, bytes::Bytes::len);
+                taken.records.push(record);
+                taken.partitions.push(i32::try_from(p).unwrap_or(i32::MAX));
+                taken.versions.push(version.0);
+            }
             if buffer.is_empty() {
                 buffer.position = buffer.next;
                 if buffer.next < buffer.end {
@@ -123,14 +141,17 @@ impl Merge {
                 }
             }
         }
-        let at_end = self.buffers.iter().map(|b| b.is_empty() && b.next >= b.end).collect();
-        let lag = self.buffers.iter().map(|b| u64::try_from(b.end - b.position).unwrap_or(0)).sum();
-        Ok(Taken { start: from.clone(), end: self.state(), records, partitions, versions, at_end, seen_at, lag, is_full })
+        taken.end = self.state();
+        taken.at_end = self.buffers.iter().map(|b| b.is_empty() && b.next >= b.end).collect();
+        taken.lag = self.buffers.iter().map(|b| u64::try_from(b.end - b.position).unwrap_or(0)).sum();
+        self.taken_last = taken.records.len();
+        Ok(taken)
     }
 
-    /// The version and the partition of the next record.
-    fn first(&self) -> Option<(Version, usize)> {
-        self.buffers.iter().enumerate().filter_map(|(p, b)| b.head().map(|v| (v, p))).min()
+    /// The version and the partition of the next record, of one that is not of partition `but`.
+    fn first(&self, but: Option<usize>) -> Option<(Version, usize)> {
+        let others = self.buffers.iter().enumerate().filter(|(p, _)| Some(*p) != but);
+        others.filter_map(|(p, b)| b.head().map(|v| (v, p))).min()
     }
 
     /// Reads more of partition `p`, whose buffer is empty.
