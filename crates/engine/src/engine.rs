@@ -350,14 +350,21 @@ fn sources(pipeline: &Pipeline, ports: &Ports, settings: &EngineSettings) -> BTr
         }
         let source: Box<dyn crate::source::ChunkSource> = match &table.binding {
             Binding::Topic(topic) => {
-                let used: Vec<String> = readers.iter().flat_map(|f| compile::scanned_columns(&f.plan, name)).collect();
-                Box::new(TopicSource::new(ports.log.clone(), ports.schemas.clone(), topic.clone(), table.spec.schema.clone(), &used))
+                let (log, clock, schemas) = (ports.log.clone(), ports.clock.clone(), ports.schemas.clone());
+                let source = TopicSource::new(log, clock, schemas, topic.clone(), table.spec.schema.clone());
+                Box::new(source.of_columns(&readers.iter().flat_map(|f| columns_of(f)).collect::<Vec<_>>()))
             }
-            _ => Box::new(FeedReader::new(ports.change_feed.clone(), name.clone(), table.spec.schema.clone())),
+            _ => Box::new(FeedReader::new(ports.change_feed.clone(), ports.clock.clone(), name.clone(), table.spec.schema.clone())),
         };
-        sources.insert(name.clone(), SharedSource::new(source, settings));
+        sources.insert(name.clone(), SharedSource::new(source, readers.len(), settings));
     }
     sources
+}
+
+/// The columns of its source that `flow` reads.
+fn columns_of(flow: &Flow) -> Vec<String> {
+    let scanned = compile::scanned_columns(&flow.plan, &flow.source).into_iter();
+    scanned.chain(flow.watermark.iter().map(|w| w.column.clone())).collect()
 }
 
 impl StatusSource for Engine {

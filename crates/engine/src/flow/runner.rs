@@ -280,7 +280,7 @@ impl FlowRunner {
         }
         let idle_after = self.settings.idle_after();
         let idle: Vec<bool> =
-            progress.active.iter().zip(&chunk.at_end).map(|(active, at_end)| *at_end && active.plus(idle_after) <= now).collect();
+            progress.active.iter().zip(&chunk.at_end).map(|(active, at_end)| *at_end && active.plus(idle_after) <= chunk.seen_at).collect();
         // What was done again ends with the first look at the source that finds nothing more.
         let is_over = chunk.is_empty() && self.repeating.take().is_some();
         if is_over {
