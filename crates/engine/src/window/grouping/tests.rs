@@ -17,7 +17,8 @@ fn by_bytes(columns: &[ArrayRef]) -> Grouped {
 
 #[test]
 fn plain_columns_give_the_groups_of_their_bytes_in_the_order_in_which_they_occur() {
-    let names: ArrayRef = Arc::new((0..500).map(|i| if i % 7 == 0 { None } else { Some(format!("n{}", i * i % 11)) }).collect::<StringArray>());
+    let names: ArrayRef =
+        Arc::new((0..500).map(|i| if i % 7 == 0 { None } else { Some(format!("n{}", i * i % 11)) }).collect::<StringArray>());
     let starts: Vec<i64> = (0..500).map(|i| i / 50 % 3 * 3_600).collect();
     let ends: Vec<i64> = starts.iter().map(|start| start + 3_600).collect();
     let windows = window_column(starts.clone(), ends, None);
