@@ -72,12 +72,14 @@ impl ScalarUDFImpl for Extract {
                 known.insert(pattern, compile_regex(pattern, None)?);
             }
             let Some(expression) = known.get(pattern) else { return exec_err!("the pattern '{pattern}' can't be read") };
-            let Some(group) = usize::try_from(group).ok().filter(|group| *group < expression.captures_len()) else {
-                return exec_err!("the pattern '{pattern}' has {} groups, and no group {group}", expression.captures_len() - 1);
-            };
+            // As in Spark, a group that there is not is no error where nothing matches.
+            let number = usize::try_from(group).ok().filter(|group| *group < expression.captures_len());
             let matches = expression.captures_iter(texts.value(row)).take(if self.all { usize::MAX } else { 1 });
-            let of_group = matches.map(|m| m.get(group).map_or_else(String::new, |part| part.as_str().to_owned()));
-            found.push(Some(of_group.collect::<Vec<_>>()));
+            let of_group = matches.map(|m| match number {
+                Some(number) => Ok(m.get(number).map_or_else(String::new, |part| part.as_str().to_owned())),
+                None => exec_err!("the pattern '{pattern}' has {} groups, and no group {group}", expression.captures_len() - 1),
+            });
+            found.push(Some(of_group.collect::<Result<Vec<_>>>()?));
         }
         Ok(ColumnarValue::Array(if self.all { lists(found) } else { firsts(found) }))
     }
