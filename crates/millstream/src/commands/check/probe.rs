@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use millstream_adapters::kafka::{self, KafkaLog};
+use millstream_adapters::lake::LakeSettings;
 use millstream_adapters::{cassandra, lake, mysql, postgresql, redis, schema_registry};
 use millstream_core::ports::{Clock, EventLog, SystemClock};
 use millstream_core::{Error, Result};
@@ -48,6 +49,13 @@ pub async fn all(config: &Config) -> Vec<Tried> {
     }
     if let Some(settings) = &config.lake {
         tries.push(("lake", Box::pin(lake::probe(settings))));
+    }
+    let checkpoints = config.checkpoints.location.as_ref().map(|location| {
+        let lake = config.lake.clone().unwrap_or_default();
+        LakeSettings { location: Some(location.clone()), ..lake }
+    });
+    if let Some(settings) = &checkpoints {
+        tries.push(("checkpoints", Box::pin(lake::probe(settings))));
     }
     if let Some(settings) = &config.schema_registry {
         tries.push(("schema_registry", Box::pin(schema_registry::probe(settings))));
