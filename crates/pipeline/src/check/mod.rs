@@ -15,6 +15,7 @@ pub(crate) mod references;
 mod relations;
 mod settings;
 mod shape;
+mod streams;
 pub(crate) mod tables;
 mod targets;
 
@@ -451,7 +452,7 @@ impl<'a> Checker<'a> {
         let fed = self
             .flows
             .iter()
-            .find(|(_, f)| f.source == name && self.tables.get(&f.target).is_some_and(|t| matches!(t.binding, Binding::EventStore)));
+            .find(|(_, f)| f.reads(name) && f.join.is_none() && self.tables.get(&f.target).is_some_and(|t| matches!(t.binding, Binding::EventStore)));
         match fed {
             Some((_, flow)) => format!("write FROM {}, the event-store table that a flow writes from it", flow.target),
             None => format!(
