@@ -22,13 +22,17 @@ impl ManualClock {
     /// 2024-01-01T00:00:00Z: where a clock stands unless a test says otherwise.
     pub const START: Timestamp = Timestamp(1_704_067_200_000_000);
 
+    /// The longest `sleep` that [`skipping`](Self::skipping) jumps over.
+    pub const SKIPPED_MAX: Duration = Duration::from_secs(3_600);
+
     /// A clock that stands at `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self { now: watch::Sender::new(now.0), sleepers: watch::Sender::new(0), reads: AtomicUsize::new(0), skipping: false }
     }
 
-    /// A clock that stands at `now` and jumps to the end of every `sleep`: for loops that back off, where no test cares how long.
+    /// A clock that stands at `now` and jumps to the end of every `sleep` of at most [`SKIPPED_MAX`](Self::SKIPPED_MAX): for loops that back
+    /// off, where no test cares how long. A longer one waits, as a timer for what is not to happen in the test.
     #[must_use]
     pub fn skipping(now: Timestamp) -> Self {
         Self { skipping: true, ..Self::at(now) }
@@ -96,7 +100,7 @@ impl Clock for ManualClock {
     async fn sleep(&self, duration: Duration) {
         let mut now = self.now.subscribe();
         let end = now.borrow().saturating_add(micros_of(duration));
-        if self.skipping {
+        if self.skipping && duration <= Self::SKIPPED_MAX {
             self.now.send_modify(|t| *t = (*t).max(end));
             tokio::task::yield_now().await;
             return;

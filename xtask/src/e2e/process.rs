@@ -46,6 +46,11 @@ impl Place {
         &self.folder
     }
 
+    /// Whether a pipeline has run here.
+    pub fn has_data(&self) -> bool {
+        self.folder.join("data").exists()
+    }
+
     /// `millstream ARGUMENTS` with this configuration and data, and without any setting from this environment.
     fn command(&self, program: &Path, arguments: &[&str]) -> Command {
         self.command_with(program, &self.folder.join("millstream.toml"), arguments)

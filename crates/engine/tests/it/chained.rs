@@ -100,7 +100,7 @@ async fn check(engine: &Arc<Engine>, events: &[Reading], replayed: bool) {
 fn world(epoch_rows: usize) -> World {
     let mut world = World::with_epochs_of(epoch_rows);
     world.pipeline = checked(CHAINED);
-    // The clock runs ahead when anybody sleeps; no partition is to become idle by that.
+    // Longer than the clock skips: no partition becomes idle.
     world.settings.idle_after_ms = 1_000_000_000_000;
     world
 }
@@ -119,7 +119,6 @@ async fn windows_over_windows_are_the_same_whatever_the_epochs_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "fails in one of four runs: after some death the last window but one is closed too early; not understood yet"]
 async fn a_death_at_any_moment_changes_no_window_over_windows() {
     for nth in [1, 2, 4, 9, 17] {
         for call in [Call::Commit, Call::Put, Call::Begin] {

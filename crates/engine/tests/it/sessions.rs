@@ -118,7 +118,7 @@ async fn check(engine: &Arc<Engine>, events: &[Reading], delay: i64, replayed: b
 fn world(delay: &str, epoch_rows: usize) -> World {
     let mut world = World::with_epochs_of(epoch_rows);
     world.pipeline = checked(&pipeline(delay));
-    // The clock runs ahead when anybody sleeps; no partition is to become idle by that.
+    // Longer than the clock skips: no partition becomes idle.
     world.settings.idle_after_ms = 1_000_000_000_000;
     world
 }

@@ -87,7 +87,7 @@ impl Windows {
 fn world(epoch_rows: usize) -> World {
     let mut world = World::with_epochs_of(epoch_rows);
     world.pipeline = checked(SLIDING);
-    // The clock runs ahead when anybody sleeps; no partition is to become idle by that.
+    // Longer than the clock skips: no partition becomes idle.
     world.settings.idle_after_ms = 1_000_000_000_000;
     world
 }

@@ -112,7 +112,7 @@ async fn epochs_that_were_torn_anywhere_leave_the_tables_of_a_quiet_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_window_of_a_torn_epoch_is_not_left_behind_when_its_event_would_now_be_late() {
     let mut world = World::new();
-    // The clock runs ahead when anybody sleeps; the other partition is not to become idle by that.
+    // Longer than the clock skips: no partition becomes idle.
     world.settings.idle_after_ms = 1_000_000_000_000;
     world.pipeline = checked(
         "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)

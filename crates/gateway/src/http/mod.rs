@@ -6,6 +6,7 @@
 //! wrappers by which a write makes cached reads invalid. Nothing here knows DataFusion, a file or an adapter.
 
 pub mod cache;
+mod counters;
 mod health;
 mod json;
 mod metrics;

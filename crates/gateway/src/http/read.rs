@@ -21,6 +21,7 @@ use super::cache::breaker::BreakerPolicy;
 use super::cache::critical::{CriticalReads, Looked};
 use super::cache::reads::{Entry, How, Loaded, ReadCache, etag};
 use super::cache::{CachePolicy, Slot};
+use super::counters::{Origin, Outcome, ReadCounters};
 use super::json::{write_row, write_text};
 use super::problem::Problem;
 use super::request::{self, ReadRequest};
@@ -38,6 +39,8 @@ pub(crate) struct Gateway {
     pub tables: BTreeMap<String, Arc<TableSpec>>,
     pub critical: Arc<CriticalReads>,
     cache: ReadCache,
+    /// For each of the `tables`.
+    counters: BTreeMap<String, ReadCounters>,
 }
 
 impl Gateway {
@@ -54,7 +57,14 @@ impl Gateway {
         let timeout = Duration::from_millis(settings.critical_timeout_ms);
         let critical = Arc::new(CriticalReads::new(parts.critical_store.clone(), timeout, breaker, clock.clone()));
         let tables = parts.tables.iter().map(|t| (t.name.clone(), Arc::new(t.clone()))).collect();
-        Self { parts, settings, tables, critical, cache }
+        let counters = parts.tables.iter().map(|t| (t.name.clone(), ReadCounters::default())).collect();
+        Self { parts, settings, tables, critical, cache, counters }
+    }
+
+    fn count(&self, table: &str, outcome: Outcome, origin: Origin) {
+        if let Some(counters) = self.counters.get(table) {
+            counters.count(table, outcome, origin);
+        }
     }
 }
 
@@ -189,7 +199,7 @@ async fn critical_row(gateway: &Gateway, table: &Arc<TableSpec>, key: Vec<Value>
 fn critical_hit(gateway: &Gateway, table: &TableSpec, found: &CriticalRow) -> Result<Answer, Problem> {
     let now = gateway.parts.about.clock.now();
     let body = rows_body(table, std::slice::from_ref(&found.row), None)?;
-    outcome(&table.name, "hit", "critical-store");
+    gateway.count(&table.name, Outcome::Hit, Origin::CriticalStore);
     let ttl = found.expires.map(|at| format!("; ttl={}", seconds_until(at, now))).unwrap_or_default();
     let age_s = (now.micros().saturating_sub(found.version.micros()) / 1_000_000).max(0);
     let cache_status = format!("millstream; hit{ttl}; detail=critical-store");
@@ -221,7 +231,7 @@ fn reference_rows(
     let (found, more) = filter(&source.rows(), equal, limit, offset).map_err(|e| Problem::from(&e))?;
     let next = more.then(|| (offset + limit).to_string());
     let body = rows_body(table, &found, next.as_deref()).map_err(|e| Problem::from(&e))?;
-    outcome(&table.name, "hit", "memory");
+    gateway.count(&table.name, Outcome::Hit, Origin::Memory);
     Ok(Answer { etag: etag(&body), body: Some(body), cache_status: "millstream; hit; detail=memory".into(), age_s: 0, next })
 }
 
@@ -278,24 +288,6 @@ fn rows_body(table: &TableSpec, batches: &[RecordBatch], next: Option<&str>) -> 
     Ok(out.into())
 }
 
-/// The store that an answer was read from, where none was held.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    EventStore,
-    ReportStore,
-    /// The event store, in place of the critical store, which is away.
-    EventStoreInstead,
-}
-
-impl Origin {
-    fn name(self) -> &'static str {
-        match self {
-            Self::EventStore | Self::EventStoreInstead => "event-store",
-            Self::ReportStore => "report-store",
-        }
-    }
-}
-
 fn cached(gateway: &Gateway, table: &str, entry: &Arc<Entry>, how: How, from: Origin) -> Answer {
     let now = gateway.parts.about.clock.now();
     let ttl = entry.lifetime.ttl_s(now);
@@ -306,24 +298,20 @@ fn cached(gateway: &Gateway, table: &str, entry: &Arc<Entry>, how: How, from: Or
         _ if entry.loaded.stored => "; stored",
         _ => "",
     };
-    let (word, status) = match how {
-        How::Hit => ("hit", format!("millstream; hit; ttl={ttl}; detail=memory")),
+    let (outcome, status) = match how {
+        How::Hit => (Outcome::Hit, format!("millstream; hit; ttl={ttl}; detail=memory")),
         How::StaleOnError => {
             let away = if instead { "critical-store" } else { origin };
-            ("stale", format!("millstream; hit; ttl={ttl}; detail=stale-because-{away}-unavailable"))
+            (Outcome::Stale, format!("millstream; hit; ttl={ttl}; detail=stale-because-{away}-unavailable"))
         }
-        _ if instead => ("bypass", format!("millstream; fwd=bypass{more}; detail={origin}-because-critical-store-unavailable")),
-        How::Miss => ("miss", format!("millstream; fwd=miss{more}; detail={origin}")),
-        How::Refreshed => ("refreshed", format!("millstream; fwd=stale{more}; detail={origin}")),
-        How::Collapsed => ("collapsed", format!("millstream; fwd=miss{more}; detail={origin}")),
+        _ if instead => (Outcome::Bypass, format!("millstream; fwd=bypass{more}; detail={origin}-because-critical-store-unavailable")),
+        How::Miss => (Outcome::Miss, format!("millstream; fwd=miss{more}; detail={origin}")),
+        How::Refreshed => (Outcome::Refreshed, format!("millstream; fwd=stale{more}; detail={origin}")),
+        How::Collapsed => (Outcome::Collapsed, format!("millstream; fwd=miss{more}; detail={origin}")),
     };
-    outcome(table, word, origin);
+    gateway.count(table, outcome, from);
     let next = entry.loaded.next.clone();
     Answer { body: entry.loaded.body.clone(), etag: entry.etag.clone(), cache_status: status, age_s: entry.lifetime.age_s(now), next }
-}
-
-fn outcome(table: &str, how: &'static str, origin: &'static str) {
-    ::metrics::counter!("millstream_http_reads_total", "table" => table.to_owned(), "cache" => how, "origin" => origin).increment(1);
 }
 
 fn seconds_until(at: Timestamp, now: Timestamp) -> i64 {

@@ -13,6 +13,7 @@ use millstream_core::TableKind;
 use tokio::sync::Semaphore;
 
 use super::cache::critical::CriticalReads;
+use super::counters::ResponseCounters;
 use super::problem::Problem;
 use super::read::{Gateway, read_table};
 use super::time_limit::within;
@@ -72,12 +73,13 @@ struct Bounds {
     requests: Semaphore,
     clock: Arc<dyn millstream_core::ports::Clock>,
     settings: HttpSettings,
+    responses: ResponseCounters,
 }
 
 impl Bounds {
     fn new(about: &HttpAbout, settings: &HttpSettings) -> Arc<Self> {
         let requests = Semaphore::new(settings.requests_max.min(Semaphore::MAX_PERMITS));
-        Arc::new(Self { requests, clock: about.clock.clone(), settings: settings.clone() })
+        Arc::new(Self { requests, clock: about.clock.clone(), settings: settings.clone(), responses: ResponseCounters::default() })
     }
 }
 
@@ -103,7 +105,7 @@ async fn guard(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) 
     } else {
         bounded(&bounds, request, next).await
     };
-    ::metrics::counter!("millstream_http_responses_total", "status" => response.status().as_u16().to_string()).increment(1);
+    bounds.responses.count(response.status().as_u16());
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

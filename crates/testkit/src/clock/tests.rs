@@ -30,3 +30,15 @@ async fn a_skipping_clock_jumps_to_the_end_of_a_sleep() {
     clock.sleep(Duration::from_secs(3)).await;
     assert_eq!(clock.now(), Timestamp(3_000_000));
 }
+
+#[tokio::test]
+async fn a_skipping_clock_waits_out_what_is_longer_than_a_back_off() {
+    let clock = Arc::new(ManualClock::skipping(Timestamp(0)));
+    let mut tasks = JoinSet::new();
+    let sleeper = clock.clone();
+    tasks.spawn(async move { sleeper.sleep(ManualClock::SKIPPED_MAX + Duration::from_secs(1)).await });
+    clock.until_sleepers(1).await;
+    assert_eq!(clock.now(), Timestamp(0));
+    clock.advance(ManualClock::SKIPPED_MAX + Duration::from_secs(1));
+    tasks.join_next().await.unwrap().unwrap();
+}
