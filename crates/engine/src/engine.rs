@@ -14,7 +14,7 @@ use millstream_core::ports::{
 use millstream_core::status::{FlowPhase, PipelineStatus, StatusSource};
 use millstream_core::time::micros_of;
 use millstream_core::{Error, FlowId, Result, TableKind, Value};
-use millstream_pipeline::graph::{Binding, Flow, Pipeline, Table};
+use millstream_pipeline::graph::{Binding, Flow, Pipeline, Table, Watermark};
 use millstream_pipeline::session::spark_session;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
@@ -25,11 +25,11 @@ use crate::critical::CriticalRows;
 use crate::flow::process::Processor;
 use crate::flow::runner::FlowPorts;
 use crate::flow::watermark::WatermarkTracker;
-use crate::flow::{FlowCommand, FlowMonitor, FlowRunner, FlowSpec};
+use crate::flow::{FlowCommand, FlowInput, FlowMonitor, FlowRunner, FlowSpec};
 use crate::patience::Patience;
 use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
-use crate::source::{FeedReader, SharedSource, TopicSource};
+use crate::source::{FeedReader, SeveralSources, SharedSource, TopicSource};
 use crate::{catalog, compile, identity};
 
 /// Everything outside that a pipeline needs.
@@ -113,7 +113,7 @@ impl Engine {
         let critical = CriticalRows::new(&pipeline, ports.event_store.clone(), references.clone(), spark.clone(), ports.clock.clone())?;
         let scheduler = Scheduler::open(&pipeline, ports.clone(), references.clone()).await?;
         let sources = sources(&pipeline, &ports, &settings);
-        let monitors = pipeline.flows.iter().map(|f| (f.id.clone(), Arc::new(FlowMonitor::new(f.id.as_str(), &f.target, &f.source))));
+        let monitors = pipeline.flows.iter().map(|f| (f.id.clone(), Arc::new(FlowMonitor::new(f.id.as_str(), &f.target, &source_key(f)))));
         let monitors = monitors.collect();
         let commands = pipeline.flows.iter().map(|f| {
             let (sender, receiver) = mpsc::channel(1);
@@ -162,15 +162,14 @@ impl Engine {
     /// The runner of `flow`.
     fn runner(self: &Arc<Self>, flow: &Flow) -> Result<FlowRunner> {
         let table = self.pipeline.tables.get(&flow.target).ok_or_else(|| Error::internal(format!("flow {} has no table", flow.id)))?;
-        let source = self.sources.get(&flow.source).ok_or_else(|| Error::internal(format!("flow {} has no source", flow.id)))?;
+        let source = self.source_of(flow).ok_or_else(|| Error::internal(format!("flow {} has no source", flow.id)))?;
         let sink = self.sink(table)?;
         let processor = self.processor(flow)?;
         let row_by_row = sink.isolation() == Isolation::Row;
         let spec = FlowSpec {
             id: flow.id.clone(),
             fingerprint: flow.fingerprint.clone(),
-            source_name: flow.source.clone(),
-            topic: self.topic_of(&flow.source),
+            inputs: flow.sources().map(|name| FlowInput { name: name.to_owned(), topic: self.topic_of(name) }).collect(),
             source: source.clone(),
             table: flow.target.clone(),
             redo: row_by_row && (processor.draws_versions() || table.spec.kind == TableKind::Topic),
@@ -216,8 +215,15 @@ impl Engine {
     pub(crate) fn processor(&self, flow: &Flow) -> Result<Processor> {
         let table = self.pipeline.tables.get(&flow.target).ok_or_else(|| Error::internal(format!("flow {} has no table", flow.id)))?;
         let program = compile::compile(flow, table.spec.schema.clone(), &self.spark.state())?;
-        let watermark = flow.watermark.as_ref().map(|w| (w.column.clone(), WatermarkTracker::new(0, micros_of(w.delay))));
+        // The sides of a join have delays of their own, which are taken off before the tracker sees the times.
+        let delay = |w: &Watermark| if flow.join.is_some() { 0 } else { micros_of(w.delay) };
+        let watermark = flow.watermark.as_ref().map(|w| (w.column.clone(), WatermarkTracker::new(0, delay(w))));
         Processor::new(flow.id.clone(), program, &table.spec.key, watermark)
+    }
+
+    /// What `flow` reads.
+    pub(crate) fn source_of(&self, flow: &Flow) -> Option<&Arc<SharedSource>> {
+        self.sources.get(&source_key(flow))
     }
 
     /// The topic on the broker behind the table `source`, if it is one.
@@ -256,7 +262,7 @@ impl Engine {
     pub async fn caught_up(&self) -> Result<()> {
         let patience = Patience::new("waiting for the flows to catch up", self.ports.clock.clone());
         for flow in self.flows_in_order() {
-            let (Some(monitor), Some(source)) = (self.monitors.get(&flow.id), self.sources.get(&flow.source)) else { continue };
+            let (Some(monitor), Some(source)) = (self.monitors.get(&flow.id), self.source_of(flow)) else { continue };
             let mut states = monitor.follow();
             loop {
                 let status = monitor.status(self.ports.clock.now());
@@ -281,7 +287,7 @@ impl Engine {
         let mut ordered: Vec<&Flow> = Vec::new();
         while ordered.len() < self.pipeline.flows.len() {
             let ready = |f: &&Flow| {
-                let feeds = self.pipeline.flows.iter().filter(|g| g.target == f.source);
+                let feeds = self.pipeline.flows.iter().filter(|g| f.reads(&g.target));
                 feeds.clone().all(|g| ordered.iter().any(|o| o.id == g.id)) && !ordered.iter().any(|o| o.id == f.id)
             };
             let next: Vec<&Flow> = self.pipeline.flows.iter().filter(ready).collect();
@@ -332,7 +338,7 @@ impl Engine {
             ports.system.forget(flow.id.as_str()).await?;
         }
         // A flow on this table's feed stands at a place in a feed that is gone: what it has written is rebuilt too.
-        for flow in pipeline.flows.iter().filter(|f| f.source == name && f.target != name) {
+        for flow in pipeline.flows.iter().filter(|f| f.reads(name) && f.target != name) {
             Box::pin(Self::reset(pipeline, ports, &flow.target)).await?;
         }
         identity::accept(ports.system.as_ref(), pipeline, name).await
@@ -364,11 +370,16 @@ async fn ensure(table: &Table, ports: &Ports) -> Result<()> {
     }
 }
 
-/// One shared source for each topic and feed that flows read.
+/// The name of what `flow` reads: of its source, or of those that it joins.
+fn source_key(flow: &Flow) -> String {
+    flow.sources().collect::<Vec<_>>().join(" and ")
+}
+
+/// One shared source for each topic and feed that flows read, and for each pair that they join.
 fn sources(pipeline: &Pipeline, ports: &Ports, settings: &EngineSettings) -> BTreeMap<String, Arc<SharedSource>> {
     let mut sources = BTreeMap::new();
     for (name, table) in &pipeline.tables {
-        let readers: Vec<&Flow> = pipeline.flows.iter().filter(|f| f.source == *name).collect();
+        let readers: Vec<&Flow> = pipeline.flows.iter().filter(|f| f.reads(name)).collect();
         if readers.is_empty() {
             continue;
         }
@@ -380,6 +391,11 @@ fn sources(pipeline: &Pipeline, ports: &Ports, settings: &EngineSettings) -> BTr
             _ => Box::new(FeedReader::new(ports.change_feed.clone(), name.clone(), table.spec.schema.clone())),
         };
         sources.insert(name.clone(), SharedSource::new(source, settings));
+    }
+    for flow in pipeline.flows.iter().filter(|f| f.sources().count() > 1) {
+        let parts = flow.sources().filter_map(|name| sources.get(name).cloned()).collect();
+        let several = SeveralSources::new(parts);
+        sources.entry(source_key(flow)).or_insert_with(|| SharedSource::new(Box::new(several), settings));
     }
     sources
 }

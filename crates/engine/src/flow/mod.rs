@@ -10,13 +10,15 @@
 mod aside;
 pub mod checkpoint;
 pub mod fault;
+mod joined;
 pub mod monitor;
 pub mod process;
 mod recovery;
 mod repair;
 pub mod runner;
 mod siblings;
+pub mod state;
 pub mod watermark;
 
 pub use monitor::FlowMonitor;
-pub use runner::{FlowCommand, FlowRunner, FlowSpec};
+pub use runner::{FlowCommand, FlowInput, FlowRunner, FlowSpec};

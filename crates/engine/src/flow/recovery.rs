@@ -90,7 +90,7 @@ impl FlowRunner {
     /// Remembers which log the flow's positions are in. Where it goes on from one, and topics are in another log now, it is refused. `None`:
     /// asked to stop.
     async fn claim_log(&self, from_beginning: bool, shutdown: &CancellationToken) -> Result<Option<()>> {
-        let Some(topic) = &self.spec.topic else { return Ok(Some(())) };
+        let Some((_, topic)) = self.spec.topics().next() else { return Ok(Some(())) };
         let property = format!("log of flow {}", self.spec.id);
         let log = patiently!(self, shutdown, self.ports.log.identity());
         match patiently!(self, shutdown, self.ports.system.property(&property)) {
@@ -166,20 +166,18 @@ impl FlowRunner {
         if last.header.watermark.is_some() {
             *self.processor.watermark_mut() = last.header.watermark.clone();
         }
-        if self.processor.stages().is_some() {
+        if self.processor.state().is_kept() {
             for epoch in last.header.base.0..committed.0 {
                 let Some(earlier) = self.checkpoint(Epoch(epoch), shutdown).await? else { return Ok(None) };
                 self.restore_state(earlier)?;
             }
             let source = last.header.source.clone();
-            if let (Some(stages), Some(reach)) = (self.processor.stages_mut(), last.header.reach) {
-                stages.set_reach(reach);
+            if let Some(reach) = last.header.reach {
+                self.processor.state_mut().set_reach(reach);
             }
             self.restore_state(last)?;
             let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
-            if let Some(stages) = self.processor.stages_mut() {
-                stages.drop_closed(watermark)?;
-            }
+            self.processor.state_mut().drop_passed(watermark)?;
             return Ok(Some(source));
         }
         Ok(Some(last.header.source))
@@ -202,9 +200,6 @@ impl FlowRunner {
     }
 
     fn restore_state(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        match self.processor.stages_mut() {
-            Some(stages) if !checkpoint.state.is_empty() => stages.restore(checkpoint.state),
-            _ => Ok(()),
-        }
+        if checkpoint.state.is_empty() { Ok(()) } else { self.processor.state_mut().restore(checkpoint.state) }
     }
 }

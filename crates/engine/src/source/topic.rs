@@ -59,7 +59,7 @@ impl ChunkSource for TopicSource {
             let bounds = self.log.bounds(&self.partition(p)).await?;
             partitions.push(PartitionState { position: SourcePosition::Offset(bounds.start.0), version: Version::MIN });
         }
-        Ok(SourceState { partitions })
+        Ok(SourceState { partitions, starts: Vec::new() })
     }
 
     fn reader(&self) -> Result<Box<dyn ChunkReader>> {
@@ -205,6 +205,7 @@ impl TopicReader {
         let partitions = self.buffers.iter();
         SourceState {
             partitions: partitions.map(|b| PartitionState { position: SourcePosition::Offset(b.position), version: b.version }).collect(),
+            starts: Vec::new(),
         }
     }
 
@@ -282,6 +283,6 @@ impl ChunkReader for TopicReader {
             if record.headers.is_empty() { None } else { directed(record).map(|flows| (u32::try_from(row).unwrap_or(u32::MAX), flows)) }
         });
         let bytes = changes.rows().get_array_memory_size() + taken.records.len() * 32;
-        Ok(Chunk { start: from.clone(), end, rejected: rejected.collect(), directed: rows_directed.collect(), changes, at_end, lag, bytes })
+        Ok(Chunk { start: from.clone(), end, rejected: rejected.collect(), directed: rows_directed.collect(), changes, further: Vec::new(), at_end, lag, bytes })
     }
 }

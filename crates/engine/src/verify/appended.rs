@@ -24,7 +24,7 @@ impl Engine {
             if flow.window.is_some() {
                 // Sums of floating-point numbers depend on the order of their terms: windows are counted.
                 by_value = false;
-                let late = late_of(&self.ports.system.late_rows().await?, &flow.id);
+                let late = late_of(&self.ports.system.late_rows().await?, flow, until);
                 let windows = self.expect_windows(flow, &checkpoint, &late, &mut check).await?;
                 expected += windows.rows.num_rows() as u64;
                 whole &= windows.whole;
@@ -36,7 +36,12 @@ impl Engine {
                     }
                     Ok(0)
                 };
-                whole &= self.expect_rows(flow, until, &mut take, &mut check).await?;
+                let found = match flow.join {
+                    Some(_) => self.expect_joined(flow, &checkpoint, &mut take, &mut check).await?,
+                    None => Some(self.expect_rows(flow, until, &mut take, &mut check).await?),
+                };
+                let Some(found) = found else { return Ok(check) };
+                whole &= found;
             }
         }
         let mut rows = 0;

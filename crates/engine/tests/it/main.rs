@@ -7,6 +7,7 @@ mod chained;
 mod crashes;
 mod events;
 mod formats;
+mod joins;
 mod oracle;
 mod outages;
 mod quarantine;

@@ -25,7 +25,7 @@ fn checkpoint() -> Checkpoint {
     Checkpoint {
         header: Header {
             fingerprint: "plan".to_owned(),
-            source: SourceState { partitions },
+            source: SourceState { partitions, starts: Vec::new() },
             watermark: Some(watermark),
             version_bound: Version(99),
             reach: None,
