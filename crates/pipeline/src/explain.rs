@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 
 use crate::describe::column;
 use crate::graph::{
-    Binding, DatabaseSystem, Flow, Job, OutputMode, Pipeline, Reference, ReferenceFormat, ReferenceOrigin, Table, Watermark,
-    WindowKind,
+    Binding, DatabaseSystem, Flow, Job, OutputMode, Pipeline, Reference, ReferenceFormat, ReferenceOrigin, Table, Watermark, WindowKind,
 };
 
 /// Says who serves a table, by its name: `the built-in event store`, `Cassandra (keyspace flights)`.

@@ -70,7 +70,8 @@ impl Compiler<'_> {
         let right = self.join_side(&join.right, right_source, right_keys.as_slice(), right_time, &streams.right_watermark)?;
         let both = join.left.schema().join(join.right.schema()).map_err(super::plan_error)?;
         let condition = join.filter.as_ref().map(|filter| Ok::<_, Error>(Step::Filter(self.expression(filter, &both)?))).transpose()?;
-        let pair = left.schema.fields().iter().take(left.width).chain(right.schema.fields().iter().take(right.width)).cloned().collect::<Vec<_>>();
+        let pair =
+            left.schema.fields().iter().take(left.width).chain(right.schema.fields().iter().take(right.width)).cloned().collect::<Vec<_>>();
         self.join = Some(Box::new(JoinStage {
             sides: [left, right],
             kind: join.join_type,
@@ -99,14 +100,19 @@ impl Compiler<'_> {
         let width = schema.fields().len();
         let mut keys = self.expressions(keys, plan.schema())?;
         if keys.iter().any(|key| !key.is::<Column>()) {
-            let own = schema.fields().iter().enumerate().map(|(at, field)| Arc::new(Column::new(field.name(), at)) as Arc<dyn PhysicalExpr>);
+            let own =
+                schema.fields().iter().enumerate().map(|(at, field)| Arc::new(Column::new(field.name(), at)) as Arc<dyn PhysicalExpr>);
             let expressions: Vec<_> = own.chain(keys.iter().cloned()).collect();
             let computed = keys.iter().enumerate().map(|(number, key)| {
                 let data_type = key.data_type(&schema).map_err(super::plan_error)?;
                 Ok(Arc::new(Field::new(format!("key {number}"), data_type, true)))
             });
             let computed = computed.collect::<Result<Vec<_>>>()?;
-            keys = computed.iter().enumerate().map(|(at, field)| Arc::new(Column::new(field.name(), width + at)) as Arc<dyn PhysicalExpr>).collect();
+            keys = computed
+                .iter()
+                .enumerate()
+                .map(|(at, field)| Arc::new(Column::new(field.name(), width + at)) as Arc<dyn PhysicalExpr>)
+                .collect();
             schema = Arc::new(Schema::new(schema.fields().iter().cloned().chain(computed).collect::<Vec<_>>()));
             below.before.push(Step::Project { expressions, schema: Arc::clone(&schema) });
         }

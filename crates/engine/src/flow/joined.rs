@@ -95,7 +95,8 @@ impl Processor {
         mut aside: Aside,
     ) -> Result<Processed> {
         let Some(join) = &mut self.state.join else { return Err(Error::internal("a flow of one stream was asked to join")) };
-        let Joined { rows, failed, mut delta } = join.advance(left, right, watermark).map_err(|e| e.context(format!("flow {}", self.flow)))?;
+        let Joined { rows, failed, mut delta } =
+            join.advance(left, right, watermark).map_err(|e| e.context(format!("flow {}", self.flow)))?;
         let mut rejects = failed;
         let rows = match &mut self.state.stages {
             None => rows,
@@ -110,8 +111,9 @@ impl Processor {
                 });
                 let rows = rows.filter(&keep.collect::<BooleanArray>())?;
                 let rows = without_keyless_groups(rows, &self.key_groups, self.single_key, &mut rejects)?;
-                let advanced =
-                    stages.advance(&rows.batch, &Arrivals::in_time(rows.len()), closing).map_err(|e| e.context(format!("flow {}", self.flow)))?;
+                let advanced = stages
+                    .advance(&rows.batch, &Arrivals::in_time(rows.len()), closing)
+                    .map_err(|e| e.context(format!("flow {}", self.flow)))?;
                 delta.extend(advanced.delta);
                 blame(join, std::mem::take(&mut rejects), &mut aside);
                 advanced.due
@@ -147,7 +149,9 @@ impl Processor {
             let (position, version) = (changes.position(at), changes.version(at));
             let event_time = times.is_valid(row).then(|| EventTime(times.value(row)));
             let behind = match &self.lateness {
-                Lateness::ByWatermark => marks.get(at).copied().flatten().filter(|watermark| event_time.is_some_and(|time| time < *watermark)),
+                Lateness::ByWatermark => {
+                    marks.get(at).copied().flatten().filter(|watermark| event_time.is_some_and(|time| time < *watermark))
+                }
                 Lateness::Exactly(late) => late.get(&position).copied(),
             };
             keep.push(behind.is_none());
@@ -172,7 +176,8 @@ impl Processor {
             let side = side.ok_or_else(|| Error::internal("a source of a join is on none of its sides"))?;
             let column = changes.rows().column_by_name(&side.watermark_column);
             let column = column.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-            let column = column.ok_or_else(|| Error::internal(format!("the watermark's column {} is no TIMESTAMP", side.watermark_column)))?;
+            let column =
+                column.ok_or_else(|| Error::internal(format!("the watermark's column {} is no TIMESTAMP", side.watermark_column)))?;
             times.push((changes, column, side.watermark_delay_us));
         }
         let mut next = vec![0; times.len()];

@@ -251,7 +251,8 @@ impl Processor {
         }
         let timed = self.observe(&chunk.changes)?;
         let mut rejects = Rejects::new();
-        let rows = compile::run(&self.program.before, self.inputs(&self.program.inputs, &chunk.changes, &chunk.directed, 0)?, &mut rejects)?;
+        let rows =
+            compile::run(&self.program.before, self.inputs(&self.program.inputs, &chunk.changes, &chunk.directed, 0)?, &mut rejects)?;
         let mut late = Vec::new();
         let sourced = self.state.stages.is_none();
         let (rows, delta) = if sourced { (rows, Vec::new()) } else { self.aggregate(rows, chunk, &timed, &mut late, &mut rejects)? };
@@ -370,7 +371,13 @@ impl Processor {
     }
 
     /// Output rows with their hidden columns; those whose key is null or empty are rejected. `source` is `None` for results of windows.
-    pub(super) fn changes(&mut self, rows: Rows, source: Option<&ChangeBatch>, now: Timestamp, rejects: &mut Rejects) -> Result<ChangeBatch> {
+    pub(super) fn changes(
+        &mut self,
+        rows: Rows,
+        source: Option<&ChangeBatch>,
+        now: Timestamp,
+        rejects: &mut Rejects,
+    ) -> Result<ChangeBatch> {
         let schema = compile::nullable(&self.program.output);
         let batch = RecordBatch::try_new(schema, rows.batch.columns().to_vec())
             .map_err(|e| Error::internal(format!("flow {}: its query gives other columns than its table has", self.flow)).caused_by(e))?;

@@ -251,8 +251,11 @@ impl FlowRunner {
                     return Ok(Some(chunk));
                 }
                 Err(error) if error.kind() == ErrorKind::OutOfRange => {
-                    return Err(error
-                        .context(format!("flow {}: its checkpoint points outside of what {} holds", self.spec.id, self.spec.source_names())));
+                    return Err(error.context(format!(
+                        "flow {}: its checkpoint points outside of what {} holds",
+                        self.spec.id,
+                        self.spec.source_names()
+                    )));
                 }
                 Err(error) => {
                     if !self.wait_out(error, shutdown).await? {
@@ -373,11 +376,8 @@ impl FlowRunner {
         let state = self.processor.state();
         let bytes = state.bytes();
         if bytes > self.settings.state_bytes_max {
-            let remedy = if self.processor.joins_streams() {
-                "bring the bounds of the join nearer together"
-            } else {
-                "group by fewer values"
-            };
+            let remedy =
+                if self.processor.joins_streams() { "bring the bounds of the join nearer together" } else { "group by fewer values" };
             return Err(Error::invalid(format!(
                 "flow {}: {} take {} MB, over the budget of {} MB: raise engine.state_bytes_max, shorten the watermark's delay, or {remedy}",
                 self.spec.id,

@@ -3,7 +3,7 @@
 //! Rows match when their keys are equal and their event times near each other, within bounds that the query gives. A row that is not behind the
 //! watermark when it comes finds all rows that match it and came before: a row leaves only when every row
 //! that could match it would be late. So the pairs that come out are those of the rows that were in time, whatever the epochs are; and a row of
-//! an outer side that has matched nothing comes out alone, once, when it leaves. See docs/adr/0015.
+//! an outer side that has matched nothing comes out alone, once, when it leaves. See docs/adr/0017.
 
 mod side;
 

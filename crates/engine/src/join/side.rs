@@ -312,7 +312,11 @@ impl SideState {
 
     /// Puts rows back that a checkpoint stored: those that are there already may have matched since. `keyed` gives the keys of new ones, and
     /// their times.
-    pub(super) fn restore(&mut self, stored: &RecordBatch, keyed: impl FnOnce(RecordBatch) -> Result<(Keyed, Vec<Option<i64>>)>) -> Result<()> {
+    pub(super) fn restore(
+        &mut self,
+        stored: &RecordBatch,
+        keyed: impl FnOnce(RecordBatch) -> Result<(Keyed, Vec<Option<i64>>)>,
+    ) -> Result<()> {
         let own = self.schema.fields().len();
         if stored.num_columns() != own + HIDDEN.len() {
             return Err(lost_columns());
@@ -376,3 +380,6 @@ fn count(n: usize) -> u32 {
 fn lost_columns() -> Error {
     Error::corrupt("a checkpoint's rows of a join have other columns than the join keeps")
 }
+
+#[cfg(test)]
+mod tests;

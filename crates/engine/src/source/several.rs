@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use millstream_core::time::next_version;
 use millstream_core::{ChangeBatch, Result, Version};
 
-use super::{Chunk, ChunkLimit, ChunkReader, ChunkSource, PartitionState, RejectedRecord, SharedSource, SourceCursor, SourcePosition, SourceState};
+use super::{
+    Chunk, ChunkLimit, ChunkReader, ChunkSource, PartitionState, RejectedRecord, SharedSource, SourceCursor, SourcePosition, SourceState,
+};
 
 /// A place in the merged order: a version, and a partition among those of all sources.
 type Mark = (Version, usize);

@@ -283,6 +283,16 @@ impl ChunkReader for TopicReader {
             if record.headers.is_empty() { None } else { directed(record).map(|flows| (u32::try_from(row).unwrap_or(u32::MAX), flows)) }
         });
         let bytes = changes.rows().get_array_memory_size() + taken.records.len() * 32;
-        Ok(Chunk { start: from.clone(), end, rejected: rejected.collect(), directed: rows_directed.collect(), changes, further: Vec::new(), at_end, lag, bytes })
+        Ok(Chunk {
+            start: from.clone(),
+            end,
+            rejected: rejected.collect(),
+            directed: rows_directed.collect(),
+            changes,
+            further: Vec::new(),
+            at_end,
+            lag,
+            bytes,
+        })
     }
 }

@@ -87,7 +87,11 @@ fn in_time<'a>(events: impl Iterator<Item = &'a Event>, sources: usize) -> (Vec<
     let (mut kept, mut late) = (Vec::new(), Vec::new());
     for event in events {
         let (source, reading) = event;
-        if reading.ts < watermark { late.push(event) } else { kept.push(event) }
+        if reading.ts < watermark {
+            late.push(event)
+        } else {
+            kept.push(event)
+        }
         let seen = &mut greatest[*source][usize::try_from(reading.partition()).unwrap()];
         *seen = (*seen).max(reading.ts.saturating_sub(DELAYS[*source]));
         watermark = watermark.max(*greatest.iter().take(sources).flatten().min().unwrap());
@@ -101,7 +105,9 @@ fn expected(events: &[Event]) -> Expected {
     let of = |source: usize| kept.iter().filter(move |e| e.0 == source).map(|e| &e.1);
     let matches = |r: &Reading, a: &Reading| r.meter == a.meter && r.ts - BEFORE <= a.ts && a.ts <= r.ts + AFTER;
     let mut hours: BTreeMap<(&str, i64), Vec<i64>> = BTreeMap::new();
-    let mut row = |table, text: String| drop(expected.tables.entry(table).or_default().insert(text));
+    let mut row = |table, text: String| {
+        expected.tables.entry(table).or_default().insert(text);
+    };
     for r in of(0) {
         let mut alone = true;
         for a in of(1).filter(|a| matches(r, a)) {

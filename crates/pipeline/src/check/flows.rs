@@ -88,7 +88,9 @@ impl<'a> Checker<'a> {
             [(_, flow)] if target.kind == TableKind::Critical => self.critical_base(flow, &spec),
             _ => None,
         };
-        let updated = flows.iter().any(|(_, f)| (f.window.is_some() && f.mode == OutputMode::Update) || f.sources().any(|source| self.updated.contains(source)));
+        let updated = flows
+            .iter()
+            .any(|(_, f)| (f.window.is_some() && f.mode == OutputMode::Update) || f.sources().any(|source| self.updated.contains(source)));
         if updated {
             self.updated.insert(head.name.value.clone());
         }

@@ -173,13 +173,17 @@ impl Sides<'_> {
             (Some(_), None) => format!("nothing says how long after a row of `{left}` one of `{right}` may come that matches it"),
             _ => "nothing bounds the time between rows that match".to_owned(),
         };
-        Problem::new("millstream::no_time_bound", place, format!("a join of streams would keep its rows for ever: {what}")).help(self.example())
+        Problem::new("millstream::no_time_bound", place, format!("a join of streams would keep its rows for ever: {what}"))
+            .help(self.example())
     }
 
     fn example(&self) -> String {
         let column = |stream: &Stream| stream.watermark.as_ref().map_or_else(|| "ts".to_owned(), |w| w.column.clone());
         let (left, right) = (column(self.left), column(self.right));
-        format!("write AND r.{right} BETWEEN l.{left} AND l.{left} + INTERVAL 1 HOUR, where l is `{}` and r is `{}`", self.left.table, self.right.table)
+        format!(
+            "write AND r.{right} BETWEEN l.{left} AND l.{left} + INTERVAL 1 HOUR, where l is `{}` and r is `{}`",
+            self.left.table, self.right.table
+        )
     }
 }
 
@@ -259,6 +263,7 @@ pub(super) fn missing_key(plan: &LogicalPlan, streams: &[Stream], target: &Targe
     };
     let column = spec.key.columns().find(is_missing)?;
     let message = format!("key column `{column}` is null in the rows of this outer join that match nothing on its side");
-    let help = format!("put columns of the other side into the key; in a full join write coalesce(left.{column}, right.{column}) AS {column}");
+    let help =
+        format!("put columns of the other side into the key; in a full join write coalesce(left.{column}, right.{column}) AS {column}");
     Some(Problem::new("millstream::missing_key", target.key_place, message).help(help))
 }

@@ -51,7 +51,9 @@ fn bounds_in_time_may_be_written_in_any_direction() {
 #[test]
 fn bounds_may_stand_in_the_where_of_an_inner_join_and_over_sub_queries() {
     let queries = [
-        format!("SELECT o.id, p.cents FROM {ORDERS} o JOIN {PAYMENTS} p ON o.id = p.id WHERE p.at BETWEEN o.ts AND o.ts + INTERVAL 1 SECOND"),
+        format!(
+            "SELECT o.id, p.cents FROM {ORDERS} o JOIN {PAYMENTS} p ON o.id = p.id WHERE p.at BETWEEN o.ts AND o.ts + INTERVAL 1 SECOND"
+        ),
         format!("SELECT o.id, p.cents FROM {ORDERS} o, {PAYMENTS} p WHERE o.id = p.id AND p.at BETWEEN o.ts AND o.ts + INTERVAL 1 SECOND"),
         format!(
             "SELECT o.id, p.cents FROM (SELECT id, ts AS t FROM {ORDERS} WHERE shop = 'a') o
@@ -78,7 +80,8 @@ fn windows_over_a_join_are_of_the_time_of_a_side() {
             "{TABLES}{table} SELECT o.shop, window.start AS hour, count(*) AS n FROM {ORDERS} o JOIN {PAYMENTS} p
              ON o.id = p.id AND p.at BETWEEN o.ts AND o.ts + INTERVAL 1 MINUTE GROUP BY o.shop, window({time}, '1 hour');"
         );
-        let parsed = parse(&[SourceFile { name: "pipeline.sql".to_owned(), text: query }]).unwrap_or_else(|e| panic!("{}", e.render(false)));
+        let parsed =
+            parse(&[SourceFile { name: "pipeline.sql".to_owned(), text: query }]).unwrap_or_else(|e| panic!("{}", e.render(false)));
         let pipeline = parsed.check(&BTreeMap::new()).unwrap_or_else(|e| panic!("{}", e.render(false)));
         pipeline.flows[0].join.as_ref().unwrap().window_side
     };

@@ -21,7 +21,10 @@ struct CountingReader {
 }
 
 fn at(offset: i64) -> SourceState {
-    SourceState { partitions: vec![PartitionState { position: SourcePosition::Offset(offset), version: Version(offset - 1) }], starts: Vec::new() }
+    SourceState {
+        partitions: vec![PartitionState { position: SourcePosition::Offset(offset), version: Version(offset - 1) }],
+        starts: Vec::new(),
+    }
 }
 
 fn offset(state: &SourceState) -> i64 {
@@ -59,7 +62,17 @@ impl ChunkReader for CountingReader {
         self.decoded.fetch_add(usize::try_from(end - first).unwrap(), Ordering::Relaxed);
         let changes = ChangeBatch::empty(Arc::new(Schema::empty()));
         let at_end = vec![end == self.end];
-        Ok(Chunk { start: from.clone(), end: at(end), changes, further: Vec::new(), rejected: Vec::new(), directed: Vec::new(), at_end, lag: 0, bytes: 100 })
+        Ok(Chunk {
+            start: from.clone(),
+            end: at(end),
+            changes,
+            further: Vec::new(),
+            rejected: Vec::new(),
+            directed: Vec::new(),
+            at_end,
+            lag: 0,
+            bytes: 100,
+        })
     }
 }
 

@@ -100,8 +100,10 @@ async fn read(parts: &[Fixed], rows_max: usize, restart: bool) -> (Vec<(Version,
             assert_eq!(several.lag(&state).await.unwrap(), 0, "an empty chunk is the end");
             return (rows, rejected);
         }
-        let mut merged: Vec<_> =
-            chunk.sources().flat_map(|c| (0..c.len()).map(|row| (c.version(row), c.position(row).partition, c.position(row).offset))).collect();
+        let mut merged: Vec<_> = chunk
+            .sources()
+            .flat_map(|c| (0..c.len()).map(|row| (c.version(row), c.position(row).partition, c.position(row).offset)))
+            .collect();
         merged.sort();
         rows.extend(merged);
         rejected.extend(chunk.rejected.iter().map(|r| (r.position.partition, r.position.offset)));
