@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use millstream_core::decode::{ReadFormat, Reading};
 use millstream_core::ports::{TopicOutput, ValueFormat};
 use millstream_core::style::{TextStyle, TimeFormats};
@@ -299,6 +299,8 @@ pub struct StreamJoin {
     pub least_us: i64,
     /// And at most so many.
     pub greatest_us: i64,
+    /// What the filter of the `Join` says beside: over the columns of both inputs.
+    pub condition: Option<Expr>,
     /// The side of whose event times the windows are by which an aggregate above groups.
     pub window_side: Option<Side>,
 }

@@ -19,7 +19,7 @@ pub struct JoinStage {
     pub sides: [JoinSide; 2],
     /// Which rows come out that match nothing.
     pub kind: JoinType,
-    /// What must hold beside the keys: over the columns of the left side, then those of the right one.
+    /// What must hold beside the keys and the bounds in time: over the columns of the left side, then those of the right one.
     pub condition: Vec<Step>,
     /// Rows match only if the time of the right one is at least so many microseconds after that of the left one,
     pub least_us: i64,
@@ -69,7 +69,8 @@ impl Compiler<'_> {
         let left = self.join_side(&join.left, 0, left_keys.as_slice(), left_time, left_watermark)?;
         let right = self.join_side(&join.right, right_source, right_keys.as_slice(), right_time, &streams.right_watermark)?;
         let both = join.left.schema().join(join.right.schema()).map_err(super::plan_error)?;
-        let condition = join.filter.as_ref().map(|filter| Ok::<_, Error>(Step::Filter(self.expression(filter, &both)?))).transpose()?;
+        let condition =
+            streams.condition.as_ref().map(|filter| Ok::<_, Error>(Step::Filter(self.expression(filter, &both)?))).transpose()?;
         let pair =
             left.schema.fields().iter().take(left.width).chain(right.schema.fields().iter().take(right.width)).cloned().collect::<Vec<_>>();
         self.join = Some(Box::new(JoinStage {

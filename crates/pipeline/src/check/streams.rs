@@ -2,7 +2,7 @@
 //! to be kept, so a join whose condition does not give both is refused.
 
 use datafusion::common::{JoinType, ScalarValue};
-use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan, Operator};
 use millstream_core::TableSpec;
 use millstream_core::table::timestamp_type;
@@ -54,7 +54,7 @@ pub(super) fn join(plan: &LogicalPlan, streams: &[Stream; 2], place: Place) -> R
             .help(format!("write JOIN STREAM {} ON left.column = right.column AND ...", right.table)));
     }
     let sides = Sides { join: found, left, right };
-    let bounds = sides.bounds();
+    let (bounds, condition) = sides.bounds();
     let (Some(least_us), Some(greatest_us)) = (bounds.least, bounds.greatest) else { return Err(sides.unbounded(bounds, place)) };
     if least_us > greatest_us {
         let message = "the bounds in time of the join exclude each other: no rows can match";
@@ -63,7 +63,7 @@ pub(super) fn join(plan: &LogicalPlan, streams: &[Stream; 2], place: Place) -> R
     let times = sides.times().ok_or_else(|| sides.unbounded(Bounds::default(), place))?;
     let right_watermark = right.watermark.clone().ok_or_else(|| no_watermark(right))?;
     let window_side = window_side(plan, found, place)?;
-    let joined = StreamJoin { right: right.table.clone(), right_watermark, times, least_us, greatest_us, window_side };
+    let joined = StreamJoin { right: right.table.clone(), right_watermark, times, least_us, greatest_us, condition, window_side };
     Ok((joined, vec![left.clone(), right.clone()]))
 }
 
@@ -90,33 +90,37 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    /// What the join's condition says of the event times.
-    fn bounds(&self) -> Bounds {
+    /// What the join's condition says of the event times, and what it says beside.
+    fn bounds(&self) -> (Bounds, Option<Expr>) {
         let mut bounds = Bounds::default();
         for (left, right) in &self.join.on {
             self.compare(left, Operator::Eq, right, &mut bounds);
         }
+        let mut beside = Vec::new();
         for condition in self.join.filter.iter().flat_map(split_conjunction) {
-            match condition {
+            let is_bound = match condition {
                 Expr::BinaryExpr(BinaryExpr { left, op, right }) => self.compare(left, *op, right, &mut bounds),
                 Expr::Between(between) if !between.negated => {
-                    self.compare(&between.expr, Operator::GtEq, &between.low, &mut bounds);
-                    self.compare(&between.expr, Operator::LtEq, &between.high, &mut bounds);
+                    let low = self.compare(&between.expr, Operator::GtEq, &between.low, &mut bounds);
+                    self.compare(&between.expr, Operator::LtEq, &between.high, &mut bounds) && low
                 }
-                _ => {}
+                _ => false,
+            };
+            if !is_bound {
+                beside.push(condition.clone());
             }
         }
-        bounds
+        (bounds, conjunction(beside))
     }
 
-    /// Takes what `one op other` says: both are an event time plus or minus a length of time.
-    fn compare(&self, one: &Expr, op: Operator, other: &Expr, bounds: &mut Bounds) {
-        let (Some((one_side, one_us)), Some((other_side, other_us))) = (self.moment(one), self.moment(other)) else { return };
+    /// Takes what `one op other` says, if both are an event time plus or minus a length of time. Whether that is all that it says.
+    fn compare(&self, one: &Expr, op: Operator, other: &Expr, bounds: &mut Bounds) -> bool {
+        let (Some((one_side, one_us)), Some((other_side, other_us))) = (self.moment(one), self.moment(other)) else { return false };
         // As `left + left_us op right + right_us`: of right minus left.
         let (op, us) = match (one_side, other_side) {
             (Side::Left, Side::Right) => (Some(op), one_us.saturating_sub(other_us)),
             (Side::Right, Side::Left) => (op.swap(), other_us.saturating_sub(one_us)),
-            _ => return,
+            _ => return false,
         };
         match op {
             Some(Operator::Lt) => bounds.at_least(us.saturating_add(1)),
@@ -127,8 +131,9 @@ impl Sides<'_> {
                 bounds.at_least(us);
                 bounds.at_most(us);
             }
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     /// The side whose event time `expr` is, and how many microseconds it is after it.
