@@ -13,14 +13,17 @@ mod identity;
 pub mod join;
 mod metadata;
 mod patience;
+pub mod plan;
 pub mod reference;
 pub mod replay;
+mod reset;
 pub mod settings;
 pub mod source;
 pub mod verify;
 pub mod window;
 
 pub use engine::{Engine, Ports};
+pub use plan::{ChangePlan, Facts};
 pub use replay::{RepairedEvent, ReplayOutcome, ReplayRequest};
 pub use settings::EngineSettings;
 pub use verify::{Check, VerifyProgress, VerifyReport};

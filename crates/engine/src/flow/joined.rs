@@ -72,7 +72,7 @@ impl Processor {
         let right = self.arrived(1, chunk, &before, &mut aside)?;
         let watermark = match self.lateness {
             Lateness::ByWatermark => self.watermark.as_ref().and_then(WatermarkTracker::current),
-            Lateness::Exactly(_) => None,
+            Lateness::Exactly(_) | Lateness::AsBefore { .. } => None,
         };
         self.advance_join((left, right), watermark, watermark, now, aside)
     }
@@ -152,7 +152,7 @@ impl Processor {
                 Lateness::ByWatermark => {
                     marks.get(at).copied().flatten().filter(|watermark| event_time.is_some_and(|time| time < *watermark))
                 }
-                Lateness::Exactly(late) => late.get(&position).copied(),
+                Lateness::Exactly(late) | Lateness::AsBefore { late, .. } => late.get(&position).copied(),
             };
             keep.push(behind.is_none());
             match behind {

@@ -9,12 +9,16 @@
 
 mod aside;
 pub mod checkpoint;
+pub mod compatibility;
 pub mod fault;
 mod joined;
 pub mod monitor;
 pub mod process;
 mod recovery;
 mod repair;
+pub mod repetition;
+mod restore;
+mod restore_points;
 pub mod runner;
 mod siblings;
 pub mod state;

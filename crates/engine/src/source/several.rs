@@ -246,6 +246,7 @@ fn append(all: &mut Option<Chunk>, taken: Taken, ahead: &Ahead, start: usize, fr
             rejected: rejected.collect(),
             directed,
             at_end: at_end.collect(),
+            seen_at: ahead.chunk.seen_at,
             lag: ahead.chunk.lag + waiting,
             bytes: taken.bytes,
         });
@@ -255,6 +256,7 @@ fn append(all: &mut Option<Chunk>, taken: Taken, ahead: &Ahead, start: usize, fr
     chunk.rejected.extend(rejected);
     chunk.directed.extend(directed);
     chunk.at_end.extend(at_end);
+    chunk.seen_at = chunk.seen_at.min(ahead.chunk.seen_at);
     chunk.lag += ahead.chunk.lag + waiting;
     chunk.bytes += taken.bytes;
     Ok(())

@@ -43,7 +43,7 @@ impl Engine {
             };
             let found = match flow.join {
                 Some(_) => self.expect_joined(flow, &checkpoint, &mut take, &mut check).await?,
-                None => Some(self.expect_rows(flow, &checkpoint.header.source, &mut take, &mut check).await?),
+                None => Some(self.expect_rows(flow, &checkpoint.header, &mut take, &mut check).await?),
             };
             let Some(found) = found else { return Ok(check) };
             whole &= found;
@@ -100,7 +100,7 @@ impl Engine {
         let budget = self.settings.state_bytes_max;
         let mut outgrown = false;
         let replayed = self
-            .replay_source(flow, until, &mut |chunk| {
+            .replay_source(flow, None, until, &mut |chunk| {
                 let processed = processor.process(chunk, Timestamp(0))?;
                 events += chunk.records() as u64;
                 met += processed.late.len();

@@ -14,7 +14,7 @@ mod order;
 pub(crate) mod references;
 mod relations;
 mod settings;
-mod shape;
+pub(crate) mod shape;
 mod streams;
 pub(crate) mod tables;
 mod targets;
@@ -278,9 +278,10 @@ impl<'a> Checker<'a> {
         let query = self.rewritten(text)?;
         let plan = self.planner.plan(text.file, &query)?;
         let plan = self.planner.analyze(text.file, &query, plan)?;
-        if shape::has_misplaced_window(&plan, false) {
+        if shape::has_misplaced_window(&plan) {
             return Err(vec![shape::misplaced_window(text.file, &query)]);
         }
+        let plan = self.planner.expand_windows(text.file, &query, plan)?;
         Ok((query, plan))
     }
 

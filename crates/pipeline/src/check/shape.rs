@@ -286,7 +286,7 @@ impl StreamShape<'_> {
                 let message = format!("{name}(DISTINCT ...) is not supported over a stream");
                 return Err(self.refused(&message, "DISTINCT", "leave DISTINCT out, or aggregate in a batch job"));
             }
-            if !function.params.order_by.is_empty() && name != "percentile_cont" {
+            if !function.params.order_by.is_empty() {
                 let message = format!("{name}() with an ORDER BY is not supported over a stream");
                 return Err(self.refused(&message, "ORDER", "use max_by(value, key) or min_by(value, key)"));
             }
@@ -376,7 +376,7 @@ fn explodes(plan: &LogicalPlan) -> bool {
 }
 
 /// The one aggregate of a flow's plan.
-pub(super) fn aggregate_of(plan: &LogicalPlan) -> Option<&Aggregate> {
+pub(crate) fn aggregate_of(plan: &LogicalPlan) -> Option<&Aggregate> {
     match plan {
         LogicalPlan::Aggregate(aggregate) => Some(aggregate),
         _ => plan.inputs().into_iter().find_map(aggregate_of),
@@ -469,12 +469,12 @@ fn groups_only(expr: &Expr) -> bool {
     })
 }
 
-/// Whether `plan`, its views included, has windows that overlap, or sessions, anywhere but, if `in_groups`, as a group of an aggregate.
-pub(super) fn has_misplaced_window(plan: &LogicalPlan, in_groups: bool) -> bool {
+/// Whether `plan`, its views included, has windows that overlap, or sessions, anywhere but as a group of an aggregate.
+pub(super) fn has_misplaced_window(plan: &LogicalPlan) -> bool {
     let mut found = false;
     let _ = plan.apply_with_subqueries(|node| {
         let groups = match node {
-            LogicalPlan::Aggregate(aggregate) if in_groups => aggregate.group_expr.as_slice(),
+            LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.as_slice(),
             _ => &[],
         };
         node.apply_expressions(|expr| {
@@ -490,9 +490,8 @@ pub(super) fn has_misplaced_window(plan: &LogicalPlan, in_groups: bool) -> bool 
 pub(super) fn misplaced_window(file: usize, query: &WrittenQuery) -> Problem {
     let call = |word: &str| query.tokens.iter().find(|t| is_word(&t.token, word)).map(|t| Place::new(file, t.span));
     let place = call(SESSION_FUNCTION).or_else(|| call(WINDOW_FUNCTION)).unwrap_or(query.place);
-    let message = "windows that overlap, and sessions, are supported in the GROUP BY of a stream only";
-    Problem::new("millstream::not_supported", place, message)
-        .help("group a stream by them: FROM STREAM ... GROUP BY window(ts, '1 hour', '15 minutes')")
+    let message = "windows that overlap, and sessions, are supported as a group only";
+    Problem::new("millstream::not_supported", place, message).help("group by them: GROUP BY window(ts, '1 hour', '15 minutes')")
 }
 
 /// Whether the condition of a join, not yet taken apart, has an equality between both sides.

@@ -15,6 +15,15 @@ pub(super) fn problems(file: usize, query: &WrittenQuery, error: &DataFusionErro
     found
 }
 
+/// Whether `error` is that two columns have one name.
+pub(super) fn is_duplicate_name(error: &DataFusionError) -> bool {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => is_duplicate_name(inner),
+        DataFusionError::SchemaError(schema, _) => matches!(schema.as_ref(), SchemaError::DuplicateUnqualifiedField { .. }),
+        _ => false,
+    }
+}
+
 fn collect(file: usize, query: &WrittenQuery, error: &DataFusionError, place: Option<Place>, found: &mut Vec<Problem>) {
     match error {
         DataFusionError::Collection(errors) => errors.iter().for_each(|e| collect(file, query, e, place, found)),

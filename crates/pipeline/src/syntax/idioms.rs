@@ -3,11 +3,14 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, Spanned, UnaryOperator, Value, ValueWithSpan,
+    FunctionArguments, Ident, ObjectName, Spanned, TimezoneInfo, UnaryOperator, Value, ValueWithSpan,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::rewrite::is_named;
+
+/// Functions that only exist here.
+pub(crate) const REWRITTEN: [&str; 3] = ["from_unixtime", "regexp_extract", "unix_timestamp"];
 
 /// Functions whose first argument is a DATE; Spark makes one of a TIMESTAMP or a STRING.
 const OF_A_DATE: [&str; 8] = ["add_months", "date_add", "date_sub", "dateadd", "last_day", "next_day", "trunc", "unix_date"];
@@ -45,8 +48,8 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), Refused> {
         }
         Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, .. } => return Err(WHOLE_SECONDS),
         Expr::Function(function) if function.over.is_some() && RANKS.iter().any(|name| is_named(function, name)) => {
-            let rank = Box::new(take(expr));
-            *expr = Expr::Cast { kind: CastKind::Cast, expr: rank, data_type: DataType::Int(None), array: false, format: None };
+            let rank = take(expr);
+            *expr = cast(rank, DataType::Int(None));
         }
         Expr::Function(function) => {
             refuse(function)?;
@@ -136,6 +139,31 @@ fn rewritten_call(function: &mut Function) -> Option<Expr> {
         let equal = Expr::BinaryOp { left: Box::new(value.clone()), op: BinaryOperator::Eq, right: Box::new(other) };
         let null = Expr::Value(ValueWithSpan { value: Value::Null, span: Span::empty() });
         return Some(call("if", vec![equal, null, value]));
+    } else if is_named(function, "unix_timestamp") {
+        let arguments = arguments(function)?;
+        if arguments.is_empty() {
+            arguments.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(call("now", Vec::new()))));
+        }
+        function.name = ObjectName::from(vec![Ident::with_span(function.name.span(), "to_unix_timestamp")]);
+    } else if is_named(function, "from_unixtime") {
+        let (seconds, pattern) = match plain::<2>(function) {
+            Some([seconds, pattern]) => (seconds, pattern),
+            None => (plain::<1>(function)?.into_iter().next()?, text("yyyy-MM-dd HH:mm:ss")),
+        };
+        return Some(call("date_format", vec![cast(cast(seconds, DataType::BigInt(None)), timestamp()), pattern]));
+    } else if is_named(function, "regexp_extract") {
+        let (value, pattern, group) = match plain::<3>(function) {
+            Some([value, pattern, group]) => (value, pattern, group),
+            None => {
+                let [value, pattern] = plain(function)?;
+                (value, pattern, number("1"))
+            }
+        };
+        // A pair of parentheses around it all, so that the first group is the whole match, as Spark counts; no match is an empty text.
+        let groups = call("regexp_match", vec![value.clone(), call("concat", vec![text("("), pattern, text(")")])]);
+        let found = call("coalesce", vec![call("get", vec![groups, group]), text("")]);
+        let null = cast(Expr::Value(ValueWithSpan { value: Value::Null, span: Span::empty() }), DataType::String(None));
+        return Some(call("if", vec![Expr::IsNull(Box::new(value)), null, found]));
     } else if is_named(function, "nvl2") {
         let [tested, present, absent] = plain(function)?;
         return Some(call("if", vec![Expr::IsNotNull(Box::new(tested)), present, absent]));
@@ -167,8 +195,20 @@ fn wrap(function: &mut Function, at: usize, around: &str) {
     }
 }
 
+fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+fn timestamp() -> DataType {
+    DataType::Timestamp(None, TimezoneInfo::None)
+}
+
 fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, text(""))
+}
+
+fn number(value: &str) -> Expr {
+    Expr::Value(ValueWithSpan { value: Value::Number(value.to_owned(), false), span: Span::empty() })
 }
 
 fn text(value: &str) -> Expr {

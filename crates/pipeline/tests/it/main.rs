@@ -8,6 +8,7 @@ mod joins;
 mod language;
 mod mutations;
 mod nested;
+mod signatures;
 mod sinks;
 mod spark;
 mod surroundings;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::datatypes::Schema;
 use async_trait::async_trait;
-use millstream_core::ChangeBatch;
+use millstream_core::{ChangeBatch, Timestamp};
 
 use super::*;
 use crate::source::{PartitionState, SourcePosition};
@@ -70,6 +70,7 @@ impl ChunkReader for CountingReader {
             rejected: Vec::new(),
             directed: Vec::new(),
             at_end,
+            seen_at: Timestamp(0),
             lag: 0,
             bytes: 100,
         })
@@ -79,7 +80,7 @@ impl ChunkReader for CountingReader {
 fn shared(rows: usize, window_bytes_max: usize) -> (Arc<SharedSource>, Arc<AtomicUsize>) {
     let decoded = Arc::new(AtomicUsize::new(0));
     let settings = EngineSettings { epoch_rows_max: rows, shared_window_bytes_max: window_bytes_max, ..EngineSettings::default() };
-    (SharedSource::new(Box::new(Counting { end: 100, decoded: decoded.clone() }), &settings), decoded)
+    (SharedSource::new(Box::new(Counting { end: 100, decoded: decoded.clone() }), 3, &settings), decoded)
 }
 
 async fn to_the_end(cursor: &mut SourceCursor, mut state: SourceState) -> Vec<i64> {

@@ -73,14 +73,14 @@ impl ChunkReader for Fixed {
             Int64Array::from_iter_values(rows.iter().map(|(_, p)| p.offset)),
         )?;
         let at_end = self.0.iter().zip(offsets(&end)).map(|(all, at)| at == i64::try_from(all.len()).unwrap()).collect();
-        let (start, directed, further, bytes) = (from.clone(), Vec::new(), Vec::new(), rows.len() * 10);
-        Ok(Chunk { start, end, changes, further, rejected, directed, at_end, lag: 0, bytes })
+        let (start, directed, further, bytes, seen_at) = (from.clone(), Vec::new(), Vec::new(), rows.len() * 10, Timestamp(0));
+        Ok(Chunk { start, end, changes, further, rejected, directed, at_end, seen_at, lag: 0, bytes })
     }
 }
 
 fn shared(source: &Fixed, rows_max: usize) -> Arc<SharedSource> {
     let settings = EngineSettings { epoch_rows_max: rows_max, ..EngineSettings::default() };
-    SharedSource::new(Box::new(source.clone()), &settings)
+    SharedSource::new(Box::new(source.clone()), 2, &settings)
 }
 
 /// Every row by partition, offset and version; and the offsets of rejected records, in the order of the chunks.

@@ -16,7 +16,6 @@ use millstream_core::ports::ReferenceSource;
 use millstream_engine::Engine;
 use millstream_pipeline::graph::{Binding, Pipeline};
 use millstream_pipeline::{SourceFile, parse};
-use tokio_util::sync::CancellationToken;
 
 use super::ways::Way;
 use super::{counts::Tally, files, folder, spelling};
@@ -85,27 +84,20 @@ impl Query {
 
     /// A world in which it can run.
     pub fn world(&self, epoch_rows: usize) -> World {
-        let mut world = World::with_epochs_of(epoch_rows);
+        let mut world = World::with_epochs_of(epoch_rows).never_idle();
         world.pipeline = self.pipeline.clone();
         world.references = self.references.clone();
-        // The clock runs ahead when anybody sleeps; no partition is to become idle by that, and the other's events late.
-        world.settings.idle_after_ms = 1_000_000_000_000;
         world
     }
 
     /// Runs the job that makes `result`, where a job does.
     async fn refresh(&self, world: &World) -> Result<(), String> {
         let Some(job) = self.pipeline.jobs.iter().find(|job| job.report == "result") else { return Ok(()) };
-        let (engine, stop) = (world.engine().await, CancellationToken::new());
-        let mut running = tokio::task::JoinSet::new();
-        running.spawn({
-            let (engine, stop) = (engine.clone(), stop.clone());
-            async move { engine.run(stop).await }
-        });
+        let running = world.start().await;
+        let engine = running.engine.clone();
         engine.caught_up().await.map_err(|error| error.to_string())?;
         let run = engine.refresh(&job.report).await.map_err(|error| format!("the job fails: {error}"))?;
-        stop.cancel();
-        running.join_all().await.into_iter().for_each(|ended| ended.unwrap());
+        running.stop().await;
         run.error.map_or(Ok(()), |error| Err(format!("the job fails: {error}")))
     }
 

@@ -6,7 +6,6 @@ use millstream_core::ErrorKind;
 use millstream_engine::Engine;
 use millstream_testkit::faults::Call;
 use millstream_testkit::generate::Changes;
-use tokio_util::sync::CancellationToken;
 
 use super::queries::Query;
 use crate::world::World;
@@ -104,13 +103,8 @@ async fn publish(world: &World, arrivals: &[Arrival]) {
 
 async fn in_pieces(query: &Query, chance: &mut Changes) -> Result<(World, Arc<Engine>), String> {
     let world = query.world(1 + chance.below(70));
-    let engine = world.engine().await;
-    let stop = CancellationToken::new();
-    let mut running = tokio::task::JoinSet::new();
-    running.spawn({
-        let (engine, stop) = (engine.clone(), stop.clone());
-        async move { engine.run(stop).await }
-    });
+    let running = world.start().await;
+    let engine = running.engine.clone();
     let all = arrivals(query);
     let mut rest = all.as_slice();
     let mut outcome = Ok(());
@@ -120,8 +114,7 @@ async fn in_pieces(query: &Query, chance: &mut Changes) -> Result<(World, Arc<En
         outcome = engine.caught_up().await;
         rest = later;
     }
-    stop.cancel();
-    running.join_all().await.into_iter().for_each(|ended| ended.unwrap());
+    running.stop().await;
     outcome.map(|()| (world, engine)).map_err(|error| error.to_string())
 }
 
