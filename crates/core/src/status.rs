@@ -52,6 +52,9 @@ pub struct FlowStatus {
     pub dead_letters: u64,
     /// Rows it sent to `system.late_rows` since the process started.
     pub late_rows: u64,
+    /// The epoch whose checkpoint it went on from when it started, where newer checkpoints could not be read.
+    #[serde(default)]
+    pub fell_back_to: Option<Epoch>,
     /// The last error, with its time.
     pub last_error: Option<(Timestamp, String)>,
 }

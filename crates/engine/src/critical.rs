@@ -71,6 +71,7 @@ impl CriticalRows {
             rejected: Vec::new(),
             directed: Vec::new(),
             at_end: Vec::new(),
+            seen_at: Timestamp(0),
             lag: 0,
             bytes: 0,
         };

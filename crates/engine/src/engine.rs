@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::Scheduler;
 use crate::critical::CriticalRows;
 use crate::flow::process::Processor;
+use crate::flow::repetition;
 use crate::flow::runner::FlowPorts;
 use crate::flow::watermark::WatermarkTracker;
 use crate::flow::{FlowCommand, FlowMonitor, FlowRunner, FlowSpec};
@@ -30,7 +31,7 @@ use crate::patience::Patience;
 use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
 use crate::source::{FeedReader, SharedSource, TopicSource};
-use crate::{catalog, compile, identity};
+use crate::{catalog, compile, plan};
 
 /// Everything outside that a pipeline needs.
 #[derive(Clone)]
@@ -100,11 +101,12 @@ impl Engine {
     /// Opens `pipeline` on `ports`: topics and tables that don't exist are created, reference data is loaded. Runs nothing.
     ///
     /// A system that does not answer is waited for; whoever gives up drops the future.
-    /// [`InvalidInput`](millstream_core::ErrorKind::InvalidInput) with the difference, when the data there is another pipeline's.
+    /// [`InvalidInput`](millstream_core::ErrorKind::InvalidInput) with the differences, when what is there was made by another query, see
+    /// [`plan`](crate::plan).
     pub async fn open(pipeline: Arc<Pipeline>, ports: Ports, settings: EngineSettings) -> Result<Arc<Self>> {
         settings.validate()?;
         let opening = Patience::new("opening the pipeline", ports.clock.clone());
-        opening.until_answered(|| identity::claim(ports.system.as_ref(), &pipeline)).await?;
+        opening.until_answered(|| plan::claim(&pipeline, &ports)).await?;
         for (name, table) in &pipeline.tables {
             opening.until_answered(|| ensure(table, &ports)).await.map_err(|e| e.context(format!("table {name}")))?;
         }
@@ -168,12 +170,13 @@ impl Engine {
         let row_by_row = sink.isolation() == Isolation::Row;
         let spec = FlowSpec {
             id: flow.id.clone(),
-            fingerprint: flow.fingerprint.clone(),
+            flow: flow.clone(),
             source_name: flow.source.clone(),
             topic: self.topic_of(&flow.source),
             source: source.clone(),
             table: flow.target.clone(),
             redo: row_by_row && (processor.draws_versions() || table.spec.kind == TableKind::Topic),
+            obstacle: repetition::obstacle(&self.pipeline, flow),
             is_cache: table.spec.kind == TableKind::Critical,
             sink,
             fresh: {
@@ -310,33 +313,6 @@ impl Engine {
         self.ports.system.set_property(&evicted_property(name), &at).await?;
         self.ports.critical.evict_all(name).await
     }
-
-    /// Removes the data of the table or report `name`, so that the next run builds it anew. Nothing may run on the ports meanwhile.
-    pub async fn reset(pipeline: &Pipeline, ports: &Ports, name: &str) -> Result<()> {
-        let table = pipeline.tables.get(name).ok_or_else(|| Error::not_found(format!("the pipeline has no table {name}")))?;
-        match &table.binding {
-            Binding::EventStore => ports.event_store.drop_table(name).await?,
-            Binding::Critical(_) => ports.critical.drop_table(name).await?,
-            Binding::Report => ports.reports.drop_report(name).await?,
-            Binding::Lake => ports.lake(name)?.drop_table(name).await?,
-            Binding::Topic(topic) if topic.output.is_some() => ports.topics(name)?.drop_topic(name, &topic.name).await?,
-            Binding::Topic(_) | Binding::ExistingTable | Binding::Reference(_) => {
-                return Err(Error::invalid(format!(
-                    "{name} is {}: only what the pipeline writes can be rebuilt",
-                    table.spec.kind.as_str()
-                )));
-            }
-        }
-        for flow in pipeline.flows.iter().filter(|f| f.target == name) {
-            ports.checkpoints.forget(&flow.id).await?;
-            ports.system.forget(flow.id.as_str()).await?;
-        }
-        // A flow on this table's feed stands at a place in a feed that is gone: what it has written is rebuilt too.
-        for flow in pipeline.flows.iter().filter(|f| f.source == name && f.target != name) {
-            Box::pin(Self::reset(pipeline, ports, &flow.target)).await?;
-        }
-        identity::accept(ports.system.as_ref(), pipeline, name).await
-    }
 }
 
 /// The property that holds when a redis table was last emptied on request, in microseconds.
@@ -374,14 +350,21 @@ fn sources(pipeline: &Pipeline, ports: &Ports, settings: &EngineSettings) -> BTr
         }
         let source: Box<dyn crate::source::ChunkSource> = match &table.binding {
             Binding::Topic(topic) => {
-                let used: Vec<String> = readers.iter().flat_map(|f| compile::scanned_columns(&f.plan, name)).collect();
-                Box::new(TopicSource::new(ports.log.clone(), ports.schemas.clone(), topic.clone(), table.spec.schema.clone(), &used))
+                let (log, clock, schemas) = (ports.log.clone(), ports.clock.clone(), ports.schemas.clone());
+                let source = TopicSource::new(log, clock, schemas, topic.clone(), table.spec.schema.clone());
+                Box::new(source.of_columns(&readers.iter().flat_map(|f| columns_of(f)).collect::<Vec<_>>()))
             }
-            _ => Box::new(FeedReader::new(ports.change_feed.clone(), name.clone(), table.spec.schema.clone())),
+            _ => Box::new(FeedReader::new(ports.change_feed.clone(), ports.clock.clone(), name.clone(), table.spec.schema.clone())),
         };
-        sources.insert(name.clone(), SharedSource::new(source, settings));
+        sources.insert(name.clone(), SharedSource::new(source, readers.len(), settings));
     }
     sources
+}
+
+/// The columns of its source that `flow` reads.
+fn columns_of(flow: &Flow) -> Vec<String> {
+    let scanned = compile::scanned_columns(&flow.plan, &flow.source).into_iter();
+    scanned.chain(flow.watermark.iter().map(|w| w.column.clone())).collect()
 }
 
 impl StatusSource for Engine {

@@ -1,19 +1,25 @@
-//! What makes a pipeline the one whose data a data directory holds: a description of each of its parts, kept beside the data.
+//! What makes a table the one whose rows are there: a description of each of a pipeline's tables, kept beside the data.
+//!
+//! What flows were made by, their checkpoints say; what a report was made by doesn't matter, for its next run makes all of it anew.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use millstream_core::ports::SystemStore;
-use millstream_core::{Error, Result};
+use millstream_core::{FlowId, Result};
 use millstream_pipeline::graph::{Binding, Pipeline};
 
 /// The name of the property under which the description is kept.
 const PROPERTY: &str = "pipeline";
 
-/// The parts of a pipeline, each as text: `table departures`, `flow departures`, `job carrier_daily`.
+/// The parts of a pipeline, each as text: `table departures`. Earlier programs kept flows and jobs here too.
 pub type Description = BTreeMap<String, String>;
 
-/// Describes `pipeline`. What doesn't change what is stored (refresh intervals, retention, schedules) is left out.
+/// The property that says which log the positions of `flow` are in.
+pub fn log_property(flow: &FlowId) -> String {
+    format!("log of flow {flow}")
+}
+
+/// Describes the tables of `pipeline`. What doesn't change what is stored (refresh intervals, retention) is left out.
 #[must_use]
 pub fn describe(pipeline: &Pipeline) -> Description {
     let mut parts = Description::new();
@@ -30,86 +36,34 @@ pub fn describe(pipeline: &Pipeline) -> Description {
         };
         parts.insert(format!("table {name}"), format!("{}{binding}", table.spec.fingerprint()));
     }
-    for flow in &pipeline.flows {
-        parts.insert(format!("flow {}", flow.id), flow.fingerprint.clone());
-    }
-    for job in &pipeline.jobs {
-        parts.insert(format!("job {}", job.report), job.plan.display_indent().to_string());
-    }
     parts
 }
 
-/// The parts that `name` stands for: the table or report, its flows and its job.
-#[must_use]
-pub fn parts_of(pipeline: &Pipeline, name: &str) -> Vec<String> {
-    let flows = pipeline.flows.iter().filter(|f| f.target == name).map(|f| format!("flow {}", f.id));
-    [format!("table {name}"), format!("job {name}")].into_iter().chain(flows).collect()
+/// The tables that are there.
+pub async fn stored(system: &dyn SystemStore) -> Result<Option<Description>> {
+    let Some(text) = system.property(PROPERTY).await? else { return Ok(None) };
+    let mut parts: Description = serde_json::from_str(&text)?;
+    parts.retain(|part, _| part.starts_with("table "));
+    Ok(Some(parts))
 }
 
-/// What is different in `now`, one line a part; empty when nothing is.
-#[must_use]
-pub fn difference(before: &Description, now: &Description) -> String {
-    let mut text = String::new();
-    for (part, old) in before {
-        match now.get(part) {
-            None => drop(writeln!(text, "  - {part} is gone: {}", first_line(old))),
-            Some(new) if new != old => {
-                let _ = writeln!(text, "  ~ {part}");
-                let pairs = old.lines().zip(new.lines().chain(std::iter::repeat("")));
-                for (was, is) in pairs.filter(|(was, is)| was != is) {
-                    let _ = writeln!(text, "      was: {}\n      is:  {}", was.trim(), is.trim());
-                }
-                for more in new.lines().skip(old.lines().count()) {
-                    let _ = writeln!(text, "      is:  {}", more.trim());
-                }
-            }
-            Some(_) => {}
-        }
+/// Remembers the tables of `pipeline` beside those of `before`: rows of a table that is gone are still there, and may come back into use.
+pub async fn remember(system: &dyn SystemStore, pipeline: &Pipeline, before: Option<Description>) -> Result<()> {
+    let mut parts = before.clone().unwrap_or_default();
+    parts.extend(describe(pipeline));
+    if before.as_ref() == Some(&parts) {
+        return Ok(());
     }
-    for (part, new) in now.iter().filter(|(part, _)| !before.contains_key(*part)) {
-        let _ = writeln!(text, "  + {part} is new: {}", first_line(new));
-    }
-    text
+    system.set_property(PROPERTY, &serde_json::to_string(&parts)?).await
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
-}
-
-async fn stored(system: &dyn SystemStore) -> Result<Option<Description>> {
-    system.property(PROPERTY).await?.map(|text| Ok(serde_json::from_str(&text)?)).transpose()
-}
-
-async fn store(system: &dyn SystemStore, parts: &Description) -> Result<()> {
-    system.set_property(PROPERTY, &serde_json::to_string(parts)?).await
-}
-
-/// Refuses a pipeline that is not the one whose data is there, with the difference. The first pipeline is taken as it is.
-pub async fn claim(system: &dyn SystemStore, pipeline: &Pipeline) -> Result<()> {
-    let now = describe(pipeline);
-    match stored(system).await? {
-        None => store(system, &now).await,
-        Some(before) if before == now => Ok(()),
-        Some(before) => Err(Error::invalid(format!(
-            "the pipeline is not the one whose data this data directory holds:\n{}run the old pipeline, take another data directory, or rebuild what has changed with `millstream reset NAME`",
-            difference(&before, &now)
-        ))),
-    }
-}
-
-/// Takes the parts of `name` as they are in `pipeline` now: its data has been removed.
+/// Takes the table `name` as it is in `pipeline` now: its data has been removed.
 pub async fn accept(system: &dyn SystemStore, pipeline: &Pipeline, name: &str) -> Result<()> {
-    let Some(mut before) = stored(system).await? else { return Ok(()) };
-    let now = describe(pipeline);
-    before.retain(|part, _| part.split_once(' ').is_none_or(|(_, of)| of != name));
-    for part in parts_of(pipeline, name) {
-        match now.get(&part) {
-            Some(text) => drop(before.insert(part, text.clone())),
-            None => drop(before.remove(&part)),
-        }
+    let Some(mut parts) = stored(system).await? else { return Ok(()) };
+    let part = format!("table {name}");
+    match describe(pipeline).remove(&part) {
+        Some(text) => drop(parts.insert(part, text)),
+        None => drop(parts.remove(&part)),
     }
-    store(system, &before).await
+    system.set_property(PROPERTY, &serde_json::to_string(&parts)?).await
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,14 +12,17 @@ pub mod flow;
 mod identity;
 mod metadata;
 mod patience;
+pub mod plan;
 pub mod reference;
 pub mod replay;
+mod reset;
 pub mod settings;
 pub mod source;
 pub mod verify;
 pub mod window;
 
 pub use engine::{Engine, Ports};
+pub use plan::{ChangePlan, Facts};
 pub use replay::{RepairedEvent, ReplayOutcome, ReplayRequest};
 pub use settings::EngineSettings;
 pub use verify::{Check, VerifyProgress, VerifyReport};

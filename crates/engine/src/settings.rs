@@ -19,7 +19,7 @@ pub struct EngineSettings {
     pub state_bytes_max: usize,
     /// A partition that is read to its end and silent for so long no longer holds the watermark back.
     pub idle_after_ms: u64,
-    /// How many committed checkpoints are kept; at least 2.
+    /// How many restore points a flow keeps: full checkpoints with all that follows them; at least 2.
     pub checkpoints_kept: u64,
     /// Where to die, and which defect to have: see [`crate::flow::fault`].
     #[cfg(feature = "fault-injection")]

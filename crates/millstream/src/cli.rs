@@ -44,6 +44,17 @@ pub enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Say what a changed pipeline means for the data that is there, before it runs; exit with 0 if everything goes on, 2 if something has to
+    /// be rebuilt
+    Plan {
+        /// A .sql file, or a folder of them
+        path: PathBuf,
+        /// How it is printed
+        #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+        format: PlanFormat,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// Run a query over every table of a pipeline
     Sql(SqlArgs),
     /// Run a batch job now, and publish its report
@@ -272,6 +283,15 @@ pub enum LogFormat {
 /// How `explain` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExplainFormat {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+}
+
+/// How `plan` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
     /// For people
     Text,
     /// One JSON document

@@ -7,6 +7,7 @@ mod demo;
 mod docs;
 mod explain;
 mod init;
+mod plan;
 mod present;
 mod publish;
 mod replay;
@@ -29,6 +30,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Evict { name, place } => ask::run(&place, Request::Evict { name }),
         Command::Explain { path, format, config } => explain::run(&path, &config, format),
         Command::Init { dir } => init::run(&dir),
+        Command::Plan { path, format, config } => plan::run(&path, &config, format),
         Command::PublishFlights(args) => publish::run(args),
         Command::Refresh { name, place } => ask::run(&place, Request::Refresh { name }),
         Command::Replay { what } => replay::run(what),

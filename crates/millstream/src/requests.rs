@@ -3,6 +3,7 @@
 use millstream_core::ports::JobRunState;
 use millstream_core::status::StatusSource;
 use millstream_core::{Error, Result};
+use millstream_engine::Facts;
 use millstream_engine::replay::ReplayOutcome;
 use millstream_engine::verify::VerifyProgress;
 use serde_json::json;
@@ -30,6 +31,10 @@ pub async fn carry_out(opened: &Opened, running: Option<RunningAt<'_>>, request:
         Request::Verify { format } => verify(opened, format, answer).await,
         Request::ReplayDeadLetters { replay } => replayed(&opened.engine.replay_dead_letters(replay).await?, running, answer).await,
         Request::ReplayLateRows { replay } => replayed(&opened.engine.replay_late_rows(replay).await?, running, answer).await,
+        Request::Facts => {
+            answer.data(serde_json::to_string(&Facts::of(&opened.ports).await?)?).await?;
+            Ok(0)
+        }
         Request::Status => status(opened, running, answer).await,
         Request::Evict { name } => evict(opened, &name, answer).await,
         Request::Reset { name } => {

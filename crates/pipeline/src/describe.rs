@@ -47,7 +47,7 @@ fn flow_lines(flow: &Flow) -> String {
     text
 }
 
-fn window_length(kind: WindowKind) -> String {
+pub(crate) fn window_length(kind: WindowKind) -> String {
     match kind {
         WindowKind::Fixed(windows) if windows.overlap() || windows.start_us != 0 => {
             format!("{} us every {} us from {} us", windows.size.as_micros(), windows.slide.as_micros(), windows.start_us)

@@ -12,6 +12,8 @@ use millstream_core::{FlowId, TableSpec};
 
 pub use millstream_core::decode::ParseMode;
 
+use crate::signature::Signature;
+
 /// The metadata columns of a topic, readable beside its own (after them in the scan's schema, in this order), not part of `*`:
 /// `_key` BINARY, `_headers` ARRAY of STRUCT of `key` STRING and `value` BINARY, `_topic` STRING, `_partition` INT, `_offset` BIGINT,
 /// `_timestamp` TIMESTAMP.
@@ -254,7 +256,9 @@ pub struct Flow {
     pub inner_windows: Vec<Window>,
     /// `output_mode`.
     pub mode: OutputMode,
-    /// All that decides what the flow computes, as text: a checkpoint of another text is not this flow's.
+    /// What decides what the flow computes, part by part: kept in its checkpoints.
+    pub signature: Signature,
+    /// The same as text, with DataFusion's plan: in checkpoints that were written before there were signatures.
     pub fingerprint: String,
 }
 

@@ -12,6 +12,7 @@ pub mod graph;
 mod parsed;
 mod plan;
 pub mod session;
+pub mod signature;
 mod spark;
 mod suggest;
 mod surroundings;

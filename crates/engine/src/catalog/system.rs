@@ -243,6 +243,7 @@ fn flows(rows: &[FlowStatus]) -> Result<RecordBatch> {
         time_or_null("watermark", rows.iter().map(|r| r.watermark.map(|t| t.0))),
         number("dead_letters", rows.iter().map(|r| r.dead_letters)),
         number("late_rows", rows.iter().map(|r| r.late_rows)),
+        number_or_null("fell_back_to", rows.iter().map(|r| r.fell_back_to.map(|e| e.0))),
         time_or_null("last_error_at", rows.iter().map(|r| r.last_error.as_ref().map(|(at, _)| at.0))),
         text_or_null("last_error", rows.iter().map(|r| r.last_error.as_ref().map(|(_, error)| error))),
     ])

@@ -5,6 +5,9 @@
 //! header as before; the length in bytes of the state, 8 bytes, big endian; the state; the changes in the Arrow IPC stream format, with
 //! their hidden columns after their own. Version 3, for a flow of several aggregations: a byte 3; the header's length and the header as
 //! before; how many states there are, a byte; each state's length in bytes, 8 bytes, big endian, and the state; the changes, or nothing.
+//! Version 4, which is written now: a byte 4; the CRC-32C (RFC 3720) of all that follows, 4 bytes, big endian; then as in version 3. Up to version 3
+//! a header names its query by the plan's text, from version 4 on by a signature.
+//!
 //! A checkpoint is *full* (its state is everything) or a *delta* (the groups that its epoch changed); a flow is restored from the last
 //! full one and the deltas after it.
 
@@ -14,9 +17,11 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, UInt8Type};
 use bytes::{BufMut, Bytes, BytesMut};
 use millstream_core::batches::{from_ipc, to_ipc};
-use millstream_core::{ChangeBatch, Epoch, Error, Result, Version};
+use millstream_core::{ChangeBatch, Epoch, Error, ErrorKind, Result, Version};
+use millstream_pipeline::signature::Signature;
 use serde::{Deserialize, Serialize};
 
+use super::repetition::Repetition;
 use super::watermark::WatermarkTracker;
 use crate::source::SourceState;
 use crate::window::Reach;
@@ -24,13 +29,21 @@ use crate::window::Reach;
 const FORMAT: u8 = 1;
 const FORMAT_WITH_REDO: u8 = 2;
 const FORMAT_OF_STAGES: u8 = 3;
+const FORMAT_WITH_CHECKSUM: u8 = 4;
+
+/// The format and the checksum.
+const PREAMBLE_BYTES: usize = 5;
 
 /// A checkpoint without its window state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// The flow's plan, as text: a flow of another plan can't use this.
-    pub fingerprint: String,
+    /// The query that it was written by: what another one has to agree with to use this. `None` up to version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
+    /// That query's plan as text, up to version 3: a flow of another text can't use this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// Where the flow stands in its source.
     pub source: SourceState,
     /// Its watermark, where it has one.
@@ -42,6 +55,22 @@ pub struct Header {
     pub reach: Option<Reach>,
     /// The epoch of the full checkpoint that this one builds upon; its own for a full one.
     pub base: Epoch,
+    /// Since when rows are written by this query, where an earlier one wrote the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub altered: Option<Altered>,
+    /// The epochs that are being done again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repetition: Option<Repetition>,
+}
+
+/// Where a flow's query was changed in what follows its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Altered {
+    /// The last epoch that was written by an earlier query.
+    pub after: Epoch,
+    /// Where the flow stood in its source then.
+    pub source: SourceState,
 }
 
 /// A checkpoint.
@@ -60,44 +89,50 @@ impl Checkpoint {
     pub fn encode(&self) -> Result<Bytes> {
         let header = serde_json::to_vec(&self.header)?;
         let states = self.state.iter().map(ipc).collect::<Result<Vec<_>>>()?;
-        let redo = self.redo.as_ref().map(|changes| ipc(&with_hidden(changes)?)).transpose()?;
+        let redo = self.redo.as_ref().map(|changes| ipc(&with_hidden(changes)?)).transpose()?.unwrap_or_default();
         let length = u32::try_from(header.len()).map_err(|_| Error::internal("a checkpoint's header is over 4 GB"))?;
+        let count = u8::try_from(states.len()).map_err(|_| Error::internal("a flow has over 255 aggregations"))?;
         let state_bytes: usize = states.iter().map(|state| state.len() + 8).sum();
-        let mut bytes = BytesMut::with_capacity(6 + header.len() + state_bytes + redo.as_ref().map_or(0, Vec::len));
-        let format = match (states.len(), &redo) {
-            (0 | 1, None) => FORMAT,
-            (0 | 1, Some(_)) => FORMAT_WITH_REDO,
-            _ => FORMAT_OF_STAGES,
-        };
-        bytes.put_u8(format);
+        let mut bytes = BytesMut::with_capacity(PREAMBLE_BYTES + 5 + header.len() + state_bytes + redo.len());
+        bytes.put_u8(FORMAT_WITH_CHECKSUM);
+        bytes.put_u32(0);
         bytes.put_u32(length);
         bytes.put_slice(&header);
-        match format {
-            FORMAT => bytes.put_slice(states.first().map_or(&[], Vec::as_slice)),
-            FORMAT_WITH_REDO => put_sized(&mut bytes, states.first().map_or(&[], Vec::as_slice)),
-            _ => {
-                let count = u8::try_from(states.len()).map_err(|_| Error::internal("a flow has over 255 aggregations"))?;
-                bytes.put_u8(count);
-                states.iter().for_each(|state| put_sized(&mut bytes, state));
-            }
-        }
-        bytes.put_slice(&redo.unwrap_or_default());
+        bytes.put_u8(count);
+        states.iter().for_each(|state| put_sized(&mut bytes, state));
+        bytes.put_slice(&redo);
+        let checksum = crc32c::crc32c(&bytes[PREAMBLE_BYTES..]);
+        bytes[1..PREAMBLE_BYTES].copy_from_slice(&checksum.to_be_bytes());
         Ok(bytes.freeze())
     }
 
-    /// Reads what [`encode`](Self::encode) wrote.
+    /// Reads what [`encode`](Self::encode) wrote, now or in an earlier version.
+    /// [`Corrupt`](millstream_core::ErrorKind::Corrupt) for anything else.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let (format, rest) = bytes.split_first().ok_or_else(torn)?;
-        if ![FORMAT, FORMAT_WITH_REDO, FORMAT_OF_STAGES].contains(format) {
-            return Err(Error::corrupt(format!(
-                "a checkpoint has format {format}; this program reads formats {FORMAT} to {FORMAT_OF_STAGES}"
-            )));
-        }
+        let rest = match *format {
+            FORMAT..=FORMAT_OF_STAGES => rest,
+            FORMAT_WITH_CHECKSUM => checked(rest)?,
+            _ => {
+                return Err(Error::corrupt(format!(
+                    "a checkpoint has format {format}; this program reads formats {FORMAT} to {FORMAT_WITH_CHECKSUM}"
+                )));
+            }
+        };
+        let read = Self::decode_parts(*format, rest);
+        read.map_err(|e| if e.kind() == ErrorKind::Corrupt { e } else { Error::corrupt("a checkpoint can't be read").caused_by(e) })
+    }
+
+    /// Reads what follows the format and the checksum.
+    fn decode_parts(format: u8, rest: &[u8]) -> Result<Self> {
         let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(torn)?;
         let (header, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(torn)?;
-        let header = serde_json::from_slice(header)?;
+        let header: Header = serde_json::from_slice(header)?;
+        if header.signature.is_some() != (format == FORMAT_WITH_CHECKSUM) || header.signature.is_some() == header.fingerprint.is_some() {
+            return Err(Error::corrupt(format!("a checkpoint of format {format} does not name its query as that format does")));
+        }
         let mut state = Vec::new();
-        let redo = match *format {
+        let redo = match format {
             FORMAT => {
                 state.extend(rows(rest)?);
                 &[]
@@ -119,6 +154,15 @@ impl Checkpoint {
         };
         Ok(Self { header, state, redo: rows(redo)?.map(|rows| without_hidden(&rows)).transpose()? })
     }
+}
+
+/// `bytes` without the checksum that they begin with and that is theirs.
+fn checked(bytes: &[u8]) -> Result<&[u8]> {
+    let (checksum, rest) = bytes.split_first_chunk::<4>().ok_or_else(torn)?;
+    if u32::from_be_bytes(*checksum) != crc32c::crc32c(rest) {
+        return Err(Error::corrupt("a checkpoint fails its checksum"));
+    }
+    Ok(rest)
 }
 
 fn torn() -> Error {

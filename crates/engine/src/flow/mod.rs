@@ -9,11 +9,15 @@
 
 mod aside;
 pub mod checkpoint;
+pub mod compatibility;
 pub mod fault;
 pub mod monitor;
 pub mod process;
 mod recovery;
 mod repair;
+pub mod repetition;
+mod restore;
+mod restore_points;
 pub mod runner;
 mod siblings;
 pub mod watermark;

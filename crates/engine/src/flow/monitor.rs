@@ -59,6 +59,7 @@ impl FlowMonitor {
             watermark: None,
             dead_letters: 0,
             late_rows: 0,
+            fell_back_to: None,
             last_error: None,
         };
         Self { inner: Mutex::new(Inner { status, samples: VecDeque::new() }), committed: watch::Sender::new(None) }
@@ -86,6 +87,11 @@ impl FlowMonitor {
         inner.status.lag = None;
         drop(inner);
         self.committed.send_replace(Some(state.clone()));
+    }
+
+    /// It goes on from the checkpoint of `epoch`, because newer ones can't be read.
+    pub fn fell_back(&self, epoch: Epoch) {
+        self.lock().status.fell_back_to = Some(epoch);
     }
 
     /// It has read something, and `waiting` rows were not processed by then. Later, each epoch says what is left.

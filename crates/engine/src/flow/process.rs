@@ -57,6 +57,13 @@ pub enum Lateness {
     /// A run that was: exactly these rows were late, each behind the watermark that is told, and no window closes. For verification and
     /// repair.
     Exactly(HashMap<RowPosition, EventTime>),
+    /// Epochs that are done again: these rows are late as they were, the others only for windows that were `closed`, and no window closes.
+    AsBefore {
+        /// The rows that were late, and the watermark that each came behind.
+        late: HashMap<RowPosition, EventTime>,
+        /// The watermark that windows had been closed by.
+        closed: Option<EventTime>,
+    },
 }
 
 /// A row behind the watermark.
@@ -319,10 +326,15 @@ impl Processor {
                 origins: rows.origin.values().to_vec(),
                 is_known: true,
             },
+            Lateness::AsBefore { late, closed } => Arrivals {
+                watermarks: events.map(|at| late.get(&chunk.changes.position(at)).copied().or(*closed)).collect(),
+                origins: rows.origin.values().to_vec(),
+                is_known: false,
+            },
         };
         let watermark = match self.lateness {
             Lateness::ByWatermark => self.watermark.as_ref().and_then(WatermarkTracker::current),
-            Lateness::Exactly(_) => None,
+            Lateness::Exactly(_) | Lateness::AsBefore { .. } => None,
         };
         let advanced = stages.advance(&rows.batch, &arrivals, watermark).map_err(|e| e.context(format!("flow {}", self.flow)))?;
         for missed in &advanced.late {

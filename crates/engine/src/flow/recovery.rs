@@ -22,11 +22,12 @@ use millstream_core::ports::EpochWrite;
 use millstream_core::{Attempt, Epoch, Error, ErrorKind, Result};
 use tokio_util::sync::CancellationToken;
 
-use super::checkpoint::Checkpoint;
 use super::fault;
+use super::restore::Restored;
+use super::restore_points::RestorePoints;
 use super::runner::{FlowRunner, Progress};
 use super::watermark::WatermarkTracker;
-use crate::source::SourceState;
+use crate::identity;
 
 /// Does what a port is asked to, patiently; leaves the function with `Ok(None)` when it is asked to stop meanwhile.
 macro_rules! patiently {
@@ -48,14 +49,20 @@ impl FlowRunner {
         if fault::commits_before_the_sink(self.settings.faults()) {
             committed = prepared.last().copied().unwrap_or(committed);
         }
-        let mut torn = None;
+        let (mut torn, mut lost) = (None, None);
         // Versions of an epoch that was prepared but not committed may have reached a sink that isn't transactional: stay above them.
         for epoch in prepared.iter().filter(|e| **e > committed) {
-            if let Some(bytes) = patiently!(self, shutdown, self.ports.checkpoints.get(&id, *epoch)) {
-                let checkpoint = self.decode(*epoch, &bytes)?;
-                self.processor.raise_version_bound(checkpoint.header.version_bound);
-                torn = Some(checkpoint).filter(|_| *epoch == committed.next());
+            match self.checkpoint(*epoch, shutdown).await? {
+                Some(Ok(checkpoint)) => {
+                    self.processor.raise_version_bound(checkpoint.header.version_bound);
+                    torn = Some(checkpoint).filter(|_| *epoch == committed.next());
+                }
+                Some(Err(why)) => lost = Some((*epoch, why)).filter(|_| *epoch == committed.next()),
+                None => return Ok(None),
             }
+        }
+        if let Some((epoch, why)) = &lost {
+            self.can_do_again(*epoch, why)?;
         }
         let mut from_beginning = committed == Epoch(0);
         if let Some(last) = prepared.last().filter(|last| **last > committed.next()) {
@@ -73,25 +80,49 @@ impl FlowRunner {
             from_beginning = false;
         }
         let Some(()) = self.claim_log(from_beginning, shutdown).await? else { return Ok(None) };
-        patiently!(self, shutdown, self.ports.system.discard_after(&id, if from_beginning { Epoch(0) } else { committed }));
-        let source = if from_beginning {
-            patiently!(self, shutdown, self.spec.source.beginning())
+        // What an epoch put aside whose changes are lost is as it was: the flow does that epoch again.
+        let done = lost.as_ref().map_or(committed, |(epoch, _)| *epoch);
+        patiently!(self, shutdown, self.ports.system.discard_after(&id, if from_beginning { Epoch(0) } else { done }));
+        let Restored { source, base } = if from_beginning {
+            Restored { source: patiently!(self, shutdown, self.spec.source.beginning()), base: committed.next() }
         } else {
-            match self.restore(committed, shutdown).await? {
-                Some(source) => source,
+            match self.restore(committed, &prepared, shutdown).await? {
+                Some(restored) => restored,
                 None => return Ok(None),
             }
         };
+        if let Some((epoch, _)) = lost.filter(|_| !from_beginning && self.spec.redo) {
+            self.repeat(committed, epoch);
+            let Some(()) = self.go_on_repeating(shutdown).await? else { return Ok(None) };
+        }
         let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
         self.monitor.resumed(attempt, committed, &source, watermark);
-        Ok(Some(Progress::new(attempt, committed, source, self.ports.clock.now())))
+        let mut points = RestorePoints::new(self.settings.checkpoints_kept);
+        if !from_beginning {
+            points.add(base);
+        }
+        Ok(Some(Progress::new(attempt, committed, source, points, self.ports.clock.now())))
+    }
+
+    /// Refuses to go on when the changes of `epoch`, which may have been written in part, can't be read, and can't be made again.
+    fn can_do_again(&self, epoch: Epoch, why: &Error) -> Result<()> {
+        let (id, table) = (&self.spec.id, &self.spec.table);
+        match self.spec.obstacle.as_ref().filter(|_| self.spec.redo) {
+            Some(obstacle) => Err(Error::corrupt(format!(
+                "flow {id}: epoch {epoch} may be in {table} in part, its changes can't be read ({why}), and {obstacle}: run `millstream reset {table}` to rebuild the table"
+            ))),
+            None => {
+                tracing::warn!(flow = %id, %epoch, %why, "the checkpoint of an epoch that was not committed can't be read: the epoch is done again");
+                Ok(())
+            }
+        }
     }
 
     /// Remembers which log the flow's positions are in. Where it goes on from one, and topics are in another log now, it is refused. `None`:
     /// asked to stop.
     async fn claim_log(&self, from_beginning: bool, shutdown: &CancellationToken) -> Result<Option<()>> {
         let Some(topic) = &self.spec.topic else { return Ok(Some(())) };
-        let property = format!("log of flow {}", self.spec.id);
+        let property = identity::log_property(&self.spec.id);
         let log = patiently!(self, shutdown, self.ports.log.identity());
         match patiently!(self, shutdown, self.ports.system.property(&property)) {
             Some(known) if known == log => {}
@@ -132,8 +163,10 @@ impl FlowRunner {
         // The checkpoints of epochs that never were, as it turns out, must not be taken for prepared ones later.
         let mut kept = Vec::new();
         for epoch in prepared.iter().filter(|e| resumes && **e <= committed) {
-            if let Some(bytes) = patiently!(self, shutdown, self.ports.checkpoints.get(&id, *epoch)) {
-                kept.push((*epoch, bytes));
+            match self.checkpoint(*epoch, shutdown).await? {
+                Some(Ok(checkpoint)) => kept.push((*epoch, checkpoint.encode()?)),
+                Some(Err(why)) => tracing::warn!(flow = %id, %epoch, %why, "a checkpoint that can't be read is left out"),
+                None => return Ok(None),
             }
         }
         patiently!(self, shutdown, self.ports.checkpoints.forget(&id));
@@ -150,61 +183,5 @@ impl FlowRunner {
         };
         let holds = self.patiently(shutdown, || self.spec.sink.begin(&self.spec.id, attempt, &self.spec.table)).await;
         matches!(holds, Ok(Some(holds)) if holds < epoch)
-    }
-
-    /// Puts back the state of `committed`; returns where the source goes on. `None`: asked to stop.
-    async fn restore(&mut self, committed: Epoch, shutdown: &CancellationToken) -> Result<Option<SourceState>> {
-        let id = self.spec.id.clone();
-        let Some(last) = self.checkpoint(committed, shutdown).await? else { return Ok(None) };
-        if last.header.fingerprint != self.spec.fingerprint {
-            return Err(Error::invalid(format!(
-                "flow {id}: its query has changed since its checkpoint of epoch {committed}: run `millstream reset {}` to rebuild the table, or put the query back",
-                self.spec.table
-            )));
-        }
-        self.processor.raise_version_bound(last.header.version_bound);
-        if last.header.watermark.is_some() {
-            *self.processor.watermark_mut() = last.header.watermark.clone();
-        }
-        if self.processor.stages().is_some() {
-            for epoch in last.header.base.0..committed.0 {
-                let Some(earlier) = self.checkpoint(Epoch(epoch), shutdown).await? else { return Ok(None) };
-                self.restore_state(earlier)?;
-            }
-            let source = last.header.source.clone();
-            if let (Some(stages), Some(reach)) = (self.processor.stages_mut(), last.header.reach) {
-                stages.set_reach(reach);
-            }
-            self.restore_state(last)?;
-            let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
-            if let Some(stages) = self.processor.stages_mut() {
-                stages.drop_closed(watermark)?;
-            }
-            return Ok(Some(source));
-        }
-        Ok(Some(last.header.source))
-    }
-
-    async fn checkpoint(&self, epoch: Epoch, shutdown: &CancellationToken) -> Result<Option<Checkpoint>> {
-        let id = &self.spec.id;
-        let bytes = patiently!(self, shutdown, self.ports.checkpoints.get(id, epoch));
-        let bytes = bytes.ok_or_else(|| {
-            Error::corrupt(format!(
-                "flow {id}: table {} holds epoch {epoch}, and there is no checkpoint of it: run `millstream reset {}` to rebuild the table",
-                self.spec.table, self.spec.table
-            ))
-        })?;
-        self.decode(epoch, &bytes).map(Some)
-    }
-
-    fn decode(&self, epoch: Epoch, bytes: &[u8]) -> Result<Checkpoint> {
-        Checkpoint::decode(bytes).map_err(|e| e.context(format!("flow {}: checkpoint of epoch {epoch}", self.spec.id)))
-    }
-
-    fn restore_state(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        match self.processor.stages_mut() {
-            Some(stages) if !checkpoint.state.is_empty() => stages.restore(checkpoint.state),
-            _ => Ok(()),
-        }
     }
 }

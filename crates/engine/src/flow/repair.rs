@@ -37,6 +37,11 @@ impl FlowRunner {
                 self.spec.table
             )));
         }
+        if self.repeating.is_some() {
+            return Err(Error::unavailable(format!(
+                "flow {id} does epochs again whose checkpoint can't be read: replay late rows when it has caught up"
+            )));
+        }
         let stopped = || Error::unavailable(format!("flow {id} was stopped before the windows were written"));
         let stored = self.patiently(shutdown, || self.ports.system.late_rows()).await?.ok_or_else(stopped)?;
         let were_late: HashMap<RowPosition, EventTime> =

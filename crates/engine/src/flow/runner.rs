@@ -7,13 +7,16 @@ use datafusion::prelude::SessionContext;
 use millstream_core::ports::{CheckpointStore, Clock, EpochSink, EpochWrite, EventLog, LateRow, Quarantined, SystemStore};
 use millstream_core::status::FlowPhase;
 use millstream_core::{Attempt, ChangeBatch, Epoch, Error, ErrorKind, FlowId, Offset, Result, Timestamp};
+use millstream_pipeline::graph::Flow;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::checkpoint::{Checkpoint, Header};
+use super::checkpoint::{Altered, Checkpoint, Header};
 use super::fault::{self, Place};
 use super::monitor::{EpochSummary, FlowMonitor};
-use super::process::Processor;
+use super::process::{Lateness, Processor};
+use super::repetition::{Repeating, Repetition};
+use super::restore_points::RestorePoints;
 use super::watermark::WatermarkTracker;
 use crate::patience::Patience;
 use crate::reference::ReferenceTables;
@@ -30,8 +33,8 @@ const ACKNOWLEDGE_EVERY: Duration = Duration::from_secs(1);
 pub struct FlowSpec {
     /// Its name.
     pub id: FlowId,
-    /// Its plan, as text.
-    pub fingerprint: String,
+    /// Its query.
+    pub flow: Flow,
     /// Its source's name in the pipeline.
     pub source_name: String,
     /// The topic that its source reads; `None` for a feed.
@@ -45,6 +48,8 @@ pub struct FlowSpec {
     /// Whether an epoch's changes are kept in its checkpoint, because the sink may hold a part of it after a crash that
     /// reading the source again would not give.
     pub redo: bool,
+    /// Why epochs that were written can't be done again; `None`: they can.
+    pub obstacle: Option<String>,
     /// Whether the table is a cache, which may lose what it holds.
     pub is_cache: bool,
     /// Makes a processor of its query without state: for repairs.
@@ -87,8 +92,19 @@ pub struct FlowRunner {
     pub(super) monitor: Arc<FlowMonitor>,
     /// The attempt, and the last epoch that it saw committed.
     pub(super) reached: Option<(Attempt, Epoch)>,
+    /// What its checkpoints carry on from those before.
+    pub(super) carried: Carried,
+    /// The epochs that it does again, while it does.
+    pub(super) repeating: Option<Repeating>,
     commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
     patience: Patience,
+}
+
+/// What each checkpoint of a flow takes over from the one before.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    pub(super) altered: Option<Altered>,
+    pub(super) repetition: Option<Repetition>,
 }
 
 /// What an epoch writes.
@@ -112,6 +128,8 @@ pub(super) struct Progress {
     pub(super) source: SourceState,
     /// The epoch of the last full checkpoint of this attempt.
     base: Option<Epoch>,
+    /// The full checkpoints that there are.
+    points: RestorePoints,
     /// For each partition, when it was last seen with something to read.
     active: Vec<Timestamp>,
     /// For each partition, whether it is read to its end.
@@ -124,13 +142,14 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Of a flow that goes on after `epoch`, at `source`.
-    pub(super) fn new(attempt: Attempt, epoch: Epoch, source: SourceState, now: Timestamp) -> Self {
+    pub(super) fn new(attempt: Attempt, epoch: Epoch, source: SourceState, points: RestorePoints, now: Timestamp) -> Self {
         let partitions = source.partitions.len();
         Self {
             attempt,
             epoch,
             source,
             base: None,
+            points,
             active: vec![now; partitions],
             at_end: vec![false; partitions],
             lag: 0,
@@ -166,7 +185,8 @@ impl FlowRunner {
         commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
     ) -> Self {
         let patience = Patience::new(format!("flow {}", spec.id), ports.clock.clone());
-        Self { spec, ports, settings, session, processor, monitor, reached: None, commands, patience }
+        let (carried, repeating) = (Carried::default(), None);
+        Self { spec, ports, settings, session, processor, monitor, reached: None, carried, repeating, commands, patience }
     }
 
     /// Runs until `shutdown`, or until an error that a retry can't mend: then the flow has failed, and what it has committed stays.
@@ -192,6 +212,7 @@ impl FlowRunner {
 
     async fn run_attempt(&mut self, shutdown: &CancellationToken) -> Result<()> {
         self.reached = None;
+        (self.carried, self.repeating) = (Carried::default(), None);
         let Some(mut progress) = self.start(shutdown).await? else { return Ok(()) };
         self.reached = Some((progress.attempt, progress.epoch));
         let mut cursor = self.spec.source.cursor();
@@ -259,11 +280,17 @@ impl FlowRunner {
         }
         let idle_after = self.settings.idle_after();
         let idle: Vec<bool> =
-            progress.active.iter().zip(&chunk.at_end).map(|(active, at_end)| *at_end && active.plus(idle_after) <= now).collect();
-        let Some(watermark) = self.processor.watermark_mut() else { return false };
+            progress.active.iter().zip(&chunk.at_end).map(|(active, at_end)| *at_end && active.plus(idle_after) <= chunk.seen_at).collect();
+        // What was done again ends with the first look at the source that finds nothing more.
+        let is_over = chunk.is_empty() && self.repeating.take().is_some();
+        if is_over {
+            self.carried.repetition = None;
+            self.processor.decide_lateness(Lateness::ByWatermark);
+        }
+        let Some(watermark) = self.processor.watermark_mut() else { return is_over };
         let before = watermark.current();
         watermark.set_idle(&idle);
-        watermark.current() != before
+        is_over || watermark.current() != before
     }
 
     /// Waits for records, for a partition to become idle, for a command, or for `shutdown`.
@@ -302,7 +329,10 @@ impl FlowRunner {
         let now = self.ports.clock.now();
         let processed = tokio::task::block_in_place(|| self.processor.process(chunk, now))?;
         let aside = self.quarantine(chunk, &processed, progress.epoch.next(), now, shutdown).await?;
-        let Some(aside) = aside else { return Ok(false) };
+        let Some(mut aside) = aside else { return Ok(false) };
+        if let Some(repeating) = &self.repeating {
+            repeating.leave_out_known(&mut aside);
+        }
         let summary = EpochSummary {
             rows_in: chunk.records() as u64,
             rows_out: processed.changes.len() as u64,
@@ -341,6 +371,7 @@ impl FlowRunner {
         self.reached = Some((progress.attempt, epoch));
         if full {
             progress.base = Some(epoch);
+            progress.points.add(epoch);
         }
         self.monitor.committed(epoch, &progress.source, &write.summary, self.ports.clock.now());
         // What else there is to count, the status says.
@@ -368,12 +399,15 @@ impl FlowRunner {
             (Some(stages), None) => stages.snapshot()?,
         };
         let header = Header {
-            fingerprint: self.spec.fingerprint.clone(),
+            signature: Some(self.spec.flow.signature.clone()),
+            fingerprint: None,
             source: write.end.clone(),
             watermark: self.processor.watermark().cloned(),
             version_bound: self.processor.version_bound(),
             reach: stages.and_then(|s| s.reach()),
             base: delta_on.unwrap_or(epoch),
+            altered: self.carried.altered.clone(),
+            repetition: self.carried.repetition,
         };
         let redo = (self.spec.redo && !write.changes.is_empty()).then(|| write.changes.clone());
         Ok(Checkpoint { header, state, redo })
@@ -381,11 +415,10 @@ impl FlowRunner {
 
     /// Removes the checkpoints that recovery can't need any more.
     async fn prune(&self, progress: &Progress) -> Result<()> {
-        let keep = progress.epoch.0.saturating_sub(self.settings.checkpoints_kept - 1);
-        let keep = progress.base.map_or(keep, |base| if self.processor.stages().is_some() { keep.min(base.0) } else { keep });
-        // An earlier attempt's deltas go once this attempt has a full checkpoint and enough committed ones.
-        if progress.epoch.0.is_multiple_of(16) && keep > 1 {
-            match self.ports.checkpoints.prune(&self.spec.id, progress.attempt, Epoch(keep)).await {
+        // While epochs are done again, what they begin from stays.
+        let due = progress.epoch.0.is_multiple_of(16) && self.repeating.is_none();
+        if let Some(keep_from) = progress.points.keep_from().filter(|_| due) {
+            match self.ports.checkpoints.prune(&self.spec.id, progress.attempt, keep_from).await {
                 // They are removed another time.
                 Err(error) if error.kind().is_transient() => tracing::debug!(flow = %self.spec.id, %error, "old checkpoints stay"),
                 pruned => return pruned,

@@ -7,8 +7,11 @@
 //! This module knows logs and feeds through their ports, and nothing of flows: a flow asks for the chunk after a [`SourceState`]
 //! and keeps that state in its checkpoint.
 
+mod ahead;
 mod cursor;
+mod decode;
 mod feed;
+mod merge;
 mod topic;
 
 use std::sync::Arc;
@@ -19,8 +22,8 @@ use millstream_core::{ChangeBatch, FlowId, Result, RowPosition, Timestamp, Versi
 use serde::{Deserialize, Serialize};
 
 pub use cursor::{SharedSource, SourceCursor};
+pub(crate) use decode::learn_schemas;
 pub use feed::FeedReader;
-pub(crate) use topic::learn_schemas;
 pub use topic::{TopicReader, TopicSource};
 
 /// The header that names the flows a record is for, separated by commas: a replayed record carries it. Without it, all flows take the record.
@@ -75,6 +78,8 @@ pub struct Chunk {
     pub directed: Vec<(u32, Arc<[FlowId]>)>,
     /// For each partition, whether the chunk reached its end.
     pub at_end: Vec<bool>,
+    /// The moment of which that is true: a chunk may be processed long after it was read.
+    pub seen_at: Timestamp,
     /// About how many records wait behind it.
     pub lag: u64,
     /// About how much memory it takes, in bytes.
@@ -117,7 +122,7 @@ pub struct RejectedRecord {
 pub struct ChunkLimit {
     /// At most so many records.
     pub rows_max: usize,
-    /// About so many bytes read from a partition at a time.
+    /// About so many bytes read from a partition at a time; a chunk takes a small multiple of them.
     pub bytes_max: usize,
     /// No record after this place in the merged order: a version and a partition.
     pub mark_max: (Version, usize),

@@ -28,7 +28,7 @@ impl Engine {
         let late_rows = self.ports.system.late_rows().await?;
         let schema = nullable(&spec.schema);
         let mut expected: Vec<RecordBatch> = Vec::new();
-        let mut whole = true;
+        let (mut whole, mut is_of_one_query) = (true, true);
         let mut ordered = vec![false; schema.fields().len()];
         for flow in self.pipeline.flows.iter().filter(|f| f.target == spec.name) {
             let Some(checkpoint) = self.committed_state(&flow.id, held.epochs.get(&flow.id)).await? else { continue };
@@ -36,6 +36,7 @@ impl Engine {
             let windows = self.expect_windows(flow, &checkpoint, &late, &mut check).await?;
             expected.push(windows.rows);
             whole &= windows.whole;
+            is_of_one_query &= windows.is_of_one_query;
             ordered.iter_mut().zip(windows.ordered).for_each(|(any, this)| *any |= this);
         }
         let expected = concat_batches(&schema, &expected)?;
@@ -47,7 +48,9 @@ impl Engine {
         }
         let stored = concat_batches(&schema, &stored)?;
         check.count("rows", stored.num_rows() as u64);
-        tokio::task::block_in_place(|| compare(spec, &expected, &stored, &Comparable { whole, ordered }, &mut check))?;
+        if is_of_one_query {
+            tokio::task::block_in_place(|| compare(spec, &expected, &stored, &Comparable { whole, ordered }, &mut check))?;
+        }
         Ok(check)
     }
 
@@ -69,7 +72,7 @@ impl Engine {
         let mut dead = HashSet::new();
         let (mut met, mut aggregated_nowhere) = (0, 0);
         let whole = self
-            .replay_source(flow, &checkpoint.header.source, &mut |chunk| {
+            .replay_source(flow, None, &checkpoint.header.source, &mut |chunk| {
                 let processed = processor.process(chunk, Timestamp(0))?;
                 events += chunk.records() as u64;
                 met += processed.late.len();
@@ -81,6 +84,13 @@ impl Engine {
             })
             .await?;
         let mode = processor.mode();
+        let altered = checkpoint.header.altered.as_ref();
+        if let Some(altered) = altered {
+            check.note(format!(
+                "flow {}: an earlier query wrote windows up to epoch {}, which can't be told from later ones: they were only counted",
+                flow.id, altered.after
+            ));
+        }
         let rows = processor.results(|end| mode != Some(OutputMode::Append) || watermark.is_some_and(|w| end <= w))?;
         if met < late.len() && whole {
             check.problem(format!("{} late rows of flow {} are of no event", late.len() - met, flow.id));
@@ -90,7 +100,7 @@ impl Engine {
         check.count("late", late.len() as u64);
         check.count("dead", dead_count);
         check.count("aggregated", events.saturating_sub(aggregated_nowhere + dead.len() as u64));
-        Ok(ExpectedWindows { rows, ordered: processor.ordered_columns(), whole })
+        Ok(ExpectedWindows { rows, ordered: processor.ordered_columns(), whole, is_of_one_query: altered.is_none() })
     }
 }
 
@@ -101,6 +111,8 @@ pub(super) struct ExpectedWindows {
     pub(super) ordered: Vec<bool>,
     /// Whether the source still holds all events.
     pub(super) whole: bool,
+    /// Whether all of the table's windows were written by the query that the flow has now.
+    pub(super) is_of_one_query: bool,
 }
 
 /// The rows that were late for `flow`, and the watermark that each came behind.

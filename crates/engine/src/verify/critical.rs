@@ -130,6 +130,7 @@ fn base_chunk(rows: &RecordBatch) -> Result<Chunk> {
         rejected: Vec::new(),
         directed: Vec::new(),
         at_end: Vec::new(),
+        seen_at: Timestamp(0),
         lag: 0,
         bytes: 0,
     })

@@ -7,6 +7,7 @@
 
 mod fixed;
 mod functions;
+mod grouping;
 mod placement;
 mod session;
 mod sessions;

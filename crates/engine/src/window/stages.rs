@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt8Array, UInt32Array};
+use arrow::datatypes::Schema;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
@@ -169,6 +170,14 @@ impl Stages {
         let stored = states.len();
         let mut restored = 0;
         for (stage, rows) in self.all_mut().zip(states) {
+            let layout = stage.aggregator.state_schema();
+            let types = |schema: &Schema| schema.fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
+            if types(layout) != types(&rows.schema()) {
+                return Err(Error::invalid(format!(
+                    "the state of a checkpoint has the columns {}, and the flow's has {layout}",
+                    rows.schema()
+                )));
+            }
             stage.aggregator.restore(rows)?;
             restored += 1;
         }

@@ -4,7 +4,9 @@
 
 mod aggregates;
 mod chained;
+mod changed;
 mod crashes;
+mod damaged;
 mod events;
 mod formats;
 mod oracle;

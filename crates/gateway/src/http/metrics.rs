@@ -74,6 +74,9 @@ fn flows(out: &mut String, flows: &[FlowStatus]) {
     });
     each("millstream_flow_epoch", "gauge", "The last committed epoch.", &|f| Some(f.epoch.0 as f64));
     each("millstream_flow_attempt", "gauge", "How often the flow was started.", &|f| Some(f.attempt.0 as f64));
+    each("millstream_flow_fell_back_to_epoch", "gauge", "The checkpoint it went on from when newer ones could not be read.", &|f| {
+        f.fell_back_to.map(|e| e.0 as f64)
+    });
     each("millstream_flow_last_error_seconds", "gauge", "When the last error happened, in seconds since 1970.", &|f| {
         f.last_error.as_ref().map(|(at, _)| seconds(at.0))
     });

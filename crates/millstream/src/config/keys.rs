@@ -45,7 +45,7 @@ const BUILT_IN: &[Key] = &[
         "engine.idle_after_ms",
         "A partition that is read to its end and silent for so many milliseconds no longer holds the watermark back.",
     ),
-    key("engine.checkpoints_kept", "How many committed checkpoints are kept; at least 2."),
+    key("engine.checkpoints_kept", "How many restore points a flow keeps: full checkpoints with all that follows them; at least 2."),
     key("broker.retention_secs", "How long records are kept, in seconds, in topics that don't say it themselves; not set: for ever."),
     key("broker.retention_check_secs", "How often retention is looked after, in seconds."),
     key("broker.segment_bytes", "A segment file that has reached this size is closed and a new one begun."),

@@ -48,6 +48,8 @@ pub enum Request {
         /// Which ones.
         replay: ReplayRequest,
     },
+    /// What is there that a changed pipeline has to agree with, as JSON: see `millstream_engine::plan`.
+    Facts,
     /// Print the state of flows, jobs and listeners.
     Status,
     /// Empty the cache of a redis table.

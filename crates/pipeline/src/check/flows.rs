@@ -18,6 +18,7 @@ use super::{Checker, FlowText, Reader, keys, relations};
 use crate::describe;
 use crate::diagnostic::{Place, Problem};
 use crate::graph::{Binding, Critical, CriticalBase, Flow, OutputMode, TOPIC_METADATA, Table, Topic, Watermark, Window, WindowKind};
+use crate::signature::{self, Signature};
 use crate::syntax::statement::{Head, WatermarkClause, WrittenQuery};
 
 /// A flow whose query is checked, before its table is known.
@@ -239,7 +240,7 @@ impl<'a> Checker<'a> {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let plan = self.planner.optimize(file, &draft.query, fitted, &|plan| !shape::has_misplaced_window(plan))?;
+        let plan = self.planner.optimize(file, &draft.query, fitted.clone(), &|plan| !shape::has_misplaced_window(plan))?;
         // Optimising may have moved the windows within their groups.
         let kinds: Vec<WindowKind> = draft.windows.iter().map(|w| w.kind).collect();
         let mut inner_windows = shape::windows_of(&plan, &kinds).ok_or_else(|| lost_shape(draft.query.place))?;
@@ -255,8 +256,10 @@ impl<'a> Checker<'a> {
             window,
             inner_windows,
             mode: target.mode,
+            signature: Signature::default(),
             fingerprint: String::new(),
         };
+        flow.signature = signature::signature(&flow, &fitted, spec, self.tables.get(&flow.source));
         flow.fingerprint = describe::fingerprint(&flow, spec, &|name| self.tables.get(name).map(|t| Arc::clone(&t.spec)));
         Ok((draft.text.order, flow))
     }

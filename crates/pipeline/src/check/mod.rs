@@ -14,7 +14,7 @@ mod order;
 pub(crate) mod references;
 mod relations;
 mod settings;
-mod shape;
+pub(crate) mod shape;
 pub(crate) mod tables;
 mod targets;
 

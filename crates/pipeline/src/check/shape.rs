@@ -340,7 +340,7 @@ fn explodes(plan: &LogicalPlan) -> bool {
 }
 
 /// The one aggregate of a flow's plan.
-pub(super) fn aggregate_of(plan: &LogicalPlan) -> Option<&Aggregate> {
+pub(crate) fn aggregate_of(plan: &LogicalPlan) -> Option<&Aggregate> {
     match plan {
         LogicalPlan::Aggregate(aggregate) => Some(aggregate),
         _ => plan.inputs().into_iter().find_map(aggregate_of),

@@ -7,6 +7,7 @@ mod golden;
 mod language;
 mod mutations;
 mod nested;
+mod signatures;
 mod sinks;
 mod spark;
 mod surroundings;

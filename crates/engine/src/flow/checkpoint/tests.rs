@@ -24,12 +24,15 @@ fn checkpoint() -> Checkpoint {
     );
     Checkpoint {
         header: Header {
-            fingerprint: "plan".to_owned(),
+            signature: Some(Signature::default()),
+            fingerprint: None,
             source: SourceState { partitions },
             watermark: Some(watermark),
             version_bound: Version(99),
             reach: None,
             base: Epoch(3),
+            altered: None,
+            repetition: None,
         },
         state: vec![rows.unwrap()],
         redo: None,
@@ -95,6 +98,43 @@ fn bytes_of_format_3_can_be_read() {
 }
 
 #[test]
+fn bytes_of_format_4_can_be_read() {
+    let header = r#"{"signature":{"version":1,"parts":[{"name":"filter","scope":"state","text":"a"}]},"source":{"partitions":[]},"watermark":null,"version_bound":99,"base":3,"altered":{"after":2,"source":{"partitions":[]}},"repetition":{"after":1,"up_to":2,"closed":5}}"#;
+    let mut rest = u32::try_from(header.len()).unwrap().to_be_bytes().to_vec();
+    rest.extend_from_slice(header.as_bytes());
+    rest.push(0);
+    let bytes = [&[4], crc32c::crc32c(&rest).to_be_bytes().as_slice(), &rest].concat();
+    let read = Checkpoint::decode(&bytes).unwrap();
+    assert_eq!(read.header.altered.as_ref().map(|a| a.after), Some(Epoch(2)));
+    let repetition = Repetition { after: Epoch(1), up_to: Epoch(2), closed: Some(EventTime(5)) };
+    assert_eq!(read.header.repetition, Some(repetition));
+    assert_eq!(read.encode().unwrap(), bytes, "what is written now");
+}
+
+#[test]
+fn no_damaged_byte_passes() {
+    let whole = Checkpoint { redo: Some(changes()), ..checkpoint() }.encode().unwrap();
+    for at in 0..whole.len() {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut damaged = whole.to_vec();
+            damaged[at] ^= flip;
+            assert_eq!(Checkpoint::decode(&damaged).unwrap_err().kind(), ErrorKind::Corrupt, "byte {at}");
+        }
+        assert_eq!(Checkpoint::decode(&whole[..at]).unwrap_err().kind(), ErrorKind::Corrupt, "cut to {at} bytes");
+    }
+}
+
+#[test]
+fn a_header_of_one_format_is_not_taken_for_that_of_another() {
+    let header = r#"{"source":{"partitions":[]},"watermark":null,"version_bound":99,"base":3}"#;
+    let mut bytes = vec![1];
+    bytes.extend_from_slice(&u32::try_from(header.len()).unwrap().to_be_bytes());
+    bytes.extend_from_slice(header.as_bytes());
+    let error = Checkpoint::decode(&bytes).unwrap_err();
+    assert_eq!(error.to_string(), "a checkpoint of format 1 does not name its query as that format does");
+}
+
+#[test]
 fn damage_is_reported_and_never_read_as_something_else() {
     let bytes = checkpoint().encode().unwrap();
     let redone = Checkpoint { redo: Some(changes()), ..checkpoint() }.encode().unwrap();
@@ -108,5 +148,5 @@ fn damage_is_reported_and_never_read_as_something_else() {
     let mut other = bytes.to_vec();
     other[0] = 9;
     let error = Checkpoint::decode(&other).unwrap_err();
-    assert_eq!(error.to_string(), "a checkpoint has format 9; this program reads formats 1 to 3");
+    assert_eq!(error.to_string(), "a checkpoint has format 9; this program reads formats 1 to 4");
 }

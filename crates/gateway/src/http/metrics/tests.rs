@@ -18,6 +18,7 @@ fn flow() -> FlowStatus {
         watermark: Some(EventTime(1_500_000)),
         dead_letters: 1,
         late_rows: 4,
+        fell_back_to: Some(Epoch(5)),
         last_error: Some((Timestamp(2_000_000), "no".into())),
     }
 }
@@ -33,6 +34,7 @@ fn each_flow_has_its_rate_lag_watermark_and_phase() {
         ("dead_letters_total", "1"),
         ("late_rows_total", "4"),
         ("epoch", "7"),
+        ("fell_back_to_epoch", "5"),
         ("last_error_seconds", "2"),
     ] {
         let line = format!("millstream_flow_{name}{labels} {value}\n");

@@ -23,6 +23,7 @@ fn status() -> PipelineStatus {
         watermark: None,
         dead_letters: 0,
         late_rows: 0,
+        fell_back_to: None,
         last_error: None,
     };
     let job = JobStatus {

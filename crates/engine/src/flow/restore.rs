@@ -1,0 +1,212 @@
+//! How a flow gets its state back: from the newest restore point, a full checkpoint and the deltas after it, that can be read.
+//!
+//! Where the checkpoint of the committed epoch, or one that it builds upon, is damaged, the flow goes on from an older one, if it can do the
+//! epochs since then [again](super::repetition); else it stops, and names the command that rebuilds the table.
+
+use millstream_core::{Epoch, Error, ErrorKind, Result};
+use tokio_util::sync::CancellationToken;
+
+use super::checkpoint::{Altered, Checkpoint};
+use super::compatibility::{Fit, fit, told};
+use super::repetition::{Repeating, Repetition};
+use super::runner::FlowRunner;
+use super::watermark::WatermarkTracker;
+use crate::source::SourceState;
+
+/// What lost checkpoints may have drawn of versions, in microseconds an epoch: an epoch has fewer rows than that.
+const VERSIONS_OF_A_LOST_EPOCH: i64 = 1_000_000;
+
+/// What trying a restore point came to.
+enum Tried {
+    /// The state is back; the source goes on here, from the restore point that begins with this full checkpoint.
+    Restored(SourceState, Epoch),
+    /// The checkpoint of this epoch can't be used.
+    Damaged(Epoch, Error),
+    /// Asked to stop meanwhile.
+    Stopped,
+}
+
+/// Where a restored flow goes on.
+pub(super) struct Restored {
+    /// The source's state.
+    pub(super) source: SourceState,
+    /// The full checkpoint that it came from.
+    pub(super) base: Epoch,
+}
+
+impl FlowRunner {
+    /// Puts back the state of `committed`, or the newest before it that there is of those in `prepared`. `None`: asked to stop.
+    pub(super) async fn restore(&mut self, committed: Epoch, prepared: &[Epoch], shutdown: &CancellationToken) -> Result<Option<Restored>> {
+        let mut at = committed;
+        let mut damage: Option<Error> = None;
+        loop {
+            match self.try_restore(at, shutdown).await? {
+                Tried::Stopped => return Ok(None),
+                Tried::Restored(source, base) => {
+                    if let Some(damage) = damage {
+                        self.fell_back(at, committed, &damage);
+                    }
+                    return Ok(self.go_on_repeating(shutdown).await?.map(|()| Restored { source, base }));
+                }
+                Tried::Damaged(epoch, why) => {
+                    tracing::warn!(flow = %self.spec.id, %epoch, %why, "a checkpoint can't be used");
+                    let why = damage.unwrap_or(why);
+                    let Some(older) = prepared.iter().rev().find(|e| **e < epoch) else { return Err(self.rebuild(committed, why, None)) };
+                    if let Some(obstacle) = &self.spec.obstacle {
+                        return Err(self.rebuild(committed, why, Some((*older, obstacle))));
+                    }
+                    at = *older;
+                    damage = Some(why);
+                    // Versions that were seen were drawn, whatever becomes of their epoch.
+                    let bound = self.processor.version_bound();
+                    self.processor = (self.spec.fresh)()?;
+                    self.processor.raise_version_bound(bound);
+                }
+            }
+        }
+    }
+
+    /// The error of a flow that can't get its state back.
+    fn rebuild(&self, committed: Epoch, why: Error, obstacle: Option<(Epoch, &String)>) -> Error {
+        let table = &self.spec.table;
+        let older = match obstacle {
+            Some((older, obstacle)) => format!("it can't go on from epoch {older}, because {obstacle}"),
+            None => "there is no older one that can be used".to_owned(),
+        };
+        Error::corrupt(format!(
+            "flow {}: table {table} holds epoch {committed}, whose state can't be read, and {older}: run `millstream reset {table}` to rebuild the table",
+            self.spec.id
+        ))
+        .caused_by(why)
+    }
+
+    /// Notes that the flow goes on from `at`, and does the epochs up to `committed` again.
+    fn fell_back(&mut self, at: Epoch, committed: Epoch, damage: &Error) {
+        tracing::warn!(
+            flow = %self.spec.id, from = %at, %committed, why = %damage,
+            "the state of the committed epoch can't be read: the flow goes on from an older checkpoint and does the epochs since then again"
+        );
+        metrics::counter!("millstream_flow_checkpoint_fallbacks_total", "flow" => self.spec.id.as_str().to_owned()).increment(1);
+        self.monitor.fell_back(at);
+        self.repeat(at, committed);
+    }
+
+    /// From now on, the epochs after `after` up to `up_to` are done again.
+    pub(super) fn repeat(&mut self, after: Epoch, up_to: Epoch) {
+        let closed = self.processor.watermark().and_then(WatermarkTracker::current);
+        // A repetition that was under way when the restored checkpoint was written began earlier.
+        let before = self.carried.repetition;
+        let repetition = match before {
+            Some(before) => Repetition { up_to, ..before },
+            None => Repetition { after, up_to, closed },
+        };
+        self.carried.repetition = Some(repetition);
+        let lost = i64::try_from(up_to.0.saturating_sub(after.0)).unwrap_or(i64::MAX).saturating_mul(VERSIONS_OF_A_LOST_EPOCH);
+        let drawn = self.ports.clock.now().0.max(self.processor.version_bound().0);
+        self.processor.raise_version_bound(millstream_core::Version(drawn.saturating_add(lost)));
+    }
+
+    /// Decides lateness as it was decided, where the flow does epochs again. `None`: asked to stop.
+    pub(super) async fn go_on_repeating(&mut self, shutdown: &CancellationToken) -> Result<Option<()>> {
+        let Some(repetition) = self.carried.repetition else { return Ok(Some(())) };
+        let Some(dead) = self.patiently(shutdown, || self.ports.system.dead_letters()).await? else { return Ok(None) };
+        let Some(late) = self.patiently(shutdown, || self.ports.system.late_rows()).await? else { return Ok(None) };
+        let repeating = Repeating::new(repetition, &self.spec.id, &dead, &late);
+        self.processor.decide_lateness(repeating.lateness());
+        self.repeating = Some(repeating);
+        Ok(Some(()))
+    }
+
+    /// Tries to put back the state of `epoch`.
+    async fn try_restore(&mut self, epoch: Epoch, shutdown: &CancellationToken) -> Result<Tried> {
+        let last = match self.checkpoint(epoch, shutdown).await? {
+            Some(Ok(checkpoint)) => checkpoint,
+            Some(Err(why)) => return Ok(Tried::Damaged(epoch, why)),
+            None => return Ok(Tried::Stopped),
+        };
+        let altered = self.fits(epoch, &last)?;
+        let base = last.header.base;
+        if base > epoch {
+            return Ok(Tried::Damaged(epoch, Error::corrupt(format!("it says that it builds upon epoch {base}"))));
+        }
+        self.processor.raise_version_bound(last.header.version_bound);
+        self.carried.altered = altered.or_else(|| last.header.altered.clone());
+        self.carried.repetition = last.header.repetition;
+        if last.header.watermark.is_some() {
+            *self.processor.watermark_mut() = last.header.watermark.clone();
+        }
+        let source = last.header.source.clone();
+        if self.processor.stages().is_none() {
+            return Ok(Tried::Restored(source, base));
+        }
+        for earlier in (base.0..epoch.0).map(Epoch) {
+            match self.checkpoint(earlier, shutdown).await? {
+                Some(Ok(checkpoint)) => self.restore_state(checkpoint)?,
+                Some(Err(why)) => return Ok(Tried::Damaged(earlier, why)),
+                None => return Ok(Tried::Stopped),
+            }
+        }
+        let (reach, repetition) = (last.header.reach, last.header.repetition);
+        if let (Some(stages), Some(reach)) = (self.processor.stages_mut(), reach) {
+            stages.set_reach(reach);
+        }
+        self.restore_state(last)?;
+        // While epochs are done again, no window closes.
+        let closed = repetition.map_or_else(|| self.processor.watermark().and_then(WatermarkTracker::current), |r| r.closed);
+        if let Some(stages) = self.processor.stages_mut() {
+            stages.drop_closed(closed)?;
+        }
+        Ok(Tried::Restored(source, base))
+    }
+
+    /// Refuses the checkpoint of another query. Says since when rows are written by the flow's own, where it took over from an earlier one here.
+    fn fits(&self, epoch: Epoch, checkpoint: &Checkpoint) -> Result<Option<Altered>> {
+        let (id, table) = (&self.spec.id, &self.spec.table);
+        let refused = |how: &str| {
+            Error::invalid(format!(
+                "flow {id}: its query has changed since its checkpoint of epoch {epoch}{how}: run `millstream reset {table}` to rebuild the table, or put the query back"
+            ))
+        };
+        match fit(&checkpoint.header, &self.spec.flow, self.spec.is_cache) {
+            Fit::Same => Ok(None),
+            Fit::Another(changes) => Err(refused(&format!(": {}", told(&changes)))),
+            Fit::Unknown => Err(refused(", which an earlier program wrote")),
+            Fit::BehindState(changes) => {
+                tracing::warn!(
+                    flow = %id, %epoch, changes = %told(&changes),
+                    "the query has changed in what follows the state: rows that were written stay as they are; `millstream reset {table}` writes all anew"
+                );
+                Ok(Some(Altered { after: epoch, source: checkpoint.header.source.clone() }))
+            }
+        }
+    }
+
+    /// The checkpoint of `epoch`, or why it can't be used. `None`: asked to stop.
+    pub(super) async fn checkpoint(&self, epoch: Epoch, shutdown: &CancellationToken) -> Result<Option<Result<Checkpoint>>> {
+        let id = &self.spec.id;
+        let got = self.patiently(shutdown, || async {
+            match self.ports.checkpoints.get(id, epoch).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Err(error)),
+                other => other.map(Ok),
+            }
+        });
+        let Some(got) = got.await? else { return Ok(None) };
+        let read = got.and_then(|bytes| {
+            let bytes = bytes.ok_or_else(|| Error::corrupt(format!("flow {id}: there is no checkpoint of epoch {epoch}")))?;
+            Checkpoint::decode(&bytes).map_err(|e| e.context(format!("flow {id}: checkpoint of epoch {epoch}")))
+        });
+        match read {
+            Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
+            read => Ok(Some(read)),
+        }
+    }
+
+    fn restore_state(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        match self.processor.stages_mut() {
+            Some(stages) if !checkpoint.state.is_empty() => stages
+                .restore(checkpoint.state)
+                .map_err(|e| e.context(format!("flow {}: run `millstream reset {}` to rebuild the table", self.spec.id, self.spec.table))),
+            _ => Ok(()),
+        }
+    }
+}

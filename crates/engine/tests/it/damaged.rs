@@ -1,0 +1,178 @@
+//! Checkpoints that can't be read: a flow goes on from an older one and makes the same tables, or stops and says what to run.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use millstream_core::{Epoch, ErrorKind, FlowId};
+use millstream_engine::Engine;
+use millstream_testkit::faults::Call;
+
+use crate::events::{Reading, readings};
+use crate::straight::check;
+use crate::world::{World, checked, rows};
+
+/// Damages the checkpoints of `flow` that `which` picks, of its epochs in order.
+async fn damage(world: &World, flow: &str, which: impl Fn(usize, usize) -> bool) -> usize {
+    let (store, flow) = (world.ports().checkpoints, FlowId::new(flow));
+    let epochs = store.epochs(&flow).await.unwrap();
+    let attempt = store.claim(&flow).await.unwrap();
+    let mut damaged = 0;
+    for (at, epoch) in epochs.iter().enumerate().filter(|(at, _)| which(*at, epochs.len())) {
+        let mut bytes = store.get(&flow, *epoch).await.unwrap().unwrap().to_vec();
+        let middle = (bytes.len() * (at + 1)) / (epochs.len() + 1);
+        bytes[middle] ^= 0x20;
+        store.put(&flow, attempt, *epoch, Bytes::from(bytes)).await.unwrap();
+        damaged += 1;
+    }
+    damaged
+}
+
+/// A world whose flows have processed `events`, in epochs of `rows` events.
+async fn processed(events: &[Reading], rows: usize) -> World {
+    let world = World::with_epochs_of(rows);
+    drop(world.engine().await);
+    world.publish(events).await;
+    world.run().await.unwrap();
+    world
+}
+
+async fn fell_back_to(engine: &Arc<Engine>, flow: &str) -> String {
+    rows(engine, &format!("SELECT fell_back_to FROM system.flows WHERE flow = '{flow}'")).await.concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_whose_newest_checkpoints_are_damaged_goes_on_from_an_older_one() {
+    for seed in 0..4 {
+        let events = readings(60 + seed, 900);
+        let (before, after) = events.split_at(600);
+        // Many epochs, so that restore points are deltas on deltas.
+        let world = processed(before, 11).await;
+        for flow in ["hourly", "closed", "high"] {
+            // A flow without windows keeps no more checkpoints than it was asked to.
+            let lost = if flow == "high" { 1 } else { 1 + usize::try_from(seed).unwrap() * 3 };
+            assert!(damage(&world, flow, |at, of| at + lost >= of).await > 0);
+        }
+        world.publish(after).await;
+        let engine = world.run().await.unwrap();
+        check(&engine, &events).await;
+        for flow in ["hourly", "closed", "high"] {
+            assert_ne!(fell_back_to(&engine, flow).await, "", "{flow} says so");
+        }
+        let report = engine.verify(&|_| {}).await.unwrap();
+        assert!(report.is_clean(), "{report}");
+        // Once is enough: its new checkpoints can be read.
+        let engine = world.run().await.unwrap();
+        assert_eq!(fell_back_to(&engine, "hourly").await, "");
+        check(&engine, &events).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delta_in_the_middle_takes_the_later_ones_with_it() {
+    let events = readings(70, 800);
+    let world = processed(&events[..700], 9).await;
+    for flow in ["hourly", "closed"] {
+        assert_eq!(damage(&world, flow, |at, of| at == of - 5).await, 1);
+    }
+    world.publish(&events[700..]).await;
+    let engine = world.run().await.unwrap();
+    check(&engine, &events).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_while_epochs_are_done_again_changes_nothing() {
+    for nth in 1..8 {
+        let events = readings(80 + nth, 700);
+        let world = processed(&events[..600], 13).await;
+        for flow in ["hourly", "closed", "high"] {
+            let lost = if flow == "high" { 1 } else { 6 };
+            damage(&world, flow, |at, of| at + lost >= of).await;
+        }
+        world.publish(&events[600..]).await;
+        world.faults.fail(Call::Commit, nth, ErrorKind::Internal);
+        world.faults.fail_after(Call::Commit, nth + 3, ErrorKind::Internal);
+        world.faults.fail_after(Call::Put, nth + 1, ErrorKind::Internal);
+        let mut lives = 0;
+        let engine = loop {
+            match world.run().await {
+                Ok(engine) => break engine,
+                Err(error) => assert!(lives < 20, "{error}"),
+            }
+            lives += 1;
+        };
+        world.faults.heal();
+        check(&engine, &events).await;
+        let report = engine.verify(&|_| {}).await.unwrap();
+        assert!(report.is_clean(), "{report}");
+    }
+}
+
+/// Rows that come too late, before and after the damage, are each in one place.
+#[tokio::test(flavor = "multi_thread")]
+async fn late_rows_and_dead_letters_are_not_put_aside_twice() {
+    let world = World::with_epochs_of(16);
+    let events = readings(90, 1_200);
+    let late: Vec<Reading> =
+        (0..20).map(|i| Reading { id: 9_000 + i, value: Some(5), ..events[usize::try_from(i).unwrap()].clone() }).collect();
+    drop(world.engine().await);
+    world.publish(&events[..1_000]).await;
+    world.publish(&late).await;
+    world.publish_values([(0, "{broken".to_owned())]).await;
+    world.publish(&events[1_000..]).await;
+    let engine = world.run().await.unwrap();
+    let aside =
+        "SELECT flow, partition, \"offset\" FROM system.late_rows UNION ALL SELECT flow, partition, \"offset\" FROM system.dead_letters";
+    let mut expected = rows(&engine, aside).await;
+    assert!(expected.len() > 20);
+    drop(engine);
+    for flow in ["hourly", "closed"] {
+        damage(&world, flow, |at, of| at + 30 >= of).await;
+    }
+    let engine = world.run().await.unwrap();
+    assert_ne!(fell_back_to(&engine, "closed").await, "");
+    let mut found = rows(&engine, aside).await;
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected);
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_into_a_topic_stops_and_names_the_command() {
+    let mut world = World::with_epochs_of(10);
+    world.pipeline = checked(
+        "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
+         USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');
+         CREATE STREAMING TABLE copies USING kafka TBLPROPERTIES ('topic' = 'copies', 'value.format' = 'json') AS SELECT id, meter FROM STREAM readings;",
+    );
+    drop(world.engine().await);
+    world.publish(&readings(91, 100)).await;
+    world.run().await.unwrap();
+    damage(&world, "copies", |at, of| at + 1 == of).await;
+    let error = world.run().await.err().unwrap().to_string();
+    for part in ["would be appended again", "millstream reset copies"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_without_any_readable_checkpoint_stops_and_names_the_command() {
+    let world = processed(&readings(92, 100), 10).await;
+    damage(&world, "hourly", |_, _| true).await;
+    let error = world.run().await.err().unwrap().to_string();
+    assert!(error.contains("flow hourly") && error.contains("millstream reset hourly"), "{error}");
+}
+
+/// Whole restore points are kept, as many as the setting says.
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_restore_points_are_kept_as_the_setting_says() {
+    let events = readings(93, 1_500);
+    let world = processed(&events, 5).await;
+    let epochs = world.ports().checkpoints.epochs(&FlowId::new("hourly")).await.unwrap();
+    let (first, last) = (epochs[0], *epochs.last().unwrap());
+    assert!(last > Epoch(200), "{last}");
+    assert!(first > Epoch(1), "old ones go");
+    assert!(last.0 - first.0 >= 64, "the last restore point, and the one before it: {first} to {last}");
+    assert_eq!(epochs.len() as u64, last.0 - first.0 + 1, "whole ones");
+}
