@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{BufMut, Bytes, BytesMut};
-use futures::{StreamExt, TryStreamExt};
 use millstream_core::ports::CheckpointStore;
 use millstream_core::{Attempt, Epoch, Error, FlowId, Result};
 use object_store::path::Path as ObjectPath;
@@ -197,10 +196,12 @@ impl CheckpointStore for LakeCheckpointStore {
 
     async fn flows(&self) -> Result<Vec<FlowId>> {
         let (_, folders) = self.client.list_folder(&self.client.location().path).await?;
-        let names = folders.iter().filter_map(|folder| unescape(folder.filename()?)).map(FlowId);
-        let found =
-            futures::stream::iter(names).map(|flow| async move { Ok::<_, Error>((!self.epochs(&flow).await?.is_empty()).then_some(flow)) });
-        let mut flows: Vec<FlowId> = found.buffered(8).try_filter_map(|flow| std::future::ready(Ok(flow))).try_collect().await?;
+        let mut flows = Vec::new();
+        for flow in folders.iter().filter_map(|folder| unescape(folder.filename()?)).map(FlowId) {
+            if !self.epochs(&flow).await?.is_empty() {
+                flows.push(flow);
+            }
+        }
         flows.sort();
         Ok(flows)
     }

@@ -31,6 +31,10 @@ pub struct Tried {
 
 /// Tries every system that `config` names.
 pub async fn all(config: &Config) -> Vec<Tried> {
+    let checkpoints = config.checkpoints.location.as_ref().map(|location| {
+        let lake = config.lake.clone().unwrap_or_default();
+        LakeSettings { location: Some(location.clone()), ..lake }
+    });
     let mut tries: Vec<(&'static str, Try<'_>)> = Vec::new();
     if let Some(settings) = &config.kafka {
         tries.push(("kafka", Box::pin(kafka::probe(settings))));
@@ -50,10 +54,6 @@ pub async fn all(config: &Config) -> Vec<Tried> {
     if let Some(settings) = &config.lake {
         tries.push(("lake", Box::pin(lake::probe(settings))));
     }
-    let checkpoints = config.checkpoints.location.as_ref().map(|location| {
-        let lake = config.lake.clone().unwrap_or_default();
-        LakeSettings { location: Some(location.clone()), ..lake }
-    });
     if let Some(settings) = &checkpoints {
         tries.push(("checkpoints", Box::pin(lake::probe(settings))));
     }
