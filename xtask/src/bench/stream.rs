@@ -51,7 +51,7 @@ struct Job {
     stateless: bool,
 }
 
-const JOBS: [Job; 5] = [
+const JOBS: [Job; 6] = [
     Job {
         what: "decode, all rows filtered out",
         query: include_str!("stream/decode.sql"),
@@ -88,6 +88,14 @@ const JOBS: [Job; 5] = [
     Job {
         what: "join with reference data to a topic",
         query: include_str!("stream/reference.sql"),
+        spark_query: None,
+        to_topic: true,
+        goal: 4.0,
+        stateless: false,
+    },
+    Job {
+        what: "join of two streams: the next departure of the same aircraft",
+        query: include_str!("stream/streams.sql"),
         spark_query: None,
         to_topic: true,
         goal: 4.0,
