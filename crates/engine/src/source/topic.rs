@@ -135,3 +135,6 @@ impl ChunkReader for TopicReader {
         tokio::task::block_in_place(|| self.decoders.decode(decoder, taken))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -281,6 +281,9 @@ impl<'a> Checker<'a> {
         if shape::has_misplaced_window(&plan) {
             return Err(vec![shape::misplaced_window(text.file, &query)]);
         }
+        if let Some(problem) = shape::misused_aggregate(text.file, &query, &plan) {
+            return Err(vec![problem]);
+        }
         let plan = self.planner.expand_windows(text.file, &query, plan)?;
         Ok((query, plan))
     }

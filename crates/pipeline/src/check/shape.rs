@@ -1,12 +1,12 @@
 //! Whether a plan over a stream can run for ever: what may stand where, and the bound on its state.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, JoinType, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, JoinType, ScalarValue};
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan};
-use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
+use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
 use std::time::Duration;
 
 use super::lineage::{self, Origin};
@@ -290,6 +290,10 @@ impl StreamShape<'_> {
                 let message = format!("{name}() with an ORDER BY is not supported over a stream");
                 return Err(self.refused(&message, "ORDER", "use max_by(value, key) or min_by(value, key)"));
             }
+            if let Some(message) = misused(expr, aggregate.input.schema()) {
+                let place = self.word(name).unwrap_or(self.query.place);
+                return Err(Problem::new("millstream::bad_argument", place, message).help(CONSTANTS_HELP));
+            }
             if !usable(expr, aggregate.input.schema()) {
                 let message = format!("{} can't be kept as state over a stream", written(name, function.params.distinct));
                 return Err(self.refused(&message, name, "aggregate in a batch job, or use another function"));
@@ -383,15 +387,47 @@ pub(crate) fn aggregate_of(plan: &LogicalPlan) -> Option<&Aggregate> {
     }
 }
 
+/// `expr` as DataFusion runs it.
+fn lowered(expr: &Expr, input: &DFSchema) -> Option<AggregateFunctionExpr> {
+    let (props, planning) = (ExecutionProps::new(), PhysicalPlanningContext::default());
+    let lowered = LoweredAggregateBuilder::new(expr, input, input.as_arrow(), &props, &planning).build().ok()?;
+    Some(lowered.aggregate.as_ref().clone())
+}
+
 /// Whether an aggregate function can be computed from partial results.
 fn usable(expr: &Expr, input: &DFSchema) -> bool {
-    let (props, planning) = (ExecutionProps::new(), PhysicalPlanningContext::default());
-    let Ok(lowered) = LoweredAggregateBuilder::new(expr, input, input.as_arrow(), &props, &planning).build() else { return false };
-    let function = lowered.aggregate;
+    let Some(function) = lowered(expr, input) else { return false };
     let Ok(fields) = function.state_fields() else { return false };
     let state = function.create_accumulator().and_then(|mut accumulator| accumulator.state());
     let groups = !function.groups_accumulator_supported() || function.create_groups_accumulator().is_ok();
     groups && state.is_ok_and(|state| state.len() == fields.len())
+}
+
+const CONSTANTS_HELP: &str = "write constants behind the value, such as percentile(delay, 0.9)";
+
+/// What an aggregate function says against its arguments when it is to begin.
+fn misused(expr: &Expr, input: &DFSchema) -> Option<String> {
+    match lowered(expr, input)?.create_accumulator().err()?.find_root() {
+        DataFusionError::Plan(message) => Some(message.clone()),
+        _ => None,
+    }
+}
+
+/// The first aggregate of a batch query that can't begin, refused.
+pub(super) fn misused_aggregate(file: usize, query: &WrittenQuery, plan: &LogicalPlan) -> Option<Problem> {
+    let mut found = None;
+    let _ = plan.apply_with_subqueries(|node| {
+        let LogicalPlan::Aggregate(aggregate) = node else { return Ok(TreeNodeRecursion::Continue) };
+        for expr in &aggregate.aggr_expr {
+            if let (Expr::AggregateFunction(function), None) = (strip_alias(expr), &found) {
+                found = misused(expr, aggregate.input.schema()).map(|message| (message, function.func.name().to_owned()));
+            }
+        }
+        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    let (message, function) = found?;
+    let call = query.tokens.iter().find(|t| is_word(&t.token, &function)).map(|t| Place::new(file, t.span));
+    Some(Problem::new("millstream::bad_argument", call.unwrap_or(query.place), message).help(CONSTANTS_HELP))
 }
 
 fn written(function: &str, distinct: bool) -> String {
