@@ -189,7 +189,7 @@ impl SideState {
                 live,
             });
         }
-        self.bytes += rows.get_array_memory_size() + keys.size();
+        self.bytes += bytes_of(&rows) + keys.size();
         self.batches.push(rows);
         self.keys.push(keys);
     }
@@ -371,6 +371,12 @@ impl SideState {
         *self = fresh;
         Ok(())
     }
+}
+
+/// The bytes of rows that may be a part of a chunk, whose other parts count for themselves.
+fn bytes_of(rows: &RecordBatch) -> usize {
+    let column = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size());
+    rows.columns().iter().map(column).sum()
 }
 
 fn count(n: usize) -> u32 {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use millstream_pipeline::graph::{Pipeline, Side};
+use millstream_pipeline::signature::Scope;
 use millstream_pipeline::{SourceFile, parse};
 
 const TABLES: &str = "
@@ -86,4 +87,29 @@ fn windows_over_a_join_are_of_the_time_of_a_side() {
         pipeline.flows[0].join.as_ref().unwrap().window_side
     };
     assert_eq!((windowed("o.ts"), windowed("p.at")), (Some(Side::Left), Some(Side::Right)));
+}
+
+#[test]
+fn whatever_changes_in_a_join_its_state_is_made_anew() {
+    let query = |delay: &str, condition: &str| {
+        format!(
+            "SELECT o.id, p.cents FROM {ORDERS} o JOIN STREAM payments WATERMARK at DELAY OF INTERVAL {delay} p ON o.id = p.id AND {condition}"
+        )
+    };
+    let minute = "p.at BETWEEN o.ts AND o.ts + INTERVAL 1 MINUTE";
+    let before = checked(&query("2 HOURS", minute));
+    let changes = |now: &str| before.flows[0].signature.changes(&checked(now).flows[0].signature);
+    assert_eq!(changes(&query("2 HOURS", minute)), []);
+    let others = [
+        (query("3 HOURS", minute), "watermark on the right"),
+        (query("2 HOURS", "p.at BETWEEN o.ts AND o.ts + INTERVAL 2 MINUTES"), "bounds"),
+        (query("2 HOURS", &format!("o.shop = p.shop AND {minute}")), "join 1"),
+        (query("2 HOURS", minute).replace("JOIN", "LEFT JOIN"), "join 1"),
+        (query("2 HOURS", minute).replace("p.cents", "p.cents + 1 AS cents"), "column cents"),
+    ];
+    for (now, part) in others {
+        let changed = changes(&now);
+        assert!(changed.iter().any(|change| change.part == part), "{now}: {changed:?}");
+        assert!(changed.iter().all(|change| change.scope == Scope::State), "{now}: {changed:?}");
+    }
 }
