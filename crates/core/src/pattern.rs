@@ -2,7 +2,7 @@
 //!
 //! Source: Spark 4.1, "Datetime Patterns for Formatting and Parsing". Letters: `y`/`u` year, `M`/`L` month (three or four letters: its
 //! English name), `d` day, `a` AM or PM, `H`, `k`, `K`, `h` hour, `m` minute, `s` second, `S` fraction, `X`, `x`, `Z` offset, `VV` and `z` zone
-//! (UTC alone), `E` day of the week (written, never read), `'..'` text, `[..]` optional. As in Spark, two letters of a number are exactly two
+//! (UTC alone), `E` day of the week, `D` day of the year and `Q` quarter (written, never read), `'..'` text, `[..]` optional. As in Spark, two letters of a number are exactly two
 //! digits, one letter is as many as there are; a fraction has one digit up to as many as there are letters. What the text leaves out is that of
 //! 1970-01-01T00:00:00.
 
@@ -47,6 +47,9 @@ enum Item {
     DayName {
         full: bool,
     },
+    DayOfYear(usize),
+    /// A number of so many digits; from three on `Q1` and `1st quarter`.
+    Quarter(usize),
     /// So many digits of the second's fraction; at least one is read.
     Fraction(usize),
     HalfDay,
@@ -86,6 +89,7 @@ enum Minutes {
 
 const MONTHS: [&str; 12] =
     ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+const QUARTERS: [&str; 4] = ["1st quarter", "2nd quarter", "3rd quarter", "4th quarter"];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 impl TimePattern {
@@ -105,10 +109,10 @@ impl TimePattern {
         &self.text
     }
 
-    /// Whether it can read: the name of a day is only ever written.
+    /// Whether it can read: days of the week and of the year, and quarters, are only ever written.
     #[must_use]
     pub fn can_read(&self) -> bool {
-        !any(&self.items, &|item| matches!(item, Item::DayName { .. }))
+        !any(&self.items, &|item| matches!(item, Item::DayName { .. } | Item::DayOfYear(_) | Item::Quarter(_)))
     }
 
     /// Whether it says an offset or zone outside of brackets: then it can't write a time that has none.
@@ -204,8 +208,8 @@ fn field(letter: char, count: usize) -> Result<Item, String> {
         'd' | 'H' | 'k' | 'K' | 'h' | 'm' | 's' | 'V' => 2,
         'a' => 1,
         'S' => 9,
-        'E' | 'z' => 4,
-        'X' | 'x' | 'Z' => 3,
+        'E' | 'Q' | 'z' => 4,
+        'D' | 'X' | 'x' | 'Z' => 3,
         _ => return Err(format!("the letter '{letter}' means nothing here")),
     };
     if count > longest {
@@ -225,6 +229,8 @@ fn field(letter: char, count: usize) -> Result<Item, String> {
         ('S', _) => Item::Fraction(count),
         ('a', _) => Item::HalfDay,
         ('E', _) => Item::DayName { full: count == 4 },
+        ('D', _) => Item::DayOfYear(count),
+        ('Q', _) => Item::Quarter(count),
         ('X' | 'x', 1) => Item::Offset { zulu: letter == 'X', minutes: Minutes::WhenNeeded },
         ('X' | 'x', 2) => Item::Offset { zulu: letter == 'X', minutes: Minutes::Glued },
         ('X' | 'x', _) => Item::Offset { zulu: letter == 'X', minutes: Minutes::AfterColon },

@@ -68,9 +68,11 @@ impl CriticalRows {
             start: SourceState::default(),
             end: SourceState::default(),
             changes,
+            further: Vec::new(),
             rejected: Vec::new(),
             directed: Vec::new(),
             at_end: Vec::new(),
+            seen_at: Timestamp(0),
             lag: 0,
             bytes: 0,
         };

@@ -105,14 +105,18 @@ pub async fn open(config: Config, pipeline: Arc<Pipeline>, open: OpenPorts, engi
 pub fn check_tables(config: &Config, pipeline: &Pipeline) -> Result<()> {
     for (name, table) in &pipeline.tables {
         let spec = table.spec.as_ref();
-        let checked = match (spec.kind, &config.postgresql) {
-            (TableKind::Report, Some(settings)) => postgresql::check_table(settings, spec),
-            (TableKind::Critical, _) if config.redis.is_some() => redis::check_table(spec),
-            // What Cassandra can't hold, it says when the table is made.
-            (TableKind::EventStore, _) if config.cassandra.is_some() => Ok(()),
-            (TableKind::Report | TableKind::Critical | TableKind::EventStore, _) => embedded::check_table(spec),
-            (TableKind::Lake, _) => millstream_adapters::lake::check_table(spec),
-            _ => Ok(()),
+        let checked = match spec.kind {
+            TableKind::Report => {
+                config.postgresql.as_ref().map_or_else(|| embedded::check_table(spec), |s| postgresql::check_table(s, spec))
+            }
+            TableKind::EventStore => config
+                .cassandra
+                .as_ref()
+                .map_or_else(|| embedded::check_table(spec), |s| millstream_adapters::cassandra::check_table(s, spec)),
+            TableKind::Critical if config.redis.is_some() => redis::check_table(spec),
+            TableKind::Critical => embedded::check_table(spec),
+            TableKind::Lake => millstream_adapters::lake::check_table(spec),
+            TableKind::Topic | TableKind::Reference | TableKind::System => Ok(()),
         };
         checked.map_err(|e| e.context(format!("table {name}")))?;
     }

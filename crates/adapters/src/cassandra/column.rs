@@ -143,7 +143,7 @@ impl Column {
 
 /// Types that are held as JSON, whose objects have strings as keys.
 pub(super) fn is_nested(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::List(_) | DataType::LargeList(_) | DataType::Map(..) | DataType::Struct(_)) && has_text_keys(data_type)
+    matches!(data_type, DataType::List(_) | DataType::Map(..) | DataType::Struct(_)) && has_text_keys(data_type)
 }
 
 #[cfg(test)]

@@ -45,3 +45,11 @@ pub use probe::probe;
 pub use scan::CassandraSnapshot;
 pub use settings::{CassandraSettings, ConsistencyLevel, Preset, TimestampColumns};
 pub use table::CassandraTables;
+
+use millstream_core::{Result, TableSpec};
+
+/// Refuses what Cassandra can't hold, by the column's name. Connects to nothing.
+pub fn check_table(settings: &CassandraSettings, spec: &TableSpec) -> Result<()> {
+    spec.validate()?;
+    table::columns_of(settings, &spec.schema).map(drop).map_err(|e| e.context(format!("table {}", spec.name)))
+}

@@ -2,30 +2,30 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder, Int8Builder, Int16Builder,
-    Int32Builder, Int64Builder, ListArray, MapArray, NullBufferBuilder, StringBuilder, StructArray, TimestampMicrosecondBuilder,
-};
+use arrow::array::{ArrayRef, BinaryBuilder, Decimal128Builder, ListArray, MapArray, NullBufferBuilder, StructArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, FieldRef, Fields};
+use arrow::datatypes::{
+    DataType, Date32Type, FieldRef, Fields, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 
+use super::plain::{Texts, Values};
 use super::slot::{Slot, Spill};
 use crate::error::Result;
 
 /// The values of one column.
 pub(super) enum Builder {
-    Boolean(BooleanBuilder),
-    Int8(Int8Builder),
-    Int16(Int16Builder),
-    Int32(Int32Builder),
-    Int64(Int64Builder),
-    Float(Float32Builder),
-    Double(Float64Builder),
+    Boolean(Values<bool>),
+    Int8(Values<i8>),
+    Int16(Values<i16>),
+    Int32(Values<i32>),
+    Int64(Values<i64>),
+    Float(Values<f32>),
+    Double(Values<f64>),
     Decimal(Decimal128Builder),
-    String(StringBuilder),
+    String(Texts),
     Binary(BinaryBuilder),
-    Date(Date32Builder),
-    Timestamp(TimestampMicrosecondBuilder),
+    Date(Values<i32>),
+    Timestamp(Values<i64>, DataType),
     Array(Box<Runs>, FieldRef),
     Struct(Box<Records>),
     Map(Box<Runs>, FieldRef),
@@ -51,19 +51,17 @@ impl Builder {
     /// A builder for `data_type` (one that a column of a topic can have) with room for `rows`.
     pub(super) fn new(data_type: &DataType, rows: usize) -> Self {
         match data_type {
-            DataType::Boolean => Self::Boolean(BooleanBuilder::with_capacity(rows)),
-            DataType::Int8 => Self::Int8(Int8Builder::with_capacity(rows)),
-            DataType::Int16 => Self::Int16(Int16Builder::with_capacity(rows)),
-            DataType::Int32 => Self::Int32(Int32Builder::with_capacity(rows)),
-            DataType::Int64 => Self::Int64(Int64Builder::with_capacity(rows)),
-            DataType::Float32 => Self::Float(Float32Builder::with_capacity(rows)),
-            DataType::Float64 => Self::Double(Float64Builder::with_capacity(rows)),
+            DataType::Boolean => Self::Boolean(Values::new(rows)),
+            DataType::Int8 => Self::Int8(Values::new(rows)),
+            DataType::Int16 => Self::Int16(Values::new(rows)),
+            DataType::Int32 => Self::Int32(Values::new(rows)),
+            DataType::Int64 => Self::Int64(Values::new(rows)),
+            DataType::Float32 => Self::Float(Values::new(rows)),
+            DataType::Float64 => Self::Double(Values::new(rows)),
             DataType::Decimal128(..) => Self::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(data_type.clone())),
             DataType::Binary => Self::Binary(BinaryBuilder::with_capacity(rows, rows * 16)),
-            DataType::Date32 => Self::Date(Date32Builder::with_capacity(rows)),
-            DataType::Timestamp(_, _) => {
-                Self::Timestamp(TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(data_type.clone()))
-            }
+            DataType::Date32 => Self::Date(Values::new(rows)),
+            DataType::Timestamp(_, _) => Self::Timestamp(Values::new(rows), data_type.clone()),
             DataType::List(item) => Self::Array(Box::new(Runs::new(std::slice::from_ref(item), rows)), item.clone()),
             DataType::Map(entries, _) => {
                 let fields = match entries.data_type() {
@@ -77,7 +75,7 @@ impl Builder {
                 parts: fields.iter().map(|f| Self::new(f.data_type(), rows)).collect(),
                 validity: NullBufferBuilder::new(rows),
             })),
-            _ => Self::String(StringBuilder::with_capacity(rows, rows * 8)),
+            _ => Self::String(Texts::new(rows)),
         }
     }
 
@@ -86,40 +84,40 @@ impl Builder {
     #[expect(clippy::cast_possible_truncation, reason = "the reader checked the range, and made the f64 from an f32")]
     pub(super) fn append(&mut self, slot: &Slot<'_>, spill: &Spill<'_>) {
         match (self, *slot) {
-            (Self::Int32(b), Slot::Int(v)) => b.append_value(v as i32),
-            (Self::Int64(b), Slot::Int(v)) => b.append_value(v),
-            (Self::String(b), Slot::Text(v)) => b.append_value(v),
-            (Self::Timestamp(b), Slot::Int(v)) => b.append_value(v),
-            (Self::Boolean(b), Slot::Int(v)) => b.append_value(v != 0),
-            (Self::Int8(b), Slot::Int(v)) => b.append_value(v as i8),
-            (Self::Int16(b), Slot::Int(v)) => b.append_value(v as i16),
-            (Self::Float(b), Slot::Double(v)) => b.append_value(v as f32),
-            (Self::Double(b), Slot::Double(v)) => b.append_value(v),
+            (Self::Int32(b), Slot::Int(v)) => b.push(v as i32),
+            (Self::Int64(b), Slot::Int(v)) => b.push(v),
+            (Self::String(b), Slot::Text(v)) => b.push(v),
+            (Self::Timestamp(b, _), Slot::Int(v)) => b.push(v),
+            (Self::Boolean(b), Slot::Int(v)) => b.push(v != 0),
+            (Self::Int8(b), Slot::Int(v)) => b.push(v as i8),
+            (Self::Int16(b), Slot::Int(v)) => b.push(v as i16),
+            (Self::Float(b), Slot::Double(v)) => b.push(v as f32),
+            (Self::Double(b), Slot::Double(v)) => b.push(v),
             (Self::Decimal(b), Slot::Decimal(v)) => b.append_value(v),
-            (Self::String(b), Slot::SpiltText(start, end)) => b.append_value(spill.text.get(start..end).unwrap_or_default()),
+            (Self::String(b), Slot::SpiltText(start, end)) => b.push(spill.text.get(start..end).unwrap_or_default()),
             (Self::Binary(b), Slot::Bytes(v)) => b.append_value(v),
             (Self::Binary(b), Slot::SpiltBytes(start, end)) => b.append_value(spill.bytes.get(start..end).unwrap_or_default()),
-            (Self::Date(b), Slot::Int(v)) => b.append_value(v as i32),
+            (Self::Date(b), Slot::Int(v)) => b.push(v as i32),
             (Self::Array(runs, _) | Self::Map(runs, _), Slot::Nested(start, end)) => runs.append(spill.parts(start, end), spill),
             (Self::Struct(records), Slot::Nested(start, end)) => records.append(spill.parts(start, end), spill),
             (builder, _) => builder.append_null(),
         }
     }
 
-    fn append_null(&mut self) {
+    pub(super) fn append_null(&mut self) {
         match self {
-            Self::Boolean(b) => b.append_null(),
-            Self::Int8(b) => b.append_null(),
-            Self::Int16(b) => b.append_null(),
-            Self::Int32(b) => b.append_null(),
-            Self::Int64(b) => b.append_null(),
-            Self::Float(b) => b.append_null(),
-            Self::Double(b) => b.append_null(),
+            Self::Boolean(b) => b.push_null(),
+            Self::Int8(b) => b.push_null(),
+            Self::Int16(b) => b.push_null(),
+            Self::Int32(b) => b.push_null(),
+            Self::Int64(b) => b.push_null(),
+            Self::Float(b) => b.push_null(),
+            Self::Double(b) => b.push_null(),
             Self::Decimal(b) => b.append_null(),
-            Self::String(b) => b.append_null(),
+            Self::String(b) => b.push_null(),
             Self::Binary(b) => b.append_null(),
-            Self::Date(b) => b.append_null(),
-            Self::Timestamp(b) => b.append_null(),
+            Self::Date(b) => b.push_null(),
+            Self::Timestamp(b, _) => b.push_null(),
             Self::Array(runs, _) | Self::Map(runs, _) => runs.append_null(),
             Self::Struct(records) => {
                 records.parts.iter_mut().for_each(Self::append_null);
@@ -128,21 +126,37 @@ impl Builder {
         }
     }
 
+    /// Forgets all rows behind the first `rows`, of a column of plain values.
+    pub(super) fn truncate(&mut self, rows: usize) {
+        match self {
+            Self::Boolean(b) => b.truncate(rows),
+            Self::Int8(b) => b.truncate(rows),
+            Self::Int16(b) => b.truncate(rows),
+            Self::Int32(b) | Self::Date(b) => b.truncate(rows),
+            Self::Int64(b) | Self::Timestamp(b, _) => b.truncate(rows),
+            Self::Float(b) => b.truncate(rows),
+            Self::Double(b) => b.truncate(rows),
+            Self::String(b) => b.truncate(rows),
+            // These are made of slots, of which none is appended before its record is known to be good.
+            Self::Decimal(_) | Self::Binary(_) | Self::Array(..) | Self::Struct(_) | Self::Map(..) => {}
+        }
+    }
+
     /// The column.
     pub(super) fn finish(&mut self) -> Result<ArrayRef> {
         Ok(match self {
-            Self::Boolean(b) => Arc::new(b.finish()),
-            Self::Int8(b) => Arc::new(b.finish()),
-            Self::Int16(b) => Arc::new(b.finish()),
-            Self::Int32(b) => Arc::new(b.finish()),
-            Self::Int64(b) => Arc::new(b.finish()),
-            Self::Float(b) => Arc::new(b.finish()),
-            Self::Double(b) => Arc::new(b.finish()),
+            Self::Boolean(b) => b.finish_booleans(),
+            Self::Int8(b) => b.finish::<Int8Type>(&DataType::Int8)?,
+            Self::Int16(b) => b.finish::<Int16Type>(&DataType::Int16)?,
+            Self::Int32(b) => b.finish::<Int32Type>(&DataType::Int32)?,
+            Self::Int64(b) => b.finish::<Int64Type>(&DataType::Int64)?,
+            Self::Float(b) => b.finish::<Float32Type>(&DataType::Float32)?,
+            Self::Double(b) => b.finish::<Float64Type>(&DataType::Float64)?,
             Self::Decimal(b) => Arc::new(b.finish()),
-            Self::String(b) => Arc::new(b.finish()),
+            Self::String(b) => b.finish()?,
             Self::Binary(b) => Arc::new(b.finish()),
-            Self::Date(b) => Arc::new(b.finish()),
-            Self::Timestamp(b) => Arc::new(b.finish()),
+            Self::Date(b) => b.finish::<Date32Type>(&DataType::Date32)?,
+            Self::Timestamp(b, data_type) => b.finish::<TimestampMicrosecondType>(data_type)?,
             Self::Array(runs, item) => {
                 let items = runs.finish_parts()?.pop().ok_or_else(|| crate::Error::internal("an array without items"))?;
                 Arc::new(ListArray::try_new(item.clone(), runs.finish_offsets(), items, runs.validity.finish())?)

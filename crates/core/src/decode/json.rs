@@ -78,7 +78,6 @@ impl JsonReader {
         let mut previous = Members::START;
         while more {
             let member = self.members.next(scanner, &mut previous)?;
-            scanner.colon()?;
             match member.and_then(|column| Some((columns.get(column)?, slots.get_mut(column)?))) {
                 Some((column, slot)) => *slot = column.read(scanner, spill)?,
                 None => scanner.skip_value(1)?,
@@ -142,9 +141,8 @@ impl ColumnType {
     #[inline]
     fn number<'a>(&self, token: NumberToken, raw: &'a str) -> Option<Slot<'a>> {
         match self {
-            Self::Integer(min, max) if token.integral => {
-                let magnitude = i128::from(token.magnitude?);
-                let value = i64::try_from(if token.negative { -magnitude } else { magnitude }).ok()?;
+            Self::Integer(min, max) => {
+                let value = token.integer()?;
                 (*min..=*max).contains(&value).then_some(Slot::Int(value))
             }
             Self::Double => raw.parse().ok().map(Slot::Double),

@@ -7,6 +7,9 @@ use super::scan::{Malformed, Scanner};
 /// How many names of unknown members are remembered.
 const UNKNOWN_MAX: usize = 256;
 
+/// How many bytes are compared at once.
+const WORD: usize = 16;
+
 /// The names of members, and which followed which in the records before: producers write the same members in the same order, so that
 /// nearly every key is found by one comparison of bytes, before it is parsed.
 #[derive(Debug)]
@@ -17,11 +20,13 @@ pub(super) struct Members {
 
 #[derive(Debug)]
 struct Member {
-    /// The name as it stands in a record, with its quotes; empty where it would need escapes.
+    /// The name as it stands in a record, with its quotes and the colon; empty where it would need escapes.
     quoted: Box<[u8]>,
-    /// The first 16 bytes of `quoted`, and which bits of them count: most names are compared as one word.
+    /// The first 16 bytes of `quoted`, and which bits of them count; where it is longer, its last 16 bytes: names of up to 29 bytes are
+    /// compared as one word or two.
     head: u128,
     mask: u128,
+    tail: Option<u128>,
     /// Its column; `None` for a member that no column has.
     column: Option<usize>,
     /// The member that followed it last time.
@@ -30,23 +35,25 @@ struct Member {
 
 impl Member {
     fn new(quoted: Box<[u8]>, column: Option<usize>, next: usize) -> Self {
-        let bytes = quoted.iter().take(16).enumerate();
-        let head = bytes.fold(0, |head, (at, byte)| head | u128::from(*byte) << (8 * at));
-        let mask = if quoted.len() >= 16 { u128::MAX } else { (1 << (8 * quoted.len())) - 1 };
-        Self { quoted, head, mask, column, next }
+        let word = |bytes: &[u8]| bytes.iter().enumerate().fold(0, |word, (at, byte)| word | u128::from(*byte) << (8 * at));
+        let (head, _) = quoted.split_at(quoted.len().min(WORD));
+        let mask = if head.len() == WORD { u128::MAX } else { (1 << (8 * head.len())) - 1 };
+        let tail = (WORD + 1..=2 * WORD).contains(&quoted.len()).then(|| word(&quoted[quoted.len() - WORD..]));
+        Self { head: word(head), mask, tail, quoted, column, next }
     }
 
-    /// Goes past this member's name, if it is next.
+    /// Goes past this member's name and its colon, if they are next.
     #[inline]
     fn eat(&self, scanner: &mut Scanner<'_>) -> bool {
-        match scanner.word() {
-            Some(word) if (word ^ self.head) & self.mask != 0 => false,
-            Some(_) if (1..=16).contains(&self.quoted.len()) => {
-                scanner.advance(self.quoted.len());
-                true
-            }
-            _ => !self.quoted.is_empty() && scanner.eat_all(&self.quoted),
+        let length = self.quoted.len();
+        match (scanner.word(0), self.tail) {
+            (Some(word), _) if (word ^ self.head) & self.mask != 0 => return false,
+            (Some(_), None) if (1..=WORD).contains(&length) => {}
+            (Some(_), Some(tail)) if scanner.word(length - WORD) == Some(tail) => {}
+            _ => return length > 0 && scanner.eat_all(&self.quoted),
         }
+        scanner.advance(length);
+        true
     }
 }
 
@@ -67,13 +74,14 @@ impl Members {
     fn learn(&mut self, name: &str, column: Option<usize>) -> usize {
         let id = self.known.len();
         let plain = name.bytes().all(|b| b >= 0x20 && !matches!(b, b'"' | b'\\'));
-        let quoted = if plain { format!("\"{name}\"").into_bytes().into_boxed_slice() } else { Box::default() };
+        let quoted = if plain { format!("\"{name}\":").into_bytes().into_boxed_slice() } else { Box::default() };
         self.known.push(Member::new(quoted, column, id + 1));
         self.by_name.insert(name.to_owned(), id);
         id
     }
 
-    /// The column of the next key, which is eaten; `None` for an unknown one. `previous` is the member before it.
+    /// The column of the next key, which is eaten with the colon and the white space behind it; `None` for an unknown one. `previous` is the
+    /// member before it.
     #[inline]
     pub(super) fn next(&mut self, scanner: &mut Scanner<'_>, previous: &mut usize) -> Result<Option<usize>, Malformed> {
         let mut guess = *previous;
@@ -84,6 +92,7 @@ impl Members {
                 && member.eat(scanner)
             {
                 *previous = guess;
+                scanner.skip_whitespace();
                 return Ok(member.column);
             }
         }
@@ -92,6 +101,7 @@ impl Members {
 
     fn look_up(&mut self, scanner: &mut Scanner<'_>, previous: &mut usize) -> Result<Option<usize>, Malformed> {
         let token = scanner.string()?;
+        scanner.colon()?;
         let unescaped;
         let name = if token.escaped {
             unescaped = scanner.unescape(token)?;

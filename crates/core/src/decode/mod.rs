@@ -8,24 +8,28 @@ pub mod avro;
 mod build;
 mod column;
 mod csv;
+mod direct;
 mod json;
 mod members;
 mod nested;
 mod path;
+mod plain;
 pub mod protobuf;
 mod reading;
 mod scalar;
 mod scan;
 mod slot;
 mod values;
+mod varint;
 
 pub use path::JsonPath;
 pub use reading::{ParseMode, ReadFormat, Reading};
 pub use values::JsonValues;
 
 use arrow::array::{RecordBatch, RecordBatchOptions, UInt8Array};
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::change::ChangeKind;
 use crate::error::{Error, Result};
@@ -35,6 +39,7 @@ use avro::AvroReader;
 use build::Builder;
 use column::ColumnType;
 use csv::CsvReader;
+use direct::DirectReader;
 use json::JsonReader;
 use protobuf::ProtobufReader;
 use scan::Scanner;
@@ -55,7 +60,7 @@ pub struct Rejected {
 /// What a run of records became: each is in `accepted` or in `rejected`, exactly once.
 #[derive(Clone, Debug)]
 pub struct Decoded {
-    /// The rows, of the topic's own columns.
+    /// The rows, of the columns that are kept.
     pub rows: RecordBatch,
     /// For each row the place of its record, rising.
     pub accepted: Vec<u32>,
@@ -72,6 +77,9 @@ pub struct RecordDecoder {
     schema: SchemaRef,
     mode: ParseMode,
     columns: Vec<ColumnType>,
+    /// The columns that rows have.
+    kept: Vec<usize>,
+    kept_schema: SchemaRef,
     required: Vec<usize>,
     /// The columns that a tombstone's key names.
     key: Vec<usize>,
@@ -80,6 +88,8 @@ pub struct RecordDecoder {
     /// Reads values, where they are JSON, and keys.
     json: JsonReader,
     reader: Reader,
+    /// Reads the usual values, where they are JSON and the columns plain.
+    direct: Option<DirectReader>,
 }
 
 /// Reads values.
@@ -133,13 +143,32 @@ impl RecordDecoder {
             }
         };
         let json = JsonReader::new(own().map(|(at, f)| (at, f.name().as_str())));
-        Ok(Self { schema, mode: reading.mode, columns, required, key, corrupt, json, reader })
+        let (kept, kept_schema) = ((0..columns.len()).collect(), schema.clone());
+        let (mode, direct) = (reading.mode, None);
+        Ok(Self { schema, mode, columns, kept, kept_schema, required, key, corrupt, json, reader, direct }.with_direct())
+    }
+
+    fn with_direct(mut self) -> Self {
+        if matches!(self.reader, Reader::Json) && self.corrupt.is_none() {
+            let fields = self.schema.fields().iter().zip(&self.columns);
+            self.direct = DirectReader::try_new(fields.map(|(f, kind)| (f.name().as_str(), kind, !f.is_nullable())), &self.kept);
+        }
+        self
+    }
+
+    /// The same with only the columns at `places` in its rows, in their order. Values of the others are read and checked as before: which records
+    /// are rows stays as it is.
+    #[must_use]
+    pub fn keeping(self, places: &[usize]) -> Self {
+        let known = places.iter().filter_map(|place| Some((*place, self.schema.fields().get(*place)?.clone())));
+        let (kept, fields): (Vec<usize>, Vec<FieldRef>) = known.unzip();
+        Self { kept, kept_schema: Arc::new(Schema::new(fields)), ..self }.with_direct()
     }
 
     /// The columns of the rows.
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.kept_schema
     }
 
     /// The ids of schemas by which `records` are written, and which [`learn_schema`](Self::learn_schema) has to be told before they are decoded.
@@ -160,13 +189,20 @@ impl RecordDecoder {
 
     /// Decodes `records`. A record that isn't a row is in [`Decoded::rejected`], never an error; an error is a defect.
     pub fn decode(&mut self, records: &[Record]) -> Result<Decoded> {
-        let mut builders: Vec<Builder> = self.schema.fields().iter().map(|f| Builder::new(f.data_type(), records.len())).collect();
+        let mut builders: Vec<Builder> = self.kept_schema.fields().iter().map(|f| Builder::new(f.data_type(), records.len())).collect();
         let mut slots: Vec<Slot<'_>> = vec![Slot::Missing; self.columns.len()];
         let mut spill = Spill::new(self.mode == ParseMode::Permissive);
         let mut accepted = Vec::with_capacity(records.len());
         let mut kinds = Vec::with_capacity(records.len());
         let mut rejected = Vec::new();
         for (index, record) in (0_u32..).zip(records) {
+            if let (Some(direct), Some(value)) = (&mut self.direct, &record.value)
+                && direct.append(value, &mut builders, accepted.len())
+            {
+                accepted.push(index);
+                kinds.push(ChangeKind::Insert.code());
+                continue;
+            }
             slots.fill(Slot::Missing);
             spill.clear();
             let outcome = match &record.value {
@@ -175,8 +211,8 @@ impl RecordDecoder {
             };
             match outcome {
                 Ok(kind) => {
-                    for (builder, slot) in builders.iter_mut().zip(&slots) {
-                        builder.append(slot, &spill);
+                    for (builder, column) in builders.iter_mut().zip(&self.kept) {
+                        builder.append(slots.get(*column).unwrap_or(&Slot::Missing), &spill);
                     }
                     accepted.push(index);
                     kinds.push(kind.code());
@@ -186,7 +222,7 @@ impl RecordDecoder {
         }
         let columns = builders.iter_mut().map(Builder::finish).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(accepted.len()));
-        let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
+        let rows = RecordBatch::try_new_with_options(self.kept_schema.clone(), columns, &options)?;
         Ok(Decoded { rows, accepted, kinds: UInt8Array::from(kinds), rejected })
     }
 

@@ -37,6 +37,16 @@ pub(super) struct NumberToken {
     pub magnitude: Option<u64>,
 }
 
+impl NumberToken {
+    /// Its value, where it is whole and fits.
+    #[inline]
+    pub(super) fn integer(self) -> Option<i64> {
+        // Only of a whole number.
+        let magnitude = self.magnitude?;
+        if self.negative { 0_i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
+    }
+}
+
 /// A value that is a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Literal {
@@ -93,10 +103,10 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    /// The next 16 bytes, the first one lowest; `None` near the end of the text.
+    /// The 16 bytes that are `ahead` of here, the first one lowest; `None` near the end of the text.
     #[inline]
-    pub(super) fn word(&self) -> Option<u128> {
-        self.bytes.get(self.pos..).and_then(|rest| rest.first_chunk::<16>()).map(|chunk| u128::from_le_bytes(*chunk))
+    pub(super) fn word(&self, ahead: usize) -> Option<u128> {
+        self.bytes.get(self.pos + ahead..).and_then(|rest| rest.first_chunk::<16>()).map(|chunk| u128::from_le_bytes(*chunk))
     }
 
     /// Goes past `length` bytes that the caller has looked at.
@@ -188,6 +198,10 @@ impl<'a> Scanner<'a> {
         let negative = self.eat(b'-');
         let first = self.pos;
         let mut magnitude = 0_u64;
+        if let Some((count, value)) = self.few_digits() {
+            magnitude = value;
+            self.pos += count;
+        }
         while let Some(digit @ b'0'..=b'9') = self.peek() {
             magnitude = magnitude.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
             self.pos += 1;
@@ -205,6 +219,34 @@ impl<'a> Scanner<'a> {
         }
         let magnitude = (integral && digits <= 19).then_some(magnitude);
         Ok(NumberToken { start, end: self.pos, negative, integral, magnitude })
+    }
+
+    /// A whole number that fits; the cursor is anywhere. `None` where none is there, or one with a fraction or an exponent.
+    #[inline]
+    pub(super) fn integer(&mut self) -> Option<i64> {
+        self.number().ok()?.integer()
+    }
+
+    /// The digits that are next, up to seven, and their number: by one look at eight bytes instead of a branch a digit. `None` near the end of
+    /// the text, or where none or more are next.
+    #[inline]
+    fn few_digits(&self) -> Option<(usize, u64)> {
+        const ZEROS: u64 = 0x3030_3030_3030_3030;
+        const HIGH_HALVES: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+        let chunk = self.bytes.get(self.pos..).and_then(|rest| rest.first_chunk::<8>())?;
+        let word = u64::from_le_bytes(*chunk);
+        // A byte that is no digit has another high half than `0`, or gets one by adding 6; only the lowest such byte is exact, and only that one
+        // is used.
+        let others = ((word & HIGH_HALVES) ^ ZEROS) | ((word.wrapping_add(0x0606_0606_0606_0606) & HIGH_HALVES) ^ ZEROS);
+        let count = (others.trailing_zeros() / 8) as usize;
+        if !(1..8).contains(&count) {
+            return None;
+        }
+        // The digits moved to the highest bytes, with zeros before them: then neighbours are joined to numbers of two, four and eight digits.
+        let digits = (word.wrapping_sub(ZEROS)) << (64 - 8 * count);
+        let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+        let fours = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_ffff_0000_ffff;
+        Some((count, (fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xffff_ffff))
     }
 
     fn fraction_and_exponent(&mut self) -> Result<(), Malformed> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::{RowEncoder, partition_of_key};
+use super::{RowEncoder, partition_of_key, text};
 use crate::error::Result;
 use crate::ident::{Attempt, Epoch, FlowId};
 use crate::ports::{EpochWrite, NewRecord};
@@ -64,11 +64,12 @@ pub struct PlacedRecord {
 impl RowEncoder {
     /// The records of an epoch, in order, for a topic of so many partitions. The same epoch gives the same records in the same partitions.
     pub fn encode_epoch(&self, write: &EpochWrite, partitions: i32) -> Result<Vec<PlacedRecord>> {
-        let mut records = Vec::with_capacity(write.changes.iter().map(crate::ChangeBatch::len).sum());
+        let count = write.changes.iter().map(crate::ChangeBatch::len).sum();
+        let mut records = Vec::with_capacity(count);
+        let mut positions = positions(write, count).into_iter();
         for changes in &write.changes {
             for encoded in self.encode(changes)? {
                 let sequence = records.len() as u64;
-                let position = EpochPosition { flow: write.flow.clone(), attempt: write.attempt, epoch: write.epoch, sequence };
                 let partition = match &encoded.key {
                     Some(key) => partition_of_key(key, partitions),
                     None => in_turn(write.epoch, sequence, partitions),
@@ -77,13 +78,28 @@ impl RowEncoder {
                     timestamp: Some(encoded.timestamp),
                     key: encoded.key,
                     value: encoded.value,
-                    headers: vec![(POSITION_HEADER.to_owned(), Some(Bytes::from(position.to_string())))],
+                    headers: vec![(POSITION_HEADER.to_owned(), positions.next())],
                 };
                 records.push(PlacedRecord { partition, sequence, record });
             }
         }
         Ok(records)
     }
+}
+
+/// The positions of the first `count` records of an epoch, as text, in one piece of memory.
+fn positions(write: &EpochWrite, count: usize) -> Vec<Bytes> {
+    let epoch = format!("{}/{}/{}/", write.flow, write.attempt, write.epoch);
+    let mut all = Vec::with_capacity(count * (epoch.len() + 6));
+    let mut ends = Vec::with_capacity(count);
+    for sequence in (0_i64..).take(count) {
+        all.extend_from_slice(epoch.as_bytes());
+        text::integer(&mut all, sequence);
+        ends.push(all.len());
+    }
+    let all = Bytes::from(all);
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    starts.zip(&ends).map(|(start, end)| all.slice(start..*end)).collect()
 }
 
 /// The partition of a record without a key: small epochs begin at another partition each.

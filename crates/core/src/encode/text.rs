@@ -56,8 +56,31 @@ fn formatted(out: &mut Vec<u8>, value: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(value);
 }
 
-fn integer(out: &mut Vec<u8>, value: i64) {
-    formatted(out, format_args!("{value}"));
+/// A whole number: by hand, for it is most of what topics hold, and the formatting machinery takes several times as long.
+pub(super) fn integer(out: &mut Vec<u8>, value: i64) {
+    let mut text = [0; 20];
+    let mut first = text.len();
+    let mut rest = value.unsigned_abs();
+    while first == text.len() || rest > 0 {
+        first -= 1;
+        text[first] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    if value < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&text[first..]);
+}
+
+/// The last `N` digits of a number that is not negative, with zeros before it.
+fn digits<const N: usize>(out: &mut Vec<u8>, value: i64) {
+    let mut text = [b'0'; N];
+    let mut rest = value;
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    out.extend_from_slice(&text);
 }
 
 /// The shortest digits that give the same value again, with the exponent where Rust's debug form has it; the words are Java's.
@@ -86,7 +109,13 @@ fn decimal(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
 fn date(out: &mut Vec<u8>, days: i64) {
     let (year, month, day) = civil_from_days(days);
     match year {
-        0..=9_999 => formatted(out, format_args!("{year:04}-{month:02}-{day:02}")),
+        0..=9_999 => {
+            digits::<4>(out, year);
+            out.push(b'-');
+            digits::<2>(out, month);
+            out.push(b'-');
+            digits::<2>(out, day);
+        }
         _ => formatted(out, format_args!("{year:+05}-{month:02}-{day:02}")),
     }
 }
@@ -96,10 +125,14 @@ fn timestamp(out: &mut Vec<u8>, micros: i64) {
     date(out, micros.div_euclid(DAY_MICROS));
     let of_day = micros.rem_euclid(DAY_MICROS);
     let (seconds, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
-    formatted(out, format_args!("T{:02}:{:02}:{:02}.", seconds / 3_600, seconds / 60 % 60, seconds % 60));
+    for (mark, part) in [(b'T', seconds / 3_600), (b':', seconds / 60 % 60), (b':', seconds % 60)] {
+        out.push(mark);
+        digits::<2>(out, part);
+    }
+    out.push(b'.');
     match fraction % 1_000 {
-        0 => formatted(out, format_args!("{:03}", fraction / 1_000)),
-        _ => formatted(out, format_args!("{fraction:06}")),
+        0 => digits::<3>(out, fraction / 1_000),
+        _ => digits::<6>(out, fraction),
     }
 }
 

@@ -49,7 +49,7 @@ fn items_of<'a>(items: &[Item], text: &'a str, found: &mut Found) -> Option<&'a 
                 found.month = u32::try_from(named + 1).ok();
                 without_prefix(rest, part(MONTHS[named], *full))?
             }
-            Item::DayName { .. } => return None,
+            Item::DayName { .. } | Item::DayOfYear(_) | Item::Quarter(_) => return None,
             Item::Fraction(width) => {
                 let digits = leading_digits(rest, *width);
                 let value: i64 = rest.get(..digits.min(6)).filter(|d| !d.is_empty())?.parse().ok()?;

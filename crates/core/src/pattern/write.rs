@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-use super::{DAYS, Field, Item, MONTHS, Minutes};
-use crate::calendar::{DAY_MICROS, civil_from_days};
+use super::{DAYS, Field, Item, MONTHS, Minutes, QUARTERS};
+use crate::calendar::{DAY_MICROS, civil_from_days, days_from_civil};
 
 /// A time, and which of its parts it has.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +67,18 @@ fn one(item: &Item, out: &mut Vec<u8>, time: Time) {
         }
         Item::MonthName { full } => name(out, MONTHS.get(index(month - 1)), *full),
         Item::DayName { full } => name(out, DAYS.get(index((time.days + 3).rem_euclid(7))), *full),
+        Item::DayOfYear(width) => {
+            let first = i32::try_from(year).ok().and_then(|year| days_from_civil(year, 1, 1)).map_or(time.days, i64::from);
+            put(out, format_args!("{:0width$}", time.days - first + 1, width = *width));
+        }
+        Item::Quarter(width) => {
+            let quarter = (month + 2) / 3;
+            match width {
+                3 => put(out, format_args!("Q{quarter}")),
+                4 => out.extend_from_slice(QUARTERS.get(index(quarter - 1)).copied().unwrap_or_default().as_bytes()),
+                width => put(out, format_args!("{quarter:0width$}", width = *width)),
+            }
+        }
         Item::Fraction(width) => {
             let digits = format!("{:06}000", time.micros_of_day % 1_000_000);
             out.extend_from_slice(digits.as_bytes().get(..*width).unwrap_or_default());

@@ -63,6 +63,8 @@ impl Readable for TopicTable {
             let bounds = self.log.bounds(&partition).await?;
             let (spec, topic, log, schemas) = (self.spec.clone(), self.topic.clone(), self.log.clone(), self.schemas.clone());
             let (columns, schema) = (request.columns.clone(), project_schema(&self.schema, Some(&request.columns))?);
+            let own = spec.schema.fields().len();
+            let kept: Vec<usize> = columns.iter().copied().filter(|place| *place < own).collect();
             parts.push(Box::new(move || {
                 let read = RecordDecoder::new(spec.schema.clone(), &topic.reading()).map(|decoder| PartitionRead {
                     log: log.clone(),
@@ -70,7 +72,8 @@ impl Readable for TopicTable {
                     partition: partition.clone(),
                     next: bounds.start,
                     end: bounds.end,
-                    decoder,
+                    decoder: decoder.keeping(&kept),
+                    own,
                     columns: columns.clone(),
                     schema: schema.clone(),
                 });
@@ -89,6 +92,8 @@ struct PartitionRead {
     next: Offset,
     end: Offset,
     decoder: RecordDecoder,
+    /// How many columns the topic has of its own; behind them come its metadata columns.
+    own: usize,
     columns: Vec<usize>,
     schema: SchemaRef,
 }
@@ -113,13 +118,13 @@ impl PartitionRead {
 
     fn decode(&mut self, records: &[Record]) -> Result<RecordBatch> {
         let decoded = self.decoder.decode(records)?;
-        let own = decoded.rows.num_columns();
+        let mut own = decoded.rows.columns().iter();
         let accepted = || decoded.accepted.iter().filter_map(|i| records.get(*i as usize)).collect::<Vec<_>>();
         let columns = self.columns.iter().zip(self.schema.fields()).map(|(index, field)| {
-            if *index < own {
-                decoded.rows.column(*index).clone()
-            } else {
-                metadata_column(field.name(), &self.partition, accepted().into_iter())
+            let decoded = if *index < self.own { own.next() } else { None };
+            match decoded {
+                Some(column) => column.clone(),
+                None => metadata_column(field.name(), &self.partition, accepted().into_iter()),
             }
         });
         let batch = RecordBatch::try_new(self.schema.clone(), columns.collect())?;

@@ -1,12 +1,13 @@
 //! The join of a stream with reference data: a hash table over the reference rows, probed with each chunk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array, UInt32Builder};
 use arrow::compute::{concat_batches, take, take_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
-use arrow::row::{OwnedRow, RowConverter, SortField};
+use arrow::row::{RowConverter, SortField};
+use datafusion::common::HashMap;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::logical_expr::LogicalPlan;
@@ -50,7 +51,8 @@ struct LookupTable {
     generations: BTreeMap<String, u64>,
     rows: RecordBatch,
     converter: RowConverter,
-    index: HashMap<OwnedRow, Vec<u32>>,
+    /// By the key's bytes in Arrow's row format.
+    index: HashMap<Box<[u8]>, Vec<u32>>,
 }
 
 fn fatal(error: Error) -> StepError {
@@ -111,12 +113,12 @@ impl LookupJoin {
             StepError::Fatal(error) => error,
         })?;
         let converter = converter(keys.iter().map(|k| k.data_type().clone()))?;
-        let mut index: HashMap<OwnedRow, Vec<u32>> = HashMap::with_capacity(rows.num_rows());
+        let mut index: HashMap<Box<[u8]>, Vec<u32>> = HashMap::with_capacity(rows.num_rows());
         let encoded = converter.convert_columns(&keys)?;
         for (i, row) in encoded.iter().enumerate() {
             if self.settings.null_equals_null || keys.iter().all(|k| k.is_valid(i)) {
                 let place = u32::try_from(i).map_err(|_| Error::exhausted("a reference table has over 4 billion rows"))?;
-                index.entry(row.owned()).or_default().push(place);
+                index.entry(row.data().into()).or_default().push(place);
             }
         }
         Ok(LookupTable { generations, rows, converter, index })
@@ -146,7 +148,7 @@ impl LookupJoin {
         for (i, key) in encoded.iter().enumerate() {
             let stream_row = u32::try_from(i).unwrap_or(u32::MAX);
             let usable = !nulls || keys.iter().all(|k| k.is_valid(i));
-            match table.index.get(&key.owned()).filter(|_| usable) {
+            match table.index.get(key.data()).filter(|_| usable) {
                 Some(matches) => matches.iter().for_each(|m| {
                     left.append_value(stream_row);
                     right.append_value(*m);

@@ -30,7 +30,10 @@ fn ran(pipeline: &Pipeline) -> Facts {
     let header = |signature| Header {
         signature: Some(signature),
         fingerprint: None,
-        source: SourceState { partitions: vec![PartitionState { position: SourcePosition::Offset(5), version: Version(1) }; 2] },
+        source: SourceState {
+            partitions: vec![PartitionState { position: SourcePosition::Offset(5), version: Version(1) }; 2],
+            starts: Vec::new(),
+        },
         watermark: None,
         version_bound: Version(0),
         reach: None,

@@ -30,13 +30,15 @@ struct Window {
 }
 
 impl SharedSource {
-    /// `source`, shared within the bounds of `settings`.
+    /// `source`, shared by so many flows within the bounds of `settings`.
     #[must_use]
-    pub fn new(source: Box<dyn ChunkSource>, settings: &EngineSettings) -> Arc<Self> {
+    pub fn new(source: Box<dyn ChunkSource>, flows: usize, settings: &EngineSettings) -> Arc<Self> {
         let limit =
             ChunkLimit { rows_max: settings.epoch_rows_max, bytes_max: settings.epoch_bytes_max, mark_max: (Version::MAX, usize::MAX) };
         let (window, reader) = (Mutex::default(), tokio::sync::Mutex::default());
-        Arc::new(Self { source, limit, window_bytes_max: settings.shared_window_bytes_max, window, reader })
+        // Nobody comes for the chunks that the only flow has taken.
+        let window_bytes_max = if flows > 1 { settings.shared_window_bytes_max } else { 0 };
+        Arc::new(Self { source, limit, window_bytes_max, window, reader })
     }
 
     /// The state before the first record that is kept.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use millstream_core::ports::{ChangeFeed, FeedPosition};
+use millstream_core::ports::{ChangeFeed, Clock, FeedPosition};
 use millstream_core::{ChangeBatch, Error, Result, Version};
 
 use super::{Chunk, ChunkLimit, ChunkReader, ChunkSource, PartitionState, SourcePosition, SourceState};
@@ -13,6 +13,7 @@ use super::{Chunk, ChunkLimit, ChunkReader, ChunkSource, PartitionState, SourceP
 #[derive(Clone)]
 pub struct FeedReader {
     feed: Arc<dyn ChangeFeed>,
+    clock: Arc<dyn Clock>,
     table: String,
     schema: SchemaRef,
 }
@@ -20,8 +21,8 @@ pub struct FeedReader {
 impl FeedReader {
     /// The feed of `table`, whose columns are `schema`.
     #[must_use]
-    pub fn new(feed: Arc<dyn ChangeFeed>, table: String, schema: SchemaRef) -> Self {
-        Self { feed, table, schema }
+    pub fn new(feed: Arc<dyn ChangeFeed>, clock: Arc<dyn Clock>, table: String, schema: SchemaRef) -> Self {
+        Self { feed, clock, table, schema }
     }
 }
 
@@ -37,7 +38,7 @@ impl ChunkSource for FeedReader {
     async fn beginning(&self) -> Result<SourceState> {
         let ranges = self.feed.ranges(&self.table).await?;
         let first = PartitionState { position: SourcePosition::Feed(String::new()), version: Version::MIN };
-        Ok(SourceState { partitions: vec![first; usize::try_from(ranges).unwrap_or(0)] })
+        Ok(SourceState { partitions: vec![first; usize::try_from(ranges).unwrap_or(0)], starts: Vec::new() })
     }
 
     fn reader(&self) -> Result<Box<dyn ChunkReader>> {
@@ -62,6 +63,7 @@ impl ChunkSource for FeedReader {
 #[async_trait]
 impl ChunkReader for FeedReader {
     async fn chunk(&mut self, from: &SourceState, limit: ChunkLimit) -> Result<Chunk> {
+        let seen_at = self.clock.now();
         let mut end = from.clone();
         let mut batches = Vec::new();
         let mut at_end = Vec::new();
@@ -79,6 +81,17 @@ impl ChunkReader for FeedReader {
         let schema = batches.first().map_or_else(|| self.schema.clone(), |b| b.rows().schema());
         let changes = ChangeBatch::concat(&schema, &batches)?;
         let bytes = changes.rows().get_array_memory_size();
-        Ok(Chunk { start: from.clone(), end, changes, rejected: Vec::new(), directed: Vec::new(), at_end, lag, bytes })
+        Ok(Chunk {
+            start: from.clone(),
+            end,
+            changes,
+            further: Vec::new(),
+            rejected: Vec::new(),
+            directed: Vec::new(),
+            at_end,
+            seen_at,
+            lag,
+            bytes,
+        })
     }
 }

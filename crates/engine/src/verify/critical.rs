@@ -127,9 +127,11 @@ fn base_chunk(rows: &RecordBatch) -> Result<Chunk> {
         start: state.clone(),
         end: state,
         changes,
+        further: Vec::new(),
         rejected: Vec::new(),
         directed: Vec::new(),
         at_end: Vec::new(),
+        seen_at: Timestamp(0),
         lag: 0,
         bytes: 0,
     })

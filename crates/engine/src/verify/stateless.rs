@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use millstream_core::{ChangeBatch, ChangeKind, Epoch, FlowId, Result, RowPosition, TableSpec, Timestamp, Version};
 use millstream_pipeline::graph::Flow;
 
+use super::aggregated::position_for;
 use super::stored::Stored;
 use super::{Check, digest};
 use crate::engine::Engine;
@@ -48,6 +49,12 @@ pub(super) fn apply(ledger: &mut Ledger, changes: &ChangeBatch, key: &[usize]) -
     Ok(superseded)
 }
 
+/// How many events `changes` were made of; one may have given several rows.
+fn events_of(changes: &ChangeBatch) -> u64 {
+    let positions: HashSet<RowPosition> = (0..changes.len()).map(|row| changes.position(row)).collect();
+    positions.len() as u64
+}
+
 impl Engine {
     /// The committed state of `flow` at `epoch`; `None` before its first epoch.
     pub(super) async fn committed_state(&self, flow: &FlowId, epoch: Option<&Epoch>) -> Result<Option<Checkpoint>> {
@@ -65,7 +72,7 @@ impl Engine {
         until: &SourceState,
         each: &mut (dyn FnMut(&Chunk) -> Result<()> + Send),
     ) -> Result<bool> {
-        let Some(source) = self.sources.get(&flow.source) else { return Ok(true) };
+        let Some(source) = self.source_of(flow) else { return Ok(true) };
         let mut reader = source.reader()?;
         let mut state = match from {
             Some(from) => from.clone(),
@@ -120,13 +127,13 @@ impl Engine {
         if let Some(altered) = altered {
             check.note(format!("flow {}: an earlier query wrote what came up to epoch {}: that was not compared", flow.id, altered.after));
         }
-        let (mut events, mut rows, mut superseded) = (0, 0, 0);
+        let (mut events, mut kept, mut superseded) = (0, 0, 0);
         let mut dead = HashSet::new();
         let whole = self
             .replay_source(flow, altered.map(|a| &a.source), &at.source, &mut |chunk| {
                 let processed = processor.process(chunk, Timestamp(0))?;
                 events += chunk.records() as u64;
-                rows += processed.changes.len() as u64;
+                kept += events_of(&processed.changes);
                 superseded += take(&processed.changes)?;
                 let mine = chunk.rejected.iter().filter(|r| r.directed.as_ref().is_none_or(|flows| flows.contains(&flow.id)));
                 dead.extend(mine.map(|r| r.position));
@@ -134,24 +141,37 @@ impl Engine {
                 Ok(())
             })
             .await?;
-        let dead_count = self.check_dead_letters(flow, &dead, check).await?;
+        let dead_count = self.check_dead_letters(flow, &at.source, &dead, check).await?;
         check.count("events", events);
         check.count("dead", dead_count);
         check.count("superseded", superseded);
-        check.count("filtered", events.saturating_sub(rows + dead.len() as u64));
+        check.count("filtered", events.saturating_sub(kept + dead.len() as u64));
         Ok(whole)
     }
 
-    /// Whether every event that can't be a row is in `system.dead_letters`, and no other one is. Returns how many there are.
-    pub(super) async fn check_dead_letters(&self, flow: &Flow, dead: &HashSet<RowPosition>, check: &mut Check) -> Result<u64> {
-        let stored: HashSet<RowPosition> =
-            self.ports.system.dead_letters().await?.into_iter().filter(|d| d.flow == flow.id).map(|d| d.position).collect();
+    /// Whether every event that can't be a row is in `system.dead_letters`, and no other one is. Returns how many there are. `until` is where the
+    /// sources were read to.
+    pub(super) async fn check_dead_letters(
+        &self,
+        flow: &Flow,
+        until: &SourceState,
+        dead: &HashSet<RowPosition>,
+        check: &mut Check,
+    ) -> Result<u64> {
+        let letters = self.ports.system.dead_letters().await?.into_iter().filter(|d| d.flow == flow.id);
+        let stored: HashSet<RowPosition> = letters.map(|d| position_for(flow, until, &d.source, d.position)).collect();
         let released = self.replayed(&flow.id).await?;
-        for position in dead.iter().filter(|p| !stored.contains(p) && !released.contains(p)) {
-            check.problem(format!(
-                "the event at {}-{} offset {} is neither a row of flow {} nor a dead letter",
-                flow.source, position.partition, position.offset, flow.id
-            ));
+        for position in dead.iter().filter(|p| !stored.contains(p)) {
+            let (source, position) = until.position_in_source(*position);
+            if !released.contains(&position) {
+                check.problem(format!(
+                    "the event at {}-{} offset {} is neither a row of flow {} nor a dead letter",
+                    flow.sources().nth(source).unwrap_or_default(),
+                    position.partition,
+                    position.offset,
+                    flow.id
+                ));
+            }
         }
         Ok(stored.len() as u64)
     }

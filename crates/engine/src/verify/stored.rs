@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::UInt32Array;
 use futures::{StreamExt as _, stream};
 use millstream_core::batches::BatchStream;
-use millstream_core::ports::{EventLog, LakeStore, ReportStore, Scan, StoreSnapshot};
+use millstream_core::ports::{Clock, EventLog, LakeStore, ReportStore, Scan, StoreSnapshot};
 use millstream_core::{ChangeBatch, ChangeKind, Epoch, Error, FlowId, Offset, Result, TableSpec, TopicPartition, Version};
 use millstream_pipeline::graph::{Binding, Table, Topic};
 
@@ -28,7 +28,7 @@ enum Holder {
     Store(Arc<dyn StoreSnapshot>),
     Reports(Arc<dyn ReportStore>),
     Lake(Arc<dyn LakeStore>),
-    Topic { log: Arc<dyn EventLog>, topic: Topic, latest_only: bool, limit: ChunkLimit },
+    Topic { log: Arc<dyn EventLog>, clock: Arc<dyn Clock>, topic: Topic, latest_only: bool, limit: ChunkLimit },
 }
 
 impl Stored {
@@ -45,6 +45,7 @@ impl Stored {
             Binding::Lake => Holder::Lake(ports.lake(&spec.name)?.clone()),
             Binding::Topic(topic) => Holder::Topic {
                 log: ports.log.clone(),
+                clock: ports.clock.clone(),
                 topic: topic.clone(),
                 latest_only: !topic.key_columns.is_empty() && engine.is_updated(&spec.name),
                 limit: ChunkLimit {
@@ -85,9 +86,9 @@ impl Stored {
             Holder::Store(snapshot) => snapshot.scan(&self.spec.name, &Scan { with_version: true, ..Scan::default() }).await,
             Holder::Reports(reports) => reports.snapshot().await?.scan(&self.spec.name, None).await,
             Holder::Lake(lake) => lake.scan(&self.spec.name, None).await,
-            Holder::Topic { log, topic, latest_only, limit } => {
+            Holder::Topic { log, clock, topic, latest_only, limit } => {
                 // What flows write names no schemas.
-                let source = TopicSource::new(log.clone(), None, topic.clone(), self.spec.schema.clone(), &[]);
+                let source = TopicSource::new(log.clone(), clock.clone(), None, topic.clone(), self.spec.schema.clone());
                 let mut state = source.beginning().await?;
                 let mut reader = source.reader()?;
                 let mut all: Vec<ChangeBatch> = Vec::new();

@@ -11,7 +11,8 @@ use millstream_core::{Error, EventTime, Result};
 use millstream_pipeline::graph::{FixedWindows, OutputMode};
 use millstream_pipeline::window_column;
 
-use super::functions::{Functions, every, number};
+use super::functions::Functions;
+use super::grouping::every;
 use super::placement::RowWindows;
 use super::state::{GroupKey, GroupState};
 use super::{Advanced, Arrivals, LateRow, required, window_ends};
@@ -161,10 +162,7 @@ impl FixedAggregator {
                 (fresh, as_they_are)
             }
             Some(windows) => {
-                let panes = {
-                    let encoded = self.functions.encode(&rows)?;
-                    number(encoded.iter().map(|row| row.data()).zip(open.values()))
-                };
+                let panes = self.functions.group_with(&rows, &open)?;
                 let fresh = self.functions.accumulate(&rows, &panes)?;
                 let open_of_pane = take(&open, &panes.first_rows, None)?;
                 let expanded = expand(&fresh, self.plan.window, open_of_pane.as_primitive(), windows)?;

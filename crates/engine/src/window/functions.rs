@@ -1,25 +1,25 @@
 //! The aggregate functions of one aggregation: rows to partial results, partial results merged, partial results to results. All of it is
 //! vectorized, by DataFusion's group accumulators; no state stays here.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use arrow::row::{RowConverter, Rows, SortField};
+use arrow::row::Rows;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::GroupsAccumulatorAdapter;
 use millstream_core::{Error, Result};
 
+use super::grouping::{Grouped, Grouper};
 use crate::compile::{AggregateColumn, Aggregation};
 
 /// The functions, and how their partial results are laid out.
 pub(super) struct Functions {
     groups: usize,
     columns: Vec<AggregateColumn>,
-    converter: RowConverter,
+    grouper: Grouper,
     /// Group columns, then partial results.
     state: SchemaRef,
     /// Where each function's partial results are among the state's columns.
@@ -28,15 +28,7 @@ pub(super) struct Functions {
     output: SchemaRef,
 }
 
-/// Rows by group, in the order in which the groups occur.
-pub(super) struct Grouped {
-    /// For each row the number of its group.
-    pub(super) of_row: Vec<usize>,
-    /// For each group its first row.
-    pub(super) first_rows: UInt32Array,
-}
-
-fn failed(error: DataFusionError) -> Error {
+pub(super) fn failed(error: DataFusionError) -> Error {
     Error::internal("an aggregate could not be computed").caused_by(error)
 }
 
@@ -72,7 +64,7 @@ impl Functions {
     /// Of `plan`, over rows with the columns of `input`.
     pub(super) fn new(plan: &Aggregation, input: &SchemaRef) -> Result<Self> {
         let group_fields: Vec<Field> = input.fields()[..plan.groups].iter().map(|f| Field::clone(f)).collect();
-        let converter = RowConverter::new(group_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect())?;
+        let grouper = Grouper::new(&group_fields)?;
         let mut fields = group_fields;
         let mut ranges = Vec::new();
         for (i, column) in plan.functions.iter().enumerate() {
@@ -84,7 +76,7 @@ impl Functions {
             ranges.push(first..fields.len());
         }
         let state = Arc::new(Schema::new(fields));
-        Ok(Self { groups: plan.groups, columns: plan.functions.clone(), converter, state, ranges, output: plan.output.clone() })
+        Ok(Self { groups: plan.groups, columns: plan.functions.clone(), grouper, state, ranges, output: plan.output.clone() })
     }
 
     /// The columns of states: groups, then partial results.
@@ -99,13 +91,17 @@ impl Functions {
 
     /// The groups of `rows`, encoded: equal groups have equal bytes.
     pub(super) fn encode(&self, rows: &RecordBatch) -> Result<Rows> {
-        Ok(self.converter.convert_columns(&rows.columns()[..self.groups])?)
+        self.grouper.encode(&rows.columns()[..self.groups])
     }
 
     /// `rows` by group.
     pub(super) fn group(&self, rows: &RecordBatch) -> Result<Grouped> {
-        let encoded = self.encode(rows)?;
-        Ok(number(encoded.iter().map(|row| row.data())))
+        self.grouper.group(&rows.columns()[..self.groups], None)
+    }
+
+    /// `rows` by group and number.
+    pub(super) fn group_with(&self, rows: &RecordBatch, numbers: &UInt32Array) -> Result<Grouped> {
+        self.grouper.group(&rows.columns()[..self.groups], Some(numbers))
     }
 
     /// The states of the groups of `rows`, from these rows alone.
@@ -170,28 +166,6 @@ impl Functions {
         }
         Ok(RecordBatch::try_new(self.output.clone(), columns)?)
     }
-}
-
-/// Numbers groups by their keys, in the order in which they occur.
-pub(super) fn number<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = K>) -> Grouped {
-    let mut numbers: HashMap<K, usize> = HashMap::new();
-    let mut first_rows = Vec::new();
-    let mut of_row = Vec::with_capacity(keys.size_hint().0);
-    for (i, key) in keys.enumerate() {
-        let next = numbers.len();
-        let number = *numbers.entry(key).or_insert(next);
-        if number == next {
-            first_rows.push(u32::try_from(i).unwrap_or(u32::MAX));
-        }
-        of_row.push(number);
-    }
-    Grouped { of_row, first_rows: UInt32Array::from(first_rows) }
-}
-
-/// `n` rows, each a group of its own.
-pub(super) fn every(n: usize) -> Grouped {
-    let first_rows = UInt32Array::from_iter_values(0..u32::try_from(n).unwrap_or(u32::MAX));
-    Grouped { of_row: (0..n).collect(), first_rows }
 }
 
 /// New numbers for `n` groups: those of `known` get 0, 1, ... in the order in which they occur, then come the others in theirs. And how

@@ -16,7 +16,8 @@ use millstream_core::time::micros_of;
 use millstream_core::{Error, EventTime, Result};
 use millstream_pipeline::window_column;
 
-use super::functions::{Functions, every, number};
+use super::functions::Functions;
+use super::grouping::{every, number};
 use super::sessions::{Joined, Reach, Sessions, Span};
 use super::state::{GroupKey, GroupState};
 use super::{Advanced, Arrivals, LateRow, required, window_bounds, window_ends};

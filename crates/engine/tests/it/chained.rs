@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use millstream_core::ErrorKind;
 use millstream_engine::{Engine, ReplayRequest};
 use millstream_testkit::faults::Call;
-use tokio_util::sync::CancellationToken;
 
 use crate::events::{Reading, hourly, readings};
 use crate::world::{World, checked, hours, rows};
@@ -98,10 +96,8 @@ async fn check(engine: &Arc<Engine>, events: &[Reading], replayed: bool) {
 }
 
 fn world(epoch_rows: usize) -> World {
-    let mut world = World::with_epochs_of(epoch_rows);
+    let mut world = World::with_epochs_of(epoch_rows).never_idle();
     world.pipeline = checked(CHAINED);
-    // Longer than the clock skips: no partition becomes idle.
-    world.settings.idle_after_ms = 1_000_000_000_000;
     world
 }
 
@@ -124,17 +120,7 @@ async fn a_death_at_any_moment_changes_no_window_over_windows() {
         for call in [Call::Commit, Call::Put, Call::Begin] {
             let world = world(21);
             let events = readings(95 + nth, 300);
-            drop(world.engine().await);
-            world.publish(&events).await;
-            world.faults.fail(call, nth, ErrorKind::Internal);
-            world.faults.fail_after(call, nth + 3, ErrorKind::Internal);
-            let engine = loop {
-                match world.run().await {
-                    Ok(engine) => break engine,
-                    Err(error) => assert_eq!(error.kind(), ErrorKind::Internal, "{error}"),
-                }
-            };
-            world.faults.heal();
+            let engine = world.run_with_deaths_at(call, nth, &events).await;
             check(&engine, &events, false).await;
         }
     }
@@ -144,14 +130,10 @@ async fn a_death_at_any_moment_changes_no_window_over_windows() {
 async fn replayed_late_rows_reach_the_windows_above_theirs_closed_and_open() {
     let world = world(40);
     let events = readings(92, 500);
-    let engine = world.engine().await;
+    drop(world.engine().await);
     world.publish(&events[..450]).await;
-    let stop = CancellationToken::new();
-    let mut running = tokio::task::JoinSet::new();
-    running.spawn({
-        let (engine, stop) = (engine.clone(), stop.clone());
-        async move { engine.run(stop).await }
-    });
+    let running = world.start().await;
+    let engine = running.engine.clone();
     engine.caught_up().await.unwrap();
     check(&engine, &events[..450], false).await;
     let outcome = engine.replay_late_rows(ReplayRequest::default()).await.unwrap();
@@ -161,13 +143,12 @@ async fn replayed_late_rows_reach_the_windows_above_theirs_closed_and_open() {
     engine.caught_up().await.unwrap();
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report}");
-    stop.cancel();
-    running.join_all().await.into_iter().for_each(|r| r.unwrap());
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn duplicates_are_grouped_away_before_they_count() {
-    let mut world = World::with_epochs_of(13);
+    let mut world = World::with_epochs_of(13).never_idle();
     world.pipeline = checked(
         "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
          USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');
@@ -177,7 +158,6 @@ async fn duplicates_are_grouped_away_before_they_count() {
                   FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR GROUP BY id, meter, window(ts, '1 hour'))
             GROUP BY meter, window;",
     );
-    world.settings.idle_after_ms = 1_000_000_000_000;
     let events = readings(99, 400);
     drop(world.engine().await);
     for part in events.chunks(20) {

@@ -7,29 +7,13 @@ use crate::events::readings;
 use crate::straight::check;
 use crate::world::World;
 
-/// Runs to the end through as many restarts as it takes.
-async fn run_with_restarts(world: &World) -> std::sync::Arc<millstream_engine::Engine> {
-    for _ in 0..50 {
-        match world.run().await {
-            Ok(engine) => return engine,
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Internal, "{error}"),
-        }
-    }
-    panic!("still failing after 50 restarts");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_death_before_or_after_any_write_changes_nothing() {
     for nth in [1, 2, 3, 5, 9, 14] {
         for call in [Call::Commit, Call::Put, Call::Begin, Call::Claim, Call::ReadLog, Call::FeedRead] {
             let world = World::with_epochs_of(37);
             let events = readings(nth, 200);
-            drop(world.engine().await);
-            world.publish(&events).await;
-            world.faults.fail(call, nth, ErrorKind::Internal);
-            world.faults.fail_after(call, nth + 4, ErrorKind::Internal);
-            let engine = run_with_restarts(&world).await;
-            world.faults.heal();
+            let engine = world.run_with_deaths_at(call, nth, &events).await;
             check(&engine, &events).await;
         }
     }
@@ -57,20 +41,14 @@ async fn a_second_engine_on_the_same_stores_fences_the_first() {
     drop(world.engine().await);
     world.publish(&events[..150]).await;
     let gate = world.faults.block(Call::Commit, 4);
-    let zombie = world.engine().await;
-    let stop = tokio_util::sync::CancellationToken::new();
-    let mut running = tokio::task::JoinSet::new();
-    running.spawn({
-        let (engine, stop) = (zombie.clone(), stop.clone());
-        async move { engine.run(stop).await }
-    });
+    let running = world.start().await;
+    let zombie = running.engine.clone();
     gate.reached().await;
     world.publish(&events[150..]).await;
     let engine = world.run().await.unwrap();
     gate.release();
     assert!(zombie.caught_up().await.is_err(), "at least the flow that was held is fenced");
-    stop.cancel();
-    running.join_all().await.into_iter().for_each(|r| r.unwrap());
+    running.stop().await;
     check(&engine, &events).await;
 }
 
@@ -88,13 +66,8 @@ async fn a_blocked_sink_stops_its_source_so_that_memory_stays_bounded() {
     drop(world.engine().await);
     world.publish(&events).await;
     let gate = world.faults.block(Call::Commit, 3);
-    let engine = world.engine().await;
-    let stop = tokio_util::sync::CancellationToken::new();
-    let mut running = tokio::task::JoinSet::new();
-    running.spawn({
-        let (engine, stop) = (engine.clone(), stop.clone());
-        async move { engine.run(stop).await }
-    });
+    let running = world.start().await;
+    let engine = running.engine.clone();
     gate.reached().await;
     let reads = world.faults.calls(Call::ReadLog);
     world.publish(&events).await;
@@ -105,6 +78,5 @@ async fn a_blocked_sink_stops_its_source_so_that_memory_stays_bounded() {
     gate.release();
     engine.caught_up().await.unwrap();
     assert!(world.faults.calls(Call::ReadLog) > reads);
-    stop.cancel();
-    running.join_all().await.into_iter().for_each(|r| r.unwrap());
+    running.stop().await;
 }

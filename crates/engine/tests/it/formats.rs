@@ -46,14 +46,12 @@ async fn an_event_that_becomes_several_rows_does_so_once_whatever_dies() {
     world.publish_values((0..60).map(|id| (i32::try_from(id % 2).unwrap(), exploded(id)))).await;
     world.faults.fail(Call::Commit, 3, ErrorKind::Internal);
     world.faults.fail_after(Call::Commit, 6, ErrorKind::Internal);
-    let engine = loop {
-        if let Ok(engine) = world.run().await {
-            break engine;
-        }
-    };
+    let engine = world.run_through_deaths().await;
     assert_eq!(rows(&engine, "SELECT meter, id, at, value FROM by_meter ORDER BY meter, id").await, expected(60));
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report:?}");
+    let figures = &report.checks.iter().find(|c| c.subject == "by_meter").unwrap().figures;
+    assert_eq!((figures["events"], figures["filtered"]), (60, 15), "every fourth event has no item");
 }
 
 #[tokio::test(flavor = "multi_thread")]

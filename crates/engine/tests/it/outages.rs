@@ -1,14 +1,10 @@
 //! Systems that are away: at the start, in the middle, while a job runs, while the tables are verified. Everything waits, and goes on.
 
-use std::sync::Arc;
-
 use millstream_core::ErrorKind;
 use millstream_core::ports::JobRunState;
 use millstream_core::status::{FlowPhase, StatusSource as _};
 use millstream_engine::Engine;
 use millstream_testkit::faults::Call;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::events::readings;
 use crate::straight::check;
@@ -20,14 +16,6 @@ fn away(world: &World, calls: &[Call], times: u64) {
         let so_far = world.faults.calls(*call);
         (1..=times).for_each(|nth| world.faults.fail(*call, so_far + nth, ErrorKind::Unavailable));
     }
-}
-
-/// An engine that runs, and what stops it.
-async fn running(world: &World) -> (Arc<Engine>, CancellationToken, JoinSet<()>) {
-    let (engine, stop, mut tasks) = (world.engine().await, CancellationToken::new(), JoinSet::new());
-    let (inner, token) = (engine.clone(), stop.clone());
-    tasks.spawn(async move { inner.run(token).await.unwrap() });
-    (engine, stop, tasks)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +35,8 @@ async fn a_pipeline_starts_when_its_systems_are_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_that_waits_says_so_and_runs_again_without_new_events() {
     let world = World::new();
-    let (engine, stop, mut tasks) = running(&world).await;
+    let running = world.start().await;
+    let engine = running.engine.clone();
     engine.caught_up().await.unwrap();
     let phase = |engine: &Engine, wanted: FlowPhase| engine.status().flows.iter().any(|f| f.flow == "by_meter" && f.phase == wanted);
     world.faults.fail_from(Call::ReadLog, world.faults.calls(Call::ReadLog) + 1, ErrorKind::Unavailable);
@@ -62,8 +51,7 @@ async fn a_flow_that_waits_says_so_and_runs_again_without_new_events() {
     while !phase(&engine, FlowPhase::Running) {
         tokio::task::yield_now().await;
     }
-    stop.cancel();
-    tasks.join_next().await.unwrap().unwrap();
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,7 +122,8 @@ async fn a_cache_that_is_lost_while_its_flow_runs_is_filled_anew() {
     let events = readings(35, 400);
     drop(world.engine().await);
     world.publish(&events[..200]).await;
-    let (engine, stop, mut tasks) = running(&world).await;
+    let running = world.start().await;
+    let engine = running.engine.clone();
     engine.caught_up().await.unwrap();
     let critical = world.ports().critical;
     critical.drop_table("high").await.unwrap();
@@ -142,8 +131,7 @@ async fn a_cache_that_is_lost_while_its_flow_runs_is_filled_anew() {
     world.publish(&events[200..]).await;
     engine.caught_up().await.unwrap();
     check(&engine, &events).await;
-    stop.cancel();
-    tasks.join_next().await.unwrap().unwrap();
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,8 @@
 //! Events that can't become rows, and events that come too late: each is in exactly one place, and can be replayed.
 
-use std::sync::Arc;
-
 use millstream_core::ErrorKind;
-use millstream_engine::{Engine, RepairedEvent, ReplayRequest};
+use millstream_engine::{RepairedEvent, ReplayRequest};
 use millstream_testkit::faults::Call;
-use tokio_util::sync::CancellationToken;
 
 use crate::events::{Reading, hourly, readings};
 use crate::straight::check;
@@ -28,11 +25,7 @@ async fn bad_events_are_dead_letters_once_for_each_flow_whatever_dies() {
     world.publish(&events[50..]).await;
     world.faults.fail(Call::Commit, 7, ErrorKind::Internal);
     world.faults.fail_after(Call::Commit, 13, ErrorKind::Internal);
-    let engine = loop {
-        if let Ok(engine) = world.run().await {
-            break engine;
-        }
-    };
+    let engine = world.run_through_deaths().await;
     check(&engine, &events).await;
     let dead = rows(&engine, "SELECT flow, count(*) FROM system.dead_letters GROUP BY flow ORDER BY flow").await;
     assert_eq!(dead, ["by_meter 4", "closed 4", "hourly 4"]);
@@ -107,13 +100,8 @@ async fn a_late_row_is_put_aside_and_not_aggregated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replayed_late_row_is_in_its_window() {
     let (world, mut events, late) = with_a_late_row(14).await;
-    let engine: Arc<Engine> = world.engine().await;
-    let stop = CancellationToken::new();
-    let mut running = tokio::task::JoinSet::new();
-    running.spawn({
-        let (engine, stop) = (engine.clone(), stop.clone());
-        async move { engine.run(stop).await }
-    });
+    let running = world.start().await;
+    let engine = running.engine.clone();
     engine.caught_up().await.unwrap();
     let outcome = engine.replay_late_rows(ReplayRequest::default()).await.unwrap();
     assert_eq!(outcome.released, 2);
@@ -122,6 +110,5 @@ async fn a_replayed_late_row_is_in_its_window() {
     assert_eq!(rows(&engine, "SELECT count(*) FROM system.late_rows").await, ["0"]);
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report}");
-    stop.cancel();
-    running.join_all().await.into_iter().for_each(|r| r.unwrap());
+    running.stop().await;
 }

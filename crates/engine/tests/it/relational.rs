@@ -20,11 +20,7 @@ async fn a_relational_table_holds_what_an_event_store_table_would() {
     drop(world.engine().await);
     world.publish(&events).await;
     world.faults.fail(Call::Put, 9, millstream_core::ErrorKind::Internal);
-    let engine = loop {
-        if let Ok(engine) = world.run().await {
-            break engine;
-        }
-    };
+    let engine = world.run_through_deaths().await;
     assert_eq!(hours(&engine, "current").await, hourly(&events));
     assert_eq!(rows(&engine, "SELECT count(*) FROM strong").await, rows(&engine, "SELECT count(*) FROM by_meter WHERE value >= 90").await);
     let report = engine.verify(&|_| {}).await.unwrap();

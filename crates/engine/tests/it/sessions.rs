@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millstream_core::ErrorKind;
 use millstream_engine::{Engine, ReplayRequest};
 use millstream_testkit::faults::Call;
-use tokio_util::sync::CancellationToken;
 
 use crate::events::{Reading, readings};
 use crate::world::{World, checked, rows};
@@ -116,10 +114,8 @@ async fn check(engine: &Arc<Engine>, events: &[Reading], delay: i64, replayed: b
 }
 
 fn world(delay: &str, epoch_rows: usize) -> World {
-    let mut world = World::with_epochs_of(epoch_rows);
+    let mut world = World::with_epochs_of(epoch_rows).never_idle();
     world.pipeline = checked(&pipeline(delay));
-    // Longer than the clock skips: no partition becomes idle.
-    world.settings.idle_after_ms = 1_000_000_000_000;
     world
 }
 
@@ -144,17 +140,7 @@ async fn a_death_at_any_moment_changes_no_session() {
         for call in [Call::Commit, Call::Put, Call::Begin] {
             let world = world("10 MINUTES", 19);
             let events = readings(80 + nth, 300);
-            drop(world.engine().await);
-            world.publish(&events).await;
-            world.faults.fail(call, nth, ErrorKind::Internal);
-            world.faults.fail_after(call, nth + 3, ErrorKind::Internal);
-            let engine = loop {
-                match world.run().await {
-                    Ok(engine) => break engine,
-                    Err(error) => assert_eq!(error.kind(), ErrorKind::Internal, "{error}"),
-                }
-            };
-            world.faults.heal();
+            let engine = world.run_with_deaths_at(call, nth, &events).await;
             check(&engine, &events, 600, false).await;
         }
     }
@@ -164,14 +150,10 @@ async fn a_death_at_any_moment_changes_no_session() {
 async fn replayed_late_rows_join_sessions_that_are_closed_and_open_and_the_flow_goes_on_from_there() {
     let world = world("3 MINUTES", 40);
     let events = readings(72, 500);
-    let engine = world.engine().await;
+    drop(world.engine().await);
     world.publish(&events[..400]).await;
-    let stop = CancellationToken::new();
-    let mut running = tokio::task::JoinSet::new();
-    running.spawn({
-        let (engine, stop) = (engine.clone(), stop.clone());
-        async move { engine.run(stop).await }
-    });
+    let running = world.start().await;
+    let engine = running.engine.clone();
     engine.caught_up().await.unwrap();
     check(&engine, &events[..400], 180, false).await;
     let outcome = engine.replay_late_rows(ReplayRequest::default()).await.unwrap();
@@ -182,8 +164,7 @@ async fn replayed_late_rows_join_sessions_that_are_closed_and_open_and_the_flow_
     engine.caught_up().await.unwrap();
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report}");
-    stop.cancel();
-    running.join_all().await.into_iter().for_each(|r| r.unwrap());
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

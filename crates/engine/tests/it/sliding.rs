@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use millstream_core::ErrorKind;
 use millstream_engine::{Engine, ReplayRequest};
 use millstream_testkit::faults::Call;
-use tokio_util::sync::CancellationToken;
 
 use crate::events::{Hours, Reading, hourly, readings};
 use crate::world::{World, checked, hours, rows};
@@ -85,10 +83,8 @@ impl Windows {
 }
 
 fn world(epoch_rows: usize) -> World {
-    let mut world = World::with_epochs_of(epoch_rows);
+    let mut world = World::with_epochs_of(epoch_rows).never_idle();
     world.pipeline = checked(SLIDING);
-    // Longer than the clock skips: no partition becomes idle.
-    world.settings.idle_after_ms = 1_000_000_000_000;
     world
 }
 
@@ -128,17 +124,7 @@ async fn a_death_at_any_moment_changes_no_sliding_window() {
         for call in [Call::Commit, Call::Put, Call::Begin] {
             let world = world(23);
             let events = readings(60 + nth, 300);
-            drop(world.engine().await);
-            world.publish(&events).await;
-            world.faults.fail(call, nth, ErrorKind::Internal);
-            world.faults.fail_after(call, nth + 3, ErrorKind::Internal);
-            let engine = loop {
-                match world.run().await {
-                    Ok(engine) => break engine,
-                    Err(error) => assert_eq!(error.kind(), ErrorKind::Internal, "{error}"),
-                }
-            };
-            world.faults.heal();
+            let engine = world.run_with_deaths_at(call, nth, &events).await;
             check(&engine, &events, false).await;
         }
     }
@@ -148,19 +134,14 @@ async fn a_death_at_any_moment_changes_no_sliding_window() {
 async fn replayed_late_rows_are_in_the_windows_that_they_missed_too() {
     let world = world(50);
     let events = readings(52, 400);
-    let engine = world.engine().await;
+    drop(world.engine().await);
     world.publish(&events).await;
-    let stop = CancellationToken::new();
-    let mut running = tokio::task::JoinSet::new();
-    running.spawn({
-        let (engine, stop) = (engine.clone(), stop.clone());
-        async move { engine.run(stop).await }
-    });
+    let running = world.start().await;
+    let engine = running.engine.clone();
     engine.caught_up().await.unwrap();
     check(&engine, &events, false).await;
     let outcome = engine.replay_late_rows(ReplayRequest::default()).await.unwrap();
     assert!(outcome.released > 0 && outcome.windows > 0, "{outcome:?}");
     check(&engine, &events, true).await;
-    stop.cancel();
-    running.join_all().await.into_iter().for_each(|r| r.unwrap());
+    running.stop().await;
 }

@@ -59,20 +59,14 @@ async fn epochs_of_any_size_give_the_same() {
 async fn events_that_come_while_it_runs_are_processed_at_once() {
     let world = World::with_epochs_of(50);
     let events = readings(3, 600);
-    let engine = world.engine().await;
-    let stop = tokio_util::sync::CancellationToken::new();
-    let mut running = tokio::task::JoinSet::new();
-    running.spawn({
-        let (engine, stop) = (engine.clone(), stop.clone());
-        async move { engine.run(stop).await }
-    });
+    let running = world.start().await;
+    let engine = running.engine.clone();
     for part in events.chunks(83) {
         world.publish(part).await;
         engine.caught_up().await.unwrap();
     }
     check(&engine, &events).await;
-    stop.cancel();
-    running.join_all().await.into_iter().for_each(|r| r.unwrap());
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

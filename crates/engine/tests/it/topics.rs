@@ -36,19 +36,7 @@ async fn a_topic_has_each_row_of_its_flow_once_through_deaths_and_feeds_another_
         for call in [Call::Put, Call::Claim, Call::ReadLog] {
             let world = world();
             let events = readings(nth, 300);
-            drop(world.engine().await);
-            world.publish(&events).await;
-            world.faults.fail(call, nth, ErrorKind::Internal);
-            world.faults.fail_after(call, nth + 4, ErrorKind::Internal);
-            let mut lives = 0;
-            let engine = loop {
-                lives += 1;
-                assert!(lives < 20, "still failing");
-                if let Ok(engine) = world.run().await {
-                    break engine;
-                }
-            };
-            world.faults.heal();
+            let engine = world.run_with_deaths_at(call, nth, &events).await;
             let high = || events.iter().filter_map(|r| r.value.filter(|v| *v >= 90).map(|v| (r, v)));
             let mut expected: Vec<String> = high().map(|(r, v)| format!("{} {} {v}", r.id, r.meter)).collect();
             expected.sort();

@@ -7,12 +7,13 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
 use millstream_core::ports::{ChangeFeed, CheckpointStore, EventStore, NewRecord, ReferenceSource, SchemaRegistry};
-use millstream_core::{Result, TopicPartition};
+use millstream_core::{ErrorKind, Result, TopicPartition};
 use millstream_engine::{Engine, EngineSettings, Ports};
 use millstream_pipeline::graph::Pipeline;
 use millstream_pipeline::{SourceFile, parse};
-use millstream_testkit::faults::{Faults, FaultyChangeFeed, FaultyCheckpointStore, FaultyEventLog, FaultyEventStore};
+use millstream_testkit::faults::{Call, Faults, FaultyChangeFeed, FaultyCheckpointStore, FaultyEventLog, FaultyEventStore};
 use millstream_testkit::{ManualClock, toy};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::{Hours, Reading};
@@ -38,6 +39,9 @@ CREATE STREAMING TABLE high USING redis TBLPROPERTIES ('key' = 'meter, ts, id')
 AS SELECT * FROM STREAM by_meter WHERE value >= 90;
 ";
 
+/// How many restarts a run may need.
+const RESTARTS_MAX: usize = 60;
+
 /// What survives.
 pub struct World {
     disk: Arc<toy::Disk>,
@@ -47,6 +51,23 @@ pub struct World {
     pub settings: EngineSettings,
     pub schemas: Option<Arc<dyn SchemaRegistry>>,
     pub references: BTreeMap<String, Arc<dyn ReferenceSource>>,
+}
+
+/// An engine that runs.
+pub struct Running {
+    pub engine: Arc<Engine>,
+    stop: CancellationToken,
+    tasks: JoinSet<Result<()>>,
+}
+
+impl Running {
+    /// Stops it, and waits until it has.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        for ended in self.tasks.join_all().await {
+            ended.unwrap();
+        }
+    }
 }
 
 pub fn checked(sql: &str) -> Arc<Pipeline> {
@@ -72,6 +93,12 @@ impl World {
         let mut world = Self::new();
         world.settings.epoch_rows_max = rows;
         world
+    }
+
+    /// In which no partition becomes idle: for that the clock would have to be silent longer than it skips.
+    pub fn never_idle(mut self) -> Self {
+        self.settings.idle_after_ms = 1_000_000_000_000;
+        self
     }
 
     pub fn ports(&self) -> Ports {
@@ -123,20 +150,46 @@ impl World {
         }
     }
 
-    /// Runs until all flows have caught up, or one has failed.
-    pub async fn run(&self) -> Result<Arc<Engine>> {
-        let engine = self.engine().await;
-        let stop = CancellationToken::new();
-        let running = tokio::task::JoinSet::from_iter([{
+    /// An engine that has begun to run.
+    pub async fn start(&self) -> Running {
+        let (engine, stop, mut tasks) = (self.engine().await, CancellationToken::new(), JoinSet::new());
+        tasks.spawn({
             let (engine, stop) = (engine.clone(), stop.clone());
             async move { engine.run(stop).await }
-        }]);
+        });
+        Running { engine, stop, tasks }
+    }
+
+    /// Runs until all flows have caught up, or one has failed.
+    pub async fn run(&self) -> Result<Arc<Engine>> {
+        let running = self.start().await;
+        let engine = running.engine.clone();
         let caught_up = engine.caught_up().await;
-        stop.cancel();
-        for result in running.join_all().await {
-            result.unwrap();
-        }
+        running.stop().await;
         caught_up.map(|()| engine)
+    }
+
+    /// Runs to the end, through as many restarts as the test's plan of failures makes it take; then nothing fails any more.
+    pub async fn run_through_deaths(&self) -> Arc<Engine> {
+        for _ in 0..RESTARTS_MAX {
+            match self.run().await {
+                Ok(engine) => {
+                    self.faults.heal();
+                    return engine;
+                }
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Internal, "{error}"),
+            }
+        }
+        panic!("still failing after {RESTARTS_MAX} restarts");
+    }
+
+    /// Publishes `events` and lets the processes die before the `nth` of these calls, and after one soon behind it.
+    pub async fn run_with_deaths_at(&self, call: Call, nth: u64, events: &[Reading]) -> Arc<Engine> {
+        drop(self.engine().await);
+        self.publish(events).await;
+        self.faults.fail(call, nth, ErrorKind::Internal);
+        self.faults.fail_after(call, nth + 3, ErrorKind::Internal);
+        self.run_through_deaths().await
     }
 }
 

@@ -18,7 +18,7 @@ use millstream_adapters::topics::LogTopicSink;
 use millstream_broker::Log;
 use millstream_core::ports::{ChangeFeed, CheckpointStore, Clock, CriticalStore, EventLog, EventStore, LakeStore, ReportStore, TopicSink};
 use millstream_core::{Error, Result, TableKind};
-use millstream_pipeline::graph::Pipeline;
+use millstream_pipeline::graph::{Flow, Pipeline};
 
 use super::health::{EngineHealth, Probe};
 use super::watched::Watched;
@@ -103,8 +103,8 @@ impl Boxes<'_> {
             self.built_in(names::EVENT_STORE, TableKind::EventStore);
             return Ok((self.store.events(), self.store.feed()));
         };
-        let is_fed = |name: &&String| self.pipeline.tables.get(*name).is_some_and(|table| table.spec.kind == TableKind::EventStore);
-        let feeds: BTreeSet<String> = self.pipeline.flows.iter().map(|flow| &flow.source).filter(is_fed).cloned().collect();
+        let is_fed = |name: &&str| self.pipeline.tables.get(*name).is_some_and(|table| table.spec.kind == TableKind::EventStore);
+        let feeds: BTreeSet<String> = self.pipeline.flows.iter().flat_map(Flow::sources).filter(is_fed).map(str::to_owned).collect();
         let plan = CassandraTables { feeds, insert_only: self.pipeline.inserted_once() };
         let store = CassandraStore::new(settings.clone(), plan, self.clock.clone())?;
         let feed: Arc<dyn ChangeFeed> = CassandraFeed::new(store.clone());

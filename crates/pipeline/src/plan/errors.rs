@@ -15,6 +15,15 @@ pub(super) fn problems(file: usize, query: &WrittenQuery, error: &DataFusionErro
     found
 }
 
+/// Whether `error` is that two columns have one name.
+pub(super) fn is_duplicate_name(error: &DataFusionError) -> bool {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => is_duplicate_name(inner),
+        DataFusionError::SchemaError(schema, _) => matches!(schema.as_ref(), SchemaError::DuplicateUnqualifiedField { .. }),
+        _ => false,
+    }
+}
+
 fn collect(file: usize, query: &WrittenQuery, error: &DataFusionError, place: Option<Place>, found: &mut Vec<Problem>) {
     match error {
         DataFusionError::Collection(errors) => errors.iter().for_each(|e| collect(file, query, e, place, found)),
@@ -165,7 +174,8 @@ fn span(span: PlanSpan) -> Span {
 fn plain(message: &str) -> String {
     let mut text = message.trim();
     if let Some((_, reason)) = text.split_once("user-defined coercion failed with: ") {
-        text = reason;
+        // What follows is the function's own sentence, said again in DataFusion's types.
+        text = reason.split(" No function matches the given name").next().unwrap_or(reason);
     }
     let prefixes = [
         "type_coercion\ncaused by\n",

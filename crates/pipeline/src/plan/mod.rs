@@ -6,6 +6,7 @@ mod errors;
 pub(crate) mod expressions;
 mod literals;
 mod promotion;
+mod windows;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef, TimeUnit};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::{Column, Result as PlanResult, TableReference, plan_err};
+use datafusion::common::{Column, DataFusionError, Result as PlanResult, TableReference, plan_err};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
 use datafusion::logical_expr::{
@@ -32,6 +33,7 @@ use millstream_core::table::timestamp_type;
 use crate::diagnostic::Problem;
 use crate::session;
 use crate::spark::planner::SparkTypes;
+use crate::spark::written_cast::NamesWithCasts;
 use crate::spark::{cast as spark_cast, functions, generators};
 use crate::syntax::statement::WrittenQuery;
 use crate::syntax::type_names;
@@ -63,7 +65,7 @@ impl Planner {
 
     /// The plan of `query` as written: names resolved, types not yet coerced. What a view is.
     pub(crate) fn plan(&self, file: usize, query: &WrittenQuery) -> Result<LogicalPlan, Vec<Problem>> {
-        self.plan_one(query.query.as_ref()).map_err(|error| {
+        self.plan_one(query.query.as_ref()).or_else(|error| self.plan_with_named_casts(&query.query, error)).map_err(|error| {
             let mut problems = errors::problems(file, query, &error);
             // DataFusion stops at the first clause that is wrong: see whether another one is, too.
             for other in without_a_clause(&query.query) {
@@ -76,7 +78,21 @@ impl Planner {
     }
 
     fn plan_one(&self, query: &Query) -> PlanResult<LogicalPlan> {
-        let catalog = Catalog { planner: self };
+        self.plan_by(query, self.state.expr_planners())
+    }
+
+    /// Plans a query again whose columns have the same name, with casts in the names of aggregates: perhaps that is all that they differ in.
+    fn plan_with_named_casts(&self, query: &Query, error: DataFusionError) -> PlanResult<LogicalPlan> {
+        if !errors::is_duplicate_name(&error) {
+            return Err(error);
+        }
+        let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(NamesWithCasts)];
+        planners.extend(self.state.expr_planners().iter().cloned());
+        self.plan_by(query, &planners).map_err(|_| error)
+    }
+
+    fn plan_by(&self, query: &Query, expr_planners: &[Arc<dyn ExprPlanner>]) -> PlanResult<LogicalPlan> {
+        let catalog = Catalog { planner: self, expr_planners };
         SqlToRel::new(&catalog)
             .sql_statement_to_plan(Statement::Query(Box::new(query.clone())))
             .and_then(literals::narrow)
@@ -88,6 +104,11 @@ impl Planner {
         let options = self.state.config_options();
         let analyzed = self.state.analyzer().execute_and_check(plan, options, |_, _| {});
         analyzed.and_then(spark_cast::rewrite).and_then(aggregates::lift_aliases).map_err(|error| errors::problems(file, query, &error))
+    }
+
+    /// The analysed `plan` of a batch query with its groups of windows in terms of what DataFusion runs.
+    pub(crate) fn expand_windows(&self, file: usize, query: &WrittenQuery, plan: LogicalPlan) -> Result<LogicalPlan, Vec<Problem>> {
+        windows::expand(plan).map_err(|error| errors::problems(file, query, &error))
     }
 
     /// `plan` with its constants folded, its filters near their source and unused columns pruned. No node changes its kind. Where the
@@ -217,6 +238,7 @@ impl TableSource for View {
 /// What DataFusion's planner gets to see: our relations, and the functions of the language.
 struct Catalog<'a> {
     planner: &'a Planner,
+    expr_planners: &'a [Arc<dyn ExprPlanner>],
 }
 
 impl Catalog<'_> {
@@ -235,7 +257,7 @@ impl ContextProvider for Catalog<'_> {
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
-        self.planner.state.expr_planners()
+        self.expr_planners
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {

@@ -9,8 +9,10 @@ use arrow::compute::{DatePart, cast, date_part};
 use arrow::datatypes::{DataType, Date32Type, Field, FieldRef, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use millstream_core::pattern::TimePattern;
 use millstream_core::table::timestamp_type;
 
+use super::format;
 use super::time_text::{parse_date, parse_timestamp};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -20,6 +22,11 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 enum Kind {
     ToDate,
     ToTimestamp,
+    /// As their namesakes; null for a text that is none.
+    TryToDate,
+    TryToTimestamp,
+    /// The seconds of a text by a pattern.
+    ToUnixTimestamp,
     Part(Part),
     /// How many units of so many microseconds lie between 1970 and a time, rounded down.
     Since1970(i64),
@@ -48,6 +55,9 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![
         function("to_date", &["date"], Kind::ToDate),
         function("to_timestamp", &["timestamp"], Kind::ToTimestamp),
+        function("try_to_date", &[], Kind::TryToDate),
+        function("try_to_timestamp", &[], Kind::TryToTimestamp),
+        function("to_unix_timestamp", &[], Kind::ToUnixTimestamp),
         function("unix_seconds", &[], Kind::Since1970(1_000_000)),
         function("unix_millis", &[], Kind::Since1970(1_000)),
         function("unix_micros", &[], Kind::Since1970(1)),
@@ -83,8 +93,11 @@ impl ScalarUDFImpl for DateFunction {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        let [argument] = types else {
-            return plan_err!("{}() takes one argument", self.name);
+        let (argument, pattern) = match types {
+            [argument] => (argument, None),
+            [argument, pattern @ DataType::Utf8] if self.kind.takes_pattern() => (argument, Some(pattern.clone())),
+            _ if self.kind.takes_pattern() => return plan_err!("{}() takes a time and a pattern", self.name),
+            _ => return plan_err!("{}() takes one argument", self.name),
         };
         let accepted = match argument {
             DataType::Timestamp(_, Some(_)) => timestamp_type(),
@@ -94,46 +107,108 @@ impl ScalarUDFImpl for DateFunction {
             DataType::Null => DataType::Date32,
             other => return plan_err!("{}() takes a DATE, TIMESTAMP or STRING, not {other}", self.name),
         };
-        Ok(vec![accepted])
+        Ok(std::iter::once(accepted).chain(pattern).collect())
     }
 
     fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
         Ok(match self.kind {
-            Kind::ToDate => DataType::Date32,
-            Kind::ToTimestamp => timestamp_type(),
+            Kind::ToDate | Kind::TryToDate => DataType::Date32,
+            Kind::ToTimestamp | Kind::TryToTimestamp => timestamp_type(),
             Kind::Part(_) => DataType::Int32,
-            Kind::Since1970(_) => DataType::Int64,
+            Kind::Since1970(_) | Kind::ToUnixTimestamp => DataType::Int64,
         })
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let nullable = args.arg_fields.iter().any(|f| f.is_nullable());
+        // A pattern that can't be used is an error of the query, not of its rows.
+        if let Some(Some(ScalarValue::Utf8(Some(pattern)))) = args.scalar_arguments.get(1) {
+            reading_pattern(pattern)?;
+        }
+        let nullable = self.kind.is_safe() || args.arg_fields.iter().any(|f| f.is_nullable());
         Ok(Arc::new(Field::new(self.name, self.return_type(&[])?, nullable)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [argument] = args.args.as_slice() else {
-            return exec_err!("{}() takes one argument", self.name);
+        let (argument, pattern) = match args.args.as_slice() {
+            [argument] => (argument, None),
+            [argument, ColumnarValue::Scalar(ScalarValue::Utf8(Some(pattern)))] => (argument, Some(reading_pattern(pattern)?)),
+            _ => return exec_err!("{}() takes a time and a constant pattern", self.name),
         };
         let array = match argument {
             ColumnarValue::Array(array) => Arc::clone(array),
             ColumnarValue::Scalar(scalar) => scalar.to_array()?,
         };
-        let result = match self.kind {
-            Kind::ToDate => to_date(&array)?,
-            Kind::ToTimestamp => to_timestamp(&array)?,
-            Kind::Part(part) => extract(&to_date(&array)?, part)?,
-            Kind::Since1970(unit) => {
-                let times = to_timestamp(&array)?;
-                let units: Int64Array = times.as_primitive::<TimestampMicrosecondType>().unary(|t| t.div_euclid(unit));
-                Arc::new(units)
+        let array = match (array.data_type(), pattern, self.kind) {
+            (DataType::Utf8, Some(pattern), _) => times_by(&array, &pattern, self.kind.is_safe())?,
+            (DataType::Utf8, None, Kind::ToUnixTimestamp) => times_by(&array, &reading_pattern(UNIX_PATTERN)?, false)?,
+            (DataType::Utf8, None, Kind::TryToDate) => {
+                Arc::new(array.as_string::<i32>().iter().map(|text| text.and_then(parse_date)).collect::<Date32Array>())
             }
+            (DataType::Utf8, None, Kind::TryToTimestamp) => times_that_are(&array),
+            _ => array,
+        };
+        let result = match self.kind {
+            Kind::ToDate | Kind::TryToDate => to_date(&array)?,
+            Kind::ToTimestamp | Kind::TryToTimestamp => to_timestamp(&array)?,
+            Kind::Part(part) => extract(&to_date(&array)?, part)?,
+            // Spark cuts off the fraction here, where it rounds down elsewhere.
+            Kind::ToUnixTimestamp => since_1970(&array, |micros| micros / 1_000_000)?,
+            Kind::Since1970(unit) => since_1970(&array, |micros| micros.div_euclid(unit))?,
         };
         match argument {
             ColumnarValue::Array(_) => Ok(ColumnarValue::Array(result)),
             ColumnarValue::Scalar(_) => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)),
         }
     }
+}
+
+impl Kind {
+    fn takes_pattern(self) -> bool {
+        matches!(self, Self::ToDate | Self::ToTimestamp | Self::TryToDate | Self::TryToTimestamp | Self::ToUnixTimestamp)
+    }
+
+    /// Whether what is no time is null.
+    fn is_safe(self) -> bool {
+        matches!(self, Self::TryToDate | Self::TryToTimestamp)
+    }
+}
+
+/// The pattern of a text for which none is given, where only the seconds count.
+const UNIX_PATTERN: &str = "yyyy-MM-dd HH:mm:ss";
+
+fn reading_pattern(text: &str) -> Result<TimePattern> {
+    let pattern = format::pattern(text)?;
+    if pattern.can_read() {
+        Ok(pattern)
+    } else {
+        plan_err!("the pattern '{text}' can only write: days of the week and the like are not read")
+    }
+}
+
+/// Texts as times by a pattern. A text without an offset is UTC.
+fn times_by(texts: &ArrayRef, pattern: &TimePattern, safe: bool) -> Result<ArrayRef> {
+    let micros = |text: &str| {
+        let read = pattern.read(text);
+        read.map(|time| i64::from(time.days) * MICROS_PER_DAY + time.micros_of_day - time.offset_seconds.unwrap_or(0) * 1_000_000)
+    };
+    let time = |text: &str| match micros(text) {
+        None if !safe => exec_err!("'{text}' is not a time like '{}'", pattern.text()),
+        time => Ok(time),
+    };
+    let times: Result<TimestampMicrosecondArray> = texts.as_string::<i32>().iter().map(|text| text.map_or(Ok(None), time)).collect();
+    Ok(Arc::new(times?.with_timezone("UTC")))
+}
+
+/// Texts as times, null where they are none.
+fn times_that_are(texts: &ArrayRef) -> ArrayRef {
+    let times: TimestampMicrosecondArray = texts.as_string::<i32>().iter().map(|text| text.and_then(parse_timestamp)).collect();
+    Arc::new(times.with_timezone("UTC"))
+}
+
+fn since_1970(times: &ArrayRef, units: impl Fn(i64) -> i64) -> Result<ArrayRef> {
+    let times = to_timestamp(times)?;
+    let units: Int64Array = times.as_primitive::<TimestampMicrosecondType>().unary(units);
+    Ok(Arc::new(units))
 }
 
 /// DATE, TIMESTAMP or STRING as DATE; the day of a time before 1970 is that on which it lies.

@@ -9,10 +9,11 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::arithmetic::{self, Operation};
 use super::{
-    average, avro, collections, count_distinct, datetime, extreme_by, format, generators, json, math, round, session, sum, truncate,
-    window, window_time,
+    arrays, average, avro, collections, count_distinct, datetime, extreme_by, format, generators, json, math, moments, regexp, round,
+    session, spans, sum, truncate, value_counts, window, window_time,
 };
-use crate::syntax::aggregates::REWRITTEN;
+use crate::spark::value_counts::SORTED_TEXT;
+use crate::syntax::{aggregates, idioms};
 
 /// DataFusion's scalar functions that behave as Spark's.
 const SCALAR: &[&str] = &[
@@ -98,6 +99,7 @@ const AGGREGATE: &[&str] = &[
     "covar_pop",
     "covar_samp",
     "first_value",
+    "kurtosis",
     "last_value",
     "max",
     "max_by",
@@ -105,7 +107,11 @@ const AGGREGATE: &[&str] = &[
     "median",
     "min",
     "min_by",
+    "mode",
+    "percentile",
+    "percentile_approx",
     "percentile_cont",
+    "percentile_disc",
     "regr_avgx",
     "regr_avgy",
     "regr_count",
@@ -115,6 +121,7 @@ const AGGREGATE: &[&str] = &[
     "regr_sxx",
     "regr_sxy",
     "regr_syy",
+    "skewness",
     "stddev",
     "stddev_pop",
     "stddev_samp",
@@ -133,6 +140,7 @@ const WINDOW: &[&str] =
 const ALIASES: &[(&str, &str)] = &[
     ("any", "bool_or"),
     ("any_value", "first_value"),
+    ("approx_percentile", "percentile_approx"),
     ("array_agg", "collect_list"),
     ("chr", "char"),
     ("endswith", "ends_with"),
@@ -194,8 +202,13 @@ pub const DISTINCT_AGGREGATES: &[&str] = &[
     "count",
     "max",
     "min",
+    "mode",
+    "percentile",
+    "percentile_approx",
     "percentile_cont",
+    "percentile_disc",
     "sum",
+    SORTED_TEXT,
 ];
 
 /// The aggregate functions of this crate, to be registered over DataFusion's.
@@ -205,6 +218,8 @@ pub fn own_aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     functions.push(average::function());
     functions.push(count_distinct::function());
     functions.push(sum::function());
+    functions.extend(moments::functions());
+    functions.extend(value_counts::functions());
     functions
 }
 
@@ -215,6 +230,7 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions.push(window::function());
     functions.push(session::function());
     functions.push(window_time::function());
+    functions.extend([spans::windows(), spans::window()]);
     functions.push(format::function());
     functions.push(avro::function());
     functions.push(round::function());
@@ -223,6 +239,8 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions.extend(truncate::functions());
     functions.extend(json::functions());
     functions.extend(collections::functions());
+    functions.extend(arrays::functions());
+    functions.extend(regexp::functions());
     functions.extend(generators::functions());
     functions
 }
@@ -254,7 +272,8 @@ pub fn kinds() -> Kinds {
     };
     let (mut scalar, mut aggregate, window) = (with_aliases(SCALAR), with_aliases(AGGREGATE), with_aliases(WINDOW));
     scalar.extend(generators::NAMES.map(str::to_owned));
-    aggregate.extend(REWRITTEN.map(str::to_owned));
+    scalar.extend(idioms::REWRITTEN.map(str::to_owned));
+    aggregate.extend(aggregates::REWRITTEN.map(str::to_owned));
     let spark = datafusion_spark::all_default_scalar_functions();
     let own = own_scalar_functions();
     for function in spark.iter().chain(own.iter().filter(|f| !f.name().starts_with("spark_"))) {

@@ -3,6 +3,7 @@
 //! Everything here is a function or a planning rule of DataFusion; nothing knows statements, tables or flows.
 
 pub mod arithmetic;
+pub mod arrays;
 pub mod average;
 pub mod avro;
 mod calls;
@@ -18,11 +19,16 @@ pub mod functions;
 pub mod generators;
 pub mod json;
 pub mod math;
+pub mod moments;
 pub mod planner;
+pub mod regexp;
 pub mod round;
 pub mod session;
+pub mod spans;
 pub mod sum;
 mod time_text;
 pub mod truncate;
+pub mod value_counts;
 pub mod window;
 pub mod window_time;
+pub mod written_cast;

@@ -101,6 +101,6 @@ pub fn of_starts_and_ends(starts: Vec<i64>, ends: Vec<i64>, nulls: Option<NullBu
 }
 
 /// The start of the last window that holds `time`.
-fn start_of(time: i64, slide: i64, start: i64) -> i64 {
+pub(super) fn start_of(time: i64, slide: i64, start: i64) -> i64 {
     time.saturating_sub(time.saturating_sub(start).rem_euclid(slide))
 }

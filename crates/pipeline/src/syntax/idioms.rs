@@ -3,11 +3,14 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, Spanned, UnaryOperator, Value, ValueWithSpan,
+    FunctionArguments, Ident, ObjectName, Spanned, TimezoneInfo, UnaryOperator, Value, ValueWithSpan,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::rewrite::is_named;
+
+/// Functions that only exist here.
+pub(crate) const REWRITTEN: [&str; 2] = ["from_unixtime", "unix_timestamp"];
 
 /// Functions whose first argument is a DATE; Spark makes one of a TIMESTAMP or a STRING.
 const OF_A_DATE: [&str; 8] = ["add_months", "date_add", "date_sub", "dateadd", "last_day", "next_day", "trunc", "unix_date"];
@@ -45,8 +48,8 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), Refused> {
         }
         Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, .. } => return Err(WHOLE_SECONDS),
         Expr::Function(function) if function.over.is_some() && RANKS.iter().any(|name| is_named(function, name)) => {
-            let rank = Box::new(take(expr));
-            *expr = Expr::Cast { kind: CastKind::Cast, expr: rank, data_type: DataType::Int(None), array: false, format: None };
+            let rank = take(expr);
+            *expr = cast(rank, DataType::Int(None));
         }
         Expr::Function(function) => {
             refuse(function)?;
@@ -136,6 +139,18 @@ fn rewritten_call(function: &mut Function) -> Option<Expr> {
         let equal = Expr::BinaryOp { left: Box::new(value.clone()), op: BinaryOperator::Eq, right: Box::new(other) };
         let null = Expr::Value(ValueWithSpan { value: Value::Null, span: Span::empty() });
         return Some(call("if", vec![equal, null, value]));
+    } else if is_named(function, "unix_timestamp") {
+        let arguments = arguments(function)?;
+        if arguments.is_empty() {
+            arguments.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(call("now", Vec::new()))));
+        }
+        function.name = ObjectName::from(vec![Ident::with_span(function.name.span(), "to_unix_timestamp")]);
+    } else if is_named(function, "from_unixtime") {
+        let (seconds, pattern) = match plain::<2>(function) {
+            Some([seconds, pattern]) => (seconds, pattern),
+            None => (plain::<1>(function)?.into_iter().next()?, text("yyyy-MM-dd HH:mm:ss")),
+        };
+        return Some(call("date_format", vec![cast(cast(seconds, DataType::BigInt(None)), timestamp()), pattern]));
     } else if is_named(function, "nvl2") {
         let [tested, present, absent] = plain(function)?;
         return Some(call("if", vec![Expr::IsNotNull(Box::new(tested)), present, absent]));
@@ -165,6 +180,14 @@ fn wrap(function: &mut Function, at: usize, around: &str) {
         let inner = argument.clone();
         *argument = call(around, vec![inner]);
     }
+}
+
+fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+fn timestamp() -> DataType {
+    DataType::Timestamp(None, TimezoneInfo::None)
 }
 
 fn take(expr: &mut Expr) -> Expr {

@@ -8,7 +8,7 @@ pub(crate) mod duration;
 pub(crate) mod functions;
 pub(crate) mod generators;
 pub(crate) mod heads;
-mod idioms;
+pub(crate) mod idioms;
 pub(crate) mod lexer;
 pub(crate) mod query;
 pub(crate) mod rewrite;

@@ -57,6 +57,17 @@ impl Port {
     }
 }
 
+/// Whether there is a NaN or an infinity within a nested value, for which JSON has no word.
+#[must_use]
+pub fn has_non_finite_within(value: &Cell) -> bool {
+    let is = |value: &Cell| matches!(value, Cell::Float(v) if !v.is_finite()) || has_non_finite_within(value);
+    match value {
+        Cell::List(values) | Cell::Struct(values) => values.iter().any(is),
+        Cell::Map(entries) => entries.iter().any(|(key, value)| is(key) || is(value)),
+        _ => false,
+    }
+}
+
 suite!(
     "types",
     Port,
@@ -279,6 +290,8 @@ pub async fn structs(h: &dyn Harness<Port>) -> CaseResult {
     let values = [
         vec![Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Null],
         vec![Cell::Int(i64::MAX), Cell::from(""), Cell::Date(-719_162), Cell::Time(-1), Cell::Bool(false), Cell::Float(0.1)],
+        vec![Cell::Null, Cell::from("\u{1}\u{2028}"), Cell::Null, Cell::Null, Cell::Null, Cell::Float(f64::NAN)],
+        vec![Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Float(f64::NEG_INFINITY)],
     ];
     held(&port, "t_struct", &data_type, &values.map(Cell::Struct)).await
 }

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use millstream_adapters::cassandra::{CassandraFeed, CassandraSettings, CassandraStore, CassandraTables};
+use millstream_adapters::cassandra::{CassandraFeed, CassandraSettings, CassandraStore, CassandraTables, TimestampColumns};
 use millstream_core::ports::{ChangeFeed, EventStore};
 use millstream_testkit::{Abilities, ManualClock, OnData, require};
 use scylla::client::session::Session;
@@ -50,6 +50,12 @@ impl World {
             return None;
         }
         Some(Self { settings: section?.clone().try_into().unwrap(), keyspaces: Arc::default(), shared: OnceLock::new() })
+    }
+
+    /// The same with `timestamps = "timestamp"`.
+    pub fn with_timestamps(mut self) -> Self {
+        self.settings.timestamps = TimestampColumns::Timestamp;
+        self
     }
 
     /// A keyspace of its own, that is not there yet.

@@ -5,6 +5,7 @@ use super::schema::{AvroSchema, Node};
 use crate::decode::column::{ColumnType, Member};
 use crate::decode::nested::{ended, is_wrong, settled, within};
 use crate::decode::slot::{Slot, Spill};
+use crate::decode::varint;
 
 /// How deep values may be nested.
 const DEPTH_MAX: u32 = 200;
@@ -57,19 +58,13 @@ impl<'a> Cursor<'a> {
     /// Zigzag, seven bits a byte, the lowest first.
     #[inline]
     fn long(&mut self) -> Outcome<i64> {
-        let mut value = 0_u64;
-        for (at, shift) in (0..70).step_by(7).enumerate() {
-            let Some(byte) = self.bytes.get(self.pos + at) else { return self.malformed("the bytes end within a number") };
-            if at == 9 && *byte > 1 {
-                break;
+        match varint::read(self.bytes.get(self.pos..).unwrap_or_default()) {
+            Ok((value, length)) => {
+                self.pos += length;
+                Ok(varint::signed(value))
             }
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                self.pos += at + 1;
-                return Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
-            }
+            Err(what) => self.malformed(what),
         }
-        self.malformed("a number has too many bytes")
     }
 
     fn length(&mut self) -> Outcome<usize> {

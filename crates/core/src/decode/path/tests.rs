@@ -13,7 +13,7 @@ fn parts_are_found_by_their_path() {
         ("$.a.b[0]", Some("1")),
         ("$.a.b[1].c", Some("x\né")),
         ("$.a.b[1]", Some(r#"{"c":"x\né"}"#)),
-        ("$.a.b[2]", None),
+        ("$.a.b[2]", Some("null")),
         ("$.a.b[3]", None),
         ("$.a[0]", None),
         ("$.n.x", None),
@@ -29,16 +29,30 @@ fn parts_are_found_by_their_path() {
     }
 }
 
+/// As Spark 4.1.1 answers.
+#[test]
+fn a_wildcard_is_its_one_match_or_an_array_of_all() {
+    let text = r#"{"c":[{"d":"x","e":[1,2]},{"d":null},{"d":3,"e":[[4],5]}],"o":[{"d":"only"}],"n":{"p":null,"q":{"r":1}}}"#;
+    let cases = [
+        ("$.c[*].d", Some(r#"["x",3]"#)),
+        ("$.o[*].d", Some(r#""only""#)),
+        ("$.c[*].z", None),
+        ("$.c[*]", Some(r#"[{"d":"x","e":[1,2]},{"d":null},{"d":3,"e":[[4],5]}]"#)),
+        ("$.c[*].e[*]", Some("[[1,2],[[4],5]]")),
+        ("$.c[*].e[0]", Some("[1,[4]]")),
+        ("$.c[2].e[*]", Some("[[4],5]")),
+        ("$.c[2].e[*][*]", Some("[4,5]")),
+    ];
+    for (path, expected) in cases {
+        assert_eq!(JsonPath::try_new(path).unwrap().find(text).as_deref(), expected, "{path}");
+    }
+}
+
 #[test]
 fn a_wrong_path_says_why() {
-    for (path, why) in [
-        ("a", "begin with $"),
-        ("$a", "begins neither"),
-        ("$.", "name is missing"),
-        ("$[x]", "no place"),
-        ("$[1", "not closed"),
-        ("$.a[*]", "wildcards"),
-    ] {
+    for (path, why) in
+        [("a", "begin with $"), ("$a", "begins neither"), ("$.", "name is missing"), ("$[x]", "no place"), ("$[1", "not closed")]
+    {
         let found = JsonPath::try_new(path).unwrap_err();
         assert!(found.contains(why), "{path}: {found}");
     }

@@ -1,5 +1,7 @@
 //! Protobuf's wire format ("Encoding", protobuf.dev): tags, varints, fixed words and counted bytes, without any message's meaning.
 
+use crate::decode::varint;
+
 /// How deep groups may be nested.
 const DEPTH_MAX: u32 = 100;
 
@@ -121,18 +123,12 @@ impl<'a> Fields<'a> {
 
     #[inline]
     fn varint(&mut self) -> Outcome<u64> {
-        let mut value = 0_u64;
-        for at in 0..10 {
-            let Some(byte) = self.bytes.get(self.pos + at) else { return self.malformed("the bytes end within a number") };
-            if at == 9 && *byte > 1 {
-                break;
+        match varint::read(self.bytes.get(self.pos..).unwrap_or_default()) {
+            Ok((value, length)) => {
+                self.pos += length;
+                Ok(value)
             }
-            value |= u64::from(byte & 0x7f) << (7 * at);
-            if byte & 0x80 == 0 {
-                self.pos += at + 1;
-                return Ok(value);
-            }
+            Err(what) => self.malformed(what),
         }
-        self.malformed("a number has too many bytes")
     }
 }

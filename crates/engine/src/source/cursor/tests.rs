@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::datatypes::Schema;
 use async_trait::async_trait;
-use millstream_core::ChangeBatch;
+use millstream_core::{ChangeBatch, Timestamp};
 
 use super::*;
 use crate::source::{PartitionState, SourcePosition};
@@ -21,7 +21,10 @@ struct CountingReader {
 }
 
 fn at(offset: i64) -> SourceState {
-    SourceState { partitions: vec![PartitionState { position: SourcePosition::Offset(offset), version: Version(offset - 1) }] }
+    SourceState {
+        partitions: vec![PartitionState { position: SourcePosition::Offset(offset), version: Version(offset - 1) }],
+        starts: Vec::new(),
+    }
 }
 
 fn offset(state: &SourceState) -> i64 {
@@ -59,14 +62,25 @@ impl ChunkReader for CountingReader {
         self.decoded.fetch_add(usize::try_from(end - first).unwrap(), Ordering::Relaxed);
         let changes = ChangeBatch::empty(Arc::new(Schema::empty()));
         let at_end = vec![end == self.end];
-        Ok(Chunk { start: from.clone(), end: at(end), changes, rejected: Vec::new(), directed: Vec::new(), at_end, lag: 0, bytes: 100 })
+        Ok(Chunk {
+            start: from.clone(),
+            end: at(end),
+            changes,
+            further: Vec::new(),
+            rejected: Vec::new(),
+            directed: Vec::new(),
+            at_end,
+            seen_at: Timestamp(0),
+            lag: 0,
+            bytes: 100,
+        })
     }
 }
 
 fn shared(rows: usize, window_bytes_max: usize) -> (Arc<SharedSource>, Arc<AtomicUsize>) {
     let decoded = Arc::new(AtomicUsize::new(0));
     let settings = EngineSettings { epoch_rows_max: rows, shared_window_bytes_max: window_bytes_max, ..EngineSettings::default() };
-    (SharedSource::new(Box::new(Counting { end: 100, decoded: decoded.clone() }), &settings), decoded)
+    (SharedSource::new(Box::new(Counting { end: 100, decoded: decoded.clone() }), 3, &settings), decoded)
 }
 
 async fn to_the_end(cursor: &mut SourceCursor, mut state: SourceState) -> Vec<i64> {

@@ -1,0 +1,179 @@
+//! The records of a topic's partitions in one order: by version, then partition. It reads through the log's port, and decodes nothing.
+
+use std::sync::Arc;
+use std::vec::IntoIter;
+
+use millstream_core::ports::{Clock, EventLog, Record};
+use millstream_core::time::next_version;
+use millstream_core::{Error, Offset, Result, Timestamp, TopicPartition, Version};
+
+use super::{ChunkLimit, PartitionState, SourcePosition, SourceState};
+
+/// A chunk takes so many times [`ChunkLimit::bytes_max`] at the most, and then one record.
+const READS_A_CHUNK: usize = 8;
+
+/// Where a partition of a topic goes on.
+pub(super) fn offset_of(partition: &PartitionState) -> Result<i64> {
+    match partition.position {
+        SourcePosition::Offset(offset) => Ok(offset),
+        SourcePosition::Feed(_) => Err(Error::corrupt("a topic's checkpoint holds a feed position")),
+    }
+}
+
+/// Records of one partition that were read and not yet taken.
+struct Buffer {
+    records: IntoIter<Record>,
+    /// The offset after the last buffered record.
+    next: i64,
+    /// The log's end when it was last read.
+    end: i64,
+    /// What is taken so far: the state that the chunk leaves behind.
+    position: i64,
+    version: Version,
+}
+
+impl Buffer {
+    fn at(offset: i64, version: Version) -> Self {
+        Self { records: Vec::new().into_iter(), next: offset, end: offset, position: offset, version }
+    }
+
+    fn start_at(&mut self, offset: i64, version: Version) {
+        if self.position != offset || self.version != version {
+            *self = Self::at(offset, version);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.records.len() == 0
+    }
+
+    /// The version that the next buffered record gets.
+    fn head(&self) -> Option<Version> {
+        self.records.as_slice().first().map(|r| next_version(self.version, r.timestamp))
+    }
+}
+
+/// Records taken from the partitions, in merged order.
+pub(super) struct Taken {
+    /// The state before the first one, and after the last.
+    pub(super) start: SourceState,
+    pub(super) end: SourceState,
+    pub(super) records: Vec<Record>,
+    /// The partition of each, and its version.
+    pub(super) partitions: Vec<i32>,
+    pub(super) versions: Vec<i64>,
+    /// For each partition, whether it was read to its end, and the moment of which that is true.
+    pub(super) at_end: Vec<bool>,
+    pub(super) seen_at: Timestamp,
+    /// How many records wait behind them.
+    pub(super) lag: u64,
+    /// Whether the limit of rows or bytes ended it, so that more is there to be taken at once.
+    pub(super) is_full: bool,
+}
+
+/// Merges the partitions of one topic.
+pub(super) struct Merge {
+    log: Arc<dyn EventLog>,
+    clock: Arc<dyn Clock>,
+    topic: String,
+    buffers: Vec<Buffer>,
+    /// How many records the last call took.
+    taken_last: usize,
+}
+
+impl Merge {
+    /// Of `topic`, from wherever it is asked for first.
+    pub(super) fn new(log: Arc<dyn EventLog>, clock: Arc<dyn Clock>, topic: String) -> Self {
+        Self { log, clock, topic, buffers: Vec::new(), taken_last: 0 }
+    }
+
+    /// Takes the records after `from`, until the limit, or until every partition is read to its end. What was read beyond that is kept for the
+    /// next call, if it goes on there.
+    pub(super) async fn take(&mut self, from: &SourceState, limit: ChunkLimit) -> Result<Taken> {
+        self.buffers.resize_with(from.partitions.len(), || Buffer::at(0, Version::MIN));
+        for (buffer, partition) in self.buffers.iter_mut().zip(&from.partitions) {
+            buffer.start_at(offset_of(partition)?, partition.version);
+        }
+        let room = self.taken_last;
+        let mut taken = Taken {
+            start: from.clone(),
+            end: SourceState::default(),
+            records: Vec::with_capacity(room),
+            partitions: Vec::with_capacity(room),
+            versions: Vec::with_capacity(room),
+            at_end: Vec::new(),
+            seen_at: self.clock.now(),
+            lag: 0,
+            is_full: false,
+        };
+        for p in 0..self.buffers.len() {
+            if self.buffers[p].is_empty() {
+                self.refill(p, limit.bytes_max).await?;
+            }
+        }
+        let bytes_max = limit.bytes_max.saturating_mul(READS_A_CHUNK);
+        let mut bytes = 0;
+        while let Some((_, p)) = self.first(None).filter(|first| *first <= limit.mark_max) {
+            taken.is_full = taken.records.len() >= limit.rows_max || bytes >= bytes_max;
+            if taken.is_full {
+                break;
+            }
+            // The records of this partition that come before those of all others.
+            let last = self.first(Some(p)).map_or(limit.mark_max, |other| other.min(limit.mark_max));
+            let buffer = &mut self.buffers[p];
+            while let Some(version) = buffer.head().filter(|version| (*version, p) <= last)
+                && taken.records.len() < limit.rows_max
+                && bytes < bytes_max
+                && let Some(record) = buffer.records.next()
+            {
+                buffer.position = record.offset.0 + 1;
+                buffer.version = version;
+                bytes += record.value.as_ref().map_or(0, bytes::Bytes::len) + record.key.as_ref().map_or(0, bytes::Bytes::len);
+                taken.records.push(record);
+                taken.partitions.push(i32::try_from(p).unwrap_or(i32::MAX));
+                taken.versions.push(version.0);
+            }
+            if buffer.is_empty() {
+                buffer.position = buffer.next;
+                if buffer.next < buffer.end {
+                    // Older records of this partition may be unread: without them the merged order isn't known.
+                    self.refill(p, limit.bytes_max).await?;
+                }
+            }
+        }
+        taken.end = self.state();
+        taken.at_end = self.buffers.iter().map(|b| b.is_empty() && b.next >= b.end).collect();
+        taken.lag = self.buffers.iter().map(|b| u64::try_from(b.end - b.position).unwrap_or(0)).sum();
+        self.taken_last = taken.records.len();
+        Ok(taken)
+    }
+
+    /// The version and the partition of the next record, of one that is not of partition `but`.
+    fn first(&self, but: Option<usize>) -> Option<(Version, usize)> {
+        let others = self.buffers.iter().enumerate().filter(|(p, _)| Some(*p) != but);
+        others.filter_map(|(p, b)| b.head().map(|v| (v, p))).min()
+    }
+
+    /// Reads more of partition `p`, whose buffer is empty.
+    async fn refill(&mut self, p: usize, bytes_max: usize) -> Result<()> {
+        let partition = TopicPartition::new(self.topic.clone(), i32::try_from(p).unwrap_or(i32::MAX));
+        let buffer = &mut self.buffers[p];
+        let outcome = self.log.read(&partition, Offset(buffer.next), bytes_max).await?;
+        buffer.records = outcome.records.into_iter();
+        buffer.next = outcome.next.0;
+        buffer.end = outcome.bounds.end.0;
+        if buffer.is_empty() {
+            // Nothing but control records up to there: they are taken by passing over them.
+            buffer.position = buffer.next;
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> SourceState {
+        let partitions = self.buffers.iter();
+        SourceState {
+            partitions: partitions.map(|b| PartitionState { position: SourcePosition::Offset(b.position), version: b.version }).collect(),
+            starts: Vec::new(),
+        }
+    }
+}
