@@ -20,6 +20,8 @@ pub struct FlowMonitor {
 
 struct Inner {
     status: FlowStatus,
+    /// It does epochs again: until that is over, nobody is to take it for having caught up.
+    repeats: bool,
     /// (time, rows in since the start) of some recent epochs.
     samples: VecDeque<(i64, u64)>,
 }
@@ -62,7 +64,7 @@ impl FlowMonitor {
             fell_back_to: None,
             last_error: None,
         };
-        Self { inner: Mutex::new(Inner { status, samples: VecDeque::new() }), committed: watch::Sender::new(None) }
+        Self { inner: Mutex::new(Inner { status, repeats: false, samples: VecDeque::new() }), committed: watch::Sender::new(None) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -85,13 +87,19 @@ impl FlowMonitor {
         inner.status.watermark = watermark;
         // What waits behind the checkpoint, the first read says.
         inner.status.lag = None;
+        let settled = (!inner.repeats).then(|| state.clone());
         drop(inner);
-        self.committed.send_replace(Some(state.clone()));
+        self.committed.send_replace(settled);
     }
 
     /// It goes on from the checkpoint of `epoch`, because newer ones can't be read.
     pub fn fell_back(&self, epoch: Epoch) {
         self.lock().status.fell_back_to = Some(epoch);
+    }
+
+    /// Whether it does epochs again.
+    pub fn set_repeats(&self, repeats: bool) {
+        self.lock().repeats = repeats;
     }
 
     /// It has read something, and `waiting` rows were not processed by then. Later, each epoch says what is left.
@@ -125,8 +133,9 @@ impl FlowMonitor {
         while inner.samples.len() > 2 && inner.samples.front().is_some_and(|(at, _)| now.0 - at > RATE_WINDOW_MICROS) {
             inner.samples.pop_front();
         }
+        let settled = (!inner.repeats).then(|| state.clone());
         drop(inner);
-        self.committed.send_replace(Some(state.clone()));
+        self.committed.send_replace(settled);
     }
 
     /// Nothing waits at the moment.
@@ -143,7 +152,7 @@ impl FlowMonitor {
         status
     }
 
-    /// Follows the flow's committed source state.
+    /// Follows the flow's committed source state; `None` before there is one, and while the flow does epochs again.
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<Option<SourceState>> {
         self.committed.subscribe()

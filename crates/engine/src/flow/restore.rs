@@ -113,6 +113,7 @@ impl FlowRunner {
         let Some(late) = self.patiently(shutdown, || self.ports.system.late_rows()).await? else { return Ok(None) };
         let repeating = Repeating::new(repetition, &self.spec.id, &dead, &late);
         self.processor.decide_lateness(repeating.lateness());
+        self.monitor.set_repeats(true);
         self.repeating = Some(repeating);
         Ok(Some(()))
     }

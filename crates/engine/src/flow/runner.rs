@@ -231,6 +231,7 @@ impl FlowRunner {
     async fn run_attempt(&mut self, shutdown: &CancellationToken) -> Result<()> {
         self.reached = None;
         (self.carried, self.repeating) = (Carried::default(), None);
+        self.monitor.set_repeats(false);
         let Some(mut progress) = self.start(shutdown).await? else { return Ok(()) };
         self.reached = Some((progress.attempt, progress.epoch));
         let mut cursor = self.spec.source.cursor();
@@ -306,6 +307,7 @@ impl FlowRunner {
         let is_over = chunk.is_empty() && self.repeating.take().is_some();
         if is_over {
             self.carried.repetition = None;
+            self.monitor.set_repeats(false);
             self.processor.decide_lateness(Lateness::ByWatermark);
         }
         let Some(watermark) = self.processor.watermark_mut() else { return is_over };

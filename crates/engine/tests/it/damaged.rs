@@ -9,6 +9,7 @@ use millstream_testkit::faults::Call;
 
 use crate::events::{Reading, readings};
 use crate::straight::check;
+use crate::torn;
 use crate::world::{World, checked, rows};
 
 /// Damages the checkpoints of `flow` that `which` picks, of its epochs in order.
@@ -34,6 +35,17 @@ async fn processed(events: &[Reading], rows: usize) -> World {
     world.publish(events).await;
     world.run().await.unwrap();
     world
+}
+
+/// Flips bits of one byte of the newest checkpoint of `flow`, `part` of `parts` on its way.
+async fn flip(world: &World, flow: &str, part: usize, parts: usize) {
+    let (store, flow) = (world.ports().checkpoints, FlowId::new(flow));
+    let newest = *store.epochs(&flow).await.unwrap().last().unwrap();
+    let attempt = store.claim(&flow).await.unwrap();
+    let mut bytes = store.get(&flow, newest).await.unwrap().unwrap().to_vec();
+    let at = bytes.len() * part / parts;
+    bytes[at] ^= 1 << (part % 8);
+    store.put(&flow, attempt, newest, Bytes::from(bytes)).await.unwrap();
 }
 
 async fn fell_back_to(engine: &Arc<Engine>, flow: &str) -> String {
@@ -101,6 +113,39 @@ async fn a_death_while_epochs_are_done_again_changes_nothing() {
             lives += 1;
         };
         world.faults.heal();
+        check(&engine, &events).await;
+        let report = engine.verify(&|_| {}).await.unwrap();
+        assert!(report.is_clean(), "{report}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_byte_is_flipped_the_tables_are_the_same() {
+    const PARTS: usize = 40;
+    let events = readings(95, 1_000);
+    let world = processed(&events[..600], 17).await;
+    for part in 0..PARTS {
+        for flow in ["by_meter", "hourly", "closed", "high"] {
+            flip(&world, flow, part, PARTS).await;
+        }
+        let so_far = 600 + (part + 1) * 10;
+        world.publish(&events[so_far - 10..so_far]).await;
+        check(&world.run().await.unwrap(), &events[..so_far]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epoch_that_was_torn_and_whose_checkpoint_is_lost_is_done_again() {
+    for seed in 0..5 {
+        let world = World::with_epochs_of(23);
+        let events = readings(110 + seed, 400);
+        drop(world.engine().await);
+        world.publish(&events).await;
+        torn::run(&world, [20 + seed]).await.err().unwrap();
+        for flow in ["hourly", "closed"] {
+            damage(&world, flow, |at, of| at > 0 && at + 1 == of).await;
+        }
+        let engine = torn::run(&world, []).await.unwrap();
         check(&engine, &events).await;
         let report = engine.verify(&|_| {}).await.unwrap();
         assert!(report.is_clean(), "{report}");

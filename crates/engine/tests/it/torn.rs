@@ -78,7 +78,7 @@ fn ports(world: &World, tears: impl IntoIterator<Item = u64>) -> Ports {
 }
 
 /// Runs until all flows have caught up, or one has failed.
-async fn run(world: &World, tears: impl IntoIterator<Item = u64>) -> Result<Arc<Engine>> {
+pub async fn run(world: &World, tears: impl IntoIterator<Item = u64>) -> Result<Arc<Engine>> {
     let engine = Engine::open(world.pipeline.clone(), ports(world, tears), world.settings.clone()).await?;
     let stop = CancellationToken::new();
     let (inner, token) = (engine.clone(), stop.clone());

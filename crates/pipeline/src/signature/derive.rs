@@ -7,7 +7,7 @@ use datafusion::logical_expr::{Aggregate, Expr, Filter, Join, JoinType, LogicalP
 use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
 use millstream_core::{SortOrder, TableSpec};
 
-use super::expression::Writer;
+use super::expression::{Writer, digest};
 use super::{Scope, Signature, VERSION};
 use crate::check::shape::aggregate_of;
 use crate::check::tables::sql_type;
@@ -88,13 +88,8 @@ fn add_join(signature: &mut Signature, flow: &Flow, join: &StreamJoin, writer: &
     signature.add(Scope::State, "watermark on the right", watermark);
     signature.add(Scope::State, "bounds", format!("{} to {} us after", join.least_us, join.greatest_us));
     signature.add(Scope::State, "columns read on the right", writer.read_of(&join.right).join(", "));
-    signature.add(Scope::State, "plan", format!("{:016x}", digest(&flow.fingerprint)));
+    signature.add(Scope::State, "plan", format!("{:016x}", digest(flow.fingerprint.as_bytes())));
     signature.parts.iter_mut().for_each(|part| part.scope = Scope::State);
-}
-
-/// FNV-1a of 64 bits (Fowler, Noll and Vo): the same on every machine and with every version.
-fn digest(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The columns and the key of the table that is written.

@@ -160,6 +160,6 @@ fn bounded(text: String) -> String {
 }
 
 /// FNV-1a with 64 bits (RFC 9923): the same in every build.
-fn digest(bytes: &[u8]) -> u64 {
+pub(super) fn digest(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
