@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct EngineSettings {
     /// At most so many source rows an epoch.
     pub epoch_rows_max: usize,
-    /// At most about so many bytes read from each partition an epoch.
+    /// About so many bytes are read from a partition at a time; an epoch takes at most eight times as many.
     pub epoch_bytes_max: usize,
     /// Decoded rows that flows of one source share are kept up to so many bytes; a flow that falls further behind reads for itself.
     pub shared_window_bytes_max: usize,

@@ -1,8 +1,8 @@
 //! JSON records straight into columns, where the columns are plain: values are appended as they are read, without slots in between.
 //!
-//! It deals with the usual alone. A record with anything else (a value of another type, a member that comes twice, nothing for a NOT NULL column,
-//! something malformed) is given up: what was appended of it is taken back, and the reader of slots takes it from the start, which knows what to make of it
-//! and what to say. So both have the same rules, and this one need not state them all.
+//! It deals with the usual alone. A record with anything else (a value of another type, a member that comes twice, nothing for a NOT NULL
+//! column, something malformed) is given up: what was appended of it is taken back, and the reader of slots takes it from the start, which
+//! knows what to make of it and what to say. So both have the same rules, and this one need not state them all.
 
 use super::build::Builder;
 use super::column::{ColumnType, date, timestamp};
@@ -29,9 +29,12 @@ pub(super) struct DirectReader {
 }
 
 impl DirectReader {
-    /// Of columns by name, type and whether they are NOT NULL, in their order; of them those at the places `kept` have builders. `None` where a
-    /// column is of a type that takes more than one value, or more than one look.
+    /// Of columns by name, type and whether they are NOT NULL, in their order; of them those at the places `kept` have builders. `None` where
+    /// a column is of a type that takes more than one value, or more than one look, or is kept twice.
     pub(super) fn try_new<'n>(columns: impl Iterator<Item = (&'n str, &'n ColumnType, bool)>, kept: &[usize]) -> Option<Self> {
+        if (1..kept.len()).any(|at| kept[..at].contains(&kept[at])) {
+            return None;
+        }
         let (mut names, mut targets) = (Vec::new(), Vec::new());
         for (place, (name, kind, required)) in columns.enumerate() {
             let is_plain = match kind {

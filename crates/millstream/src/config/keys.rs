@@ -35,7 +35,7 @@ const BUILT_IN: &[Key] = &[
     key("disk.free_bytes_min", "With less free space than this under `data_dir`, producers are refused until there is more again."),
     key("disk.check_interval_ms", "How often the free space is looked at, in milliseconds."),
     key("engine.epoch_rows_max", "At most so many source rows an epoch."),
-    key("engine.epoch_bytes_max", "At most about so many bytes are read from each partition an epoch."),
+    key("engine.epoch_bytes_max", "About so many bytes are read from a partition at a time; an epoch takes at most eight times as many."),
     key(
         "engine.shared_window_bytes_max",
         "Decoded rows that flows of one source share are kept up to so many bytes; a flow that falls further behind reads for itself.",

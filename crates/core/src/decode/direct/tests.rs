@@ -89,6 +89,12 @@ fn columns_that_are_not_kept_are_checked_all_the_same() {
 }
 
 #[test]
+fn a_column_can_be_kept_twice() {
+    let decoder = RecordDecoder::new(schema(), &Reading::default()).unwrap().keeping(&[1, 0, 1]);
+    assert_eq!(decoded(decoder).rows, by_slots().rows.project(&[1, 0, 1]).unwrap());
+}
+
+#[test]
 fn no_column_at_all_still_counts_rows() {
     let decoder = RecordDecoder::new(schema(), &Reading::default()).unwrap().keeping(&[]);
     assert_eq!(decoded(decoder).rows.num_rows(), by_slots().rows.num_rows());
