@@ -15,6 +15,7 @@ pub(crate) mod references;
 mod relations;
 mod settings;
 pub(crate) mod shape;
+mod streams;
 pub(crate) mod tables;
 mod targets;
 
@@ -452,10 +453,9 @@ impl<'a> Checker<'a> {
         if table.binding.is_event_store() {
             return format!("write FROM {name}");
         }
-        let fed = self
-            .flows
-            .iter()
-            .find(|(_, f)| f.source == name && self.tables.get(&f.target).is_some_and(|t| matches!(t.binding, Binding::EventStore)));
+        let fed = self.flows.iter().find(|(_, f)| {
+            f.reads(name) && f.join.is_none() && self.tables.get(&f.target).is_some_and(|t| matches!(t.binding, Binding::EventStore))
+        });
         match fed {
             Some((_, flow)) => format!("write FROM {}, the event-store table that a flow writes from it", flow.target),
             None => format!(

@@ -20,9 +20,16 @@ use crate::syntax::statement::WrittenQuery;
 pub(super) struct StreamShape<'a> {
     pub(super) file: usize,
     pub(super) query: &'a WrittenQuery,
-    /// The table that is read as a stream.
-    pub(super) source: &'a str,
-    pub(super) watermark: Option<&'a Watermark>,
+    /// What is read as a stream: one table, or two that are joined.
+    pub(super) streams: &'a [Stream],
+}
+
+/// A table that a flow reads as a stream.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) table: String,
+    pub(super) watermark: Option<Watermark>,
+    pub(super) place: Place,
 }
 
 /// What a plan has.
@@ -31,9 +38,18 @@ pub(super) struct Found {
     /// The windows of the aggregates, the lowest first.
     pub(super) windows: Vec<Window>,
     pub(super) joins: bool,
+    /// Whether two streams are joined.
+    pub(super) joins_streams: bool,
     /// Whether one event may become several rows.
     pub(super) explodes: bool,
     aggregates: usize,
+}
+
+impl Stream {
+    /// The column of its event time.
+    pub(super) fn time(&self) -> Option<Origin> {
+        self.watermark.as_ref().map(|watermark| Origin::Column { table: self.table.clone(), column: watermark.column.clone() })
+    }
 }
 
 impl StreamShape<'_> {
@@ -85,7 +101,7 @@ impl StreamShape<'_> {
     }
 
     fn reads_source(&self, plan: &LogicalPlan) -> bool {
-        count_scans(plan, self.source) > 0
+        self.streams.iter().any(|stream| count_scans(plan, &stream.table) > 0)
     }
 
     fn refuse_subqueries(&self, plan: &LogicalPlan) -> Result<(), Problem> {
@@ -104,7 +120,7 @@ impl StreamShape<'_> {
     fn join(&self, join: &Join, found: &mut Found) -> Result<(), Problem> {
         let (left, right) = (self.reads_source(&join.left), self.reads_source(&join.right));
         if left && right {
-            return Err(self.refused("a stream can't be joined with itself", "JOIN", "aggregate it in a flow of its own"));
+            return self.join_of_streams(join, found);
         }
         if found.aggregates > 0 {
             // Below the aggregate: that is where joins belong.
@@ -143,6 +159,25 @@ impl StreamShape<'_> {
         self.node(if left { &join.left } else { &join.right }, found)
     }
 
+    /// Checks what stands around a join of two streams; what its condition has to bound, `streams` looks at.
+    fn join_of_streams(&self, join: &Join, found: &mut Found) -> Result<(), Problem> {
+        if found.explodes || explodes(&join.left) || explodes(&join.right) {
+            let help = "write the rows into a streaming table, and join its feed in a flow of its own";
+            return Err(self.refused("rows that explode() makes and a join of streams are not supported in one flow yet", "LATERAL", help));
+        }
+        if self.has_aggregate(&join.left) || self.has_aggregate(&join.right) {
+            let help = "join the streams and group what the join gives, or join in a batch job";
+            return Err(self.refused("a join of streams above an aggregate is not supported yet", "JOIN", help));
+        }
+        if !matches!(join.join_type, JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full | JoinType::LeftSemi) {
+            let message = format!("{} joins are not supported over streams", join.join_type);
+            return Err(self.refused(&message, "JOIN", "write JOIN, LEFT JOIN, RIGHT JOIN, FULL JOIN or LEFT SEMI JOIN"));
+        }
+        (found.joins, found.joins_streams) = (true, true);
+        self.node(&join.left, found)?;
+        self.node(&join.right, found)
+    }
+
     fn has_aggregate(&self, plan: &LogicalPlan) -> bool {
         plan.exists(|n| Ok(matches!(n, LogicalPlan::Aggregate(_)))).unwrap_or(false)
     }
@@ -150,14 +185,15 @@ impl StreamShape<'_> {
     fn aggregate(&self, aggregate: &Aggregate, found: &mut Found) -> Result<(), Problem> {
         found.aggregates += 1;
         self.refuse_unusable(aggregate)?;
-        let Some(watermark) = self.watermark else {
+        let Some(watermark) = self.streams.first().and_then(|stream| stream.watermark.as_ref()) else {
             let place = self.source_place();
+            let source = self.streams.first().map_or("events", |stream| stream.table.as_str());
             return Err(Problem::new(
                 "millstream::no_watermark",
                 place,
                 "an aggregate over a stream without a watermark would never be done",
             )
-            .help(format!("write FROM STREAM {} WATERMARK ts DELAY OF INTERVAL 1 HOUR, with its event-time column", self.source)));
+            .help(format!("write FROM STREAM {source} WATERMARK ts DELAY OF INTERVAL 1 HOUR, with its event-time column")));
         };
         let below = aggregate_of(&aggregate.input).filter(|below| self.reads_source(&below.input));
         let calls = aggregate.group_expr.iter().enumerate().filter_map(|(at, e)| window_arguments(e).map(|(time, kind)| (at, time, kind)));
@@ -195,6 +231,10 @@ impl StreamShape<'_> {
             ));
         }
         self.node(&aggregate.input, found)?;
+        if found.joins_streams && matches!(window.kind, WindowKind::Session { .. }) {
+            let message = "sessions over a join of streams are not supported yet";
+            return Err(self.refused(message, SESSION_FUNCTION, "group by window(ts, '1 hour')"));
+        }
         found.windows.push(window);
         Ok(())
     }
@@ -206,8 +246,8 @@ impl StreamShape<'_> {
 
     /// Checks that windows are over the time of the watermark.
     fn check_time(&self, aggregate: &Aggregate, time: &Expr, watermark: &Watermark) -> Result<(), Problem> {
-        let expected = Origin::Column { table: self.source.to_owned(), column: watermark.column.clone() };
-        if lineage::expression(&aggregate.input, time, None).as_ref() == Some(&expected) {
+        let origin = lineage::expression(&aggregate.input, time, None);
+        if self.streams.iter().any(|stream| origin.is_some() && stream.time() == origin) {
             return Ok(());
         }
         let place = self.word(WINDOW_FUNCTION).or_else(|| self.word(SESSION_FUNCTION)).unwrap_or(self.query.place);
@@ -283,7 +323,7 @@ impl StreamShape<'_> {
     }
 
     fn source_place(&self) -> Place {
-        self.word(self.source).unwrap_or(self.query.place)
+        self.streams.first().map_or(self.query.place, |stream| self.word(&stream.table).unwrap_or(self.query.place))
     }
 }
 

@@ -65,7 +65,7 @@ impl Query {
         let (mut topics, mut references) = (Vec::new(), BTreeMap::<String, Arc<dyn ReferenceSource>>::new());
         for (name, table) in &pipeline.tables {
             match &table.binding {
-                Binding::Topic(topic) if pipeline.flows.iter().any(|flow| flow.source == *name) => {
+                Binding::Topic(topic) if pipeline.flows.iter().any(|flow| flow.reads(name)) => {
                     topics.push((name.clone(), topic.partitions, lines_of(name)));
                 }
                 Binding::Topic(_) => {}
