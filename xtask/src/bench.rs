@@ -5,6 +5,7 @@
 
 mod build;
 mod engines;
+mod latency;
 mod page;
 mod stream;
 
@@ -27,7 +28,7 @@ const DEMO_MEGABYTES: f64 = 600.0;
 /// A benchmark: its name, and what measures and gives the text of its section.
 type Bench = (&'static str, fn(Build) -> Result<String>);
 
-const BENCHES: [Bench; 3] = [("demo", demo), ("engines", engines::run), ("stream", stream::run)];
+const BENCHES: [Bench; 4] = [("demo", demo), ("engines", engines::run), ("stream", stream::run), ("latency", latency::run)];
 
 /// Runs all benchmarks, or the one called `name`.
 pub fn run(name: Option<&str>, build: Build) -> Result<()> {

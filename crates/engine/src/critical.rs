@@ -68,6 +68,7 @@ impl CriticalRows {
             start: SourceState::default(),
             end: SourceState::default(),
             changes,
+            further: Vec::new(),
             rejected: Vec::new(),
             directed: Vec::new(),
             at_end: Vec::new(),

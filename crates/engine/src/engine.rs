@@ -14,7 +14,7 @@ use millstream_core::ports::{
 use millstream_core::status::{FlowPhase, PipelineStatus, StatusSource};
 use millstream_core::time::micros_of;
 use millstream_core::{Error, FlowId, Result, TableKind, Value};
-use millstream_pipeline::graph::{Binding, Flow, Pipeline, Table};
+use millstream_pipeline::graph::{Binding, Flow, Pipeline, Table, Watermark};
 use millstream_pipeline::session::spark_session;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
@@ -26,11 +26,11 @@ use crate::flow::process::Processor;
 use crate::flow::repetition;
 use crate::flow::runner::FlowPorts;
 use crate::flow::watermark::WatermarkTracker;
-use crate::flow::{FlowCommand, FlowMonitor, FlowRunner, FlowSpec};
+use crate::flow::{FlowCommand, FlowInput, FlowMonitor, FlowRunner, FlowSpec};
 use crate::patience::Patience;
 use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
-use crate::source::{FeedReader, SharedSource, TopicSource};
+use crate::source::{FeedReader, SeveralSources, SharedSource, TopicSource};
 use crate::{catalog, compile, plan};
 
 /// Everything outside that a pipeline needs.
@@ -115,7 +115,7 @@ impl Engine {
         let critical = CriticalRows::new(&pipeline, ports.event_store.clone(), references.clone(), spark.clone(), ports.clock.clone())?;
         let scheduler = Scheduler::open(&pipeline, ports.clone(), references.clone()).await?;
         let sources = sources(&pipeline, &ports, &settings);
-        let monitors = pipeline.flows.iter().map(|f| (f.id.clone(), Arc::new(FlowMonitor::new(f.id.as_str(), &f.target, &f.source))));
+        let monitors = pipeline.flows.iter().map(|f| (f.id.clone(), Arc::new(FlowMonitor::new(f.id.as_str(), &f.target, &source_key(f)))));
         let monitors = monitors.collect();
         let commands = pipeline.flows.iter().map(|f| {
             let (sender, receiver) = mpsc::channel(1);
@@ -164,15 +164,14 @@ impl Engine {
     /// The runner of `flow`.
     fn runner(self: &Arc<Self>, flow: &Flow) -> Result<FlowRunner> {
         let table = self.pipeline.tables.get(&flow.target).ok_or_else(|| Error::internal(format!("flow {} has no table", flow.id)))?;
-        let source = self.sources.get(&flow.source).ok_or_else(|| Error::internal(format!("flow {} has no source", flow.id)))?;
+        let source = self.source_of(flow).ok_or_else(|| Error::internal(format!("flow {} has no source", flow.id)))?;
         let sink = self.sink(table)?;
         let processor = self.processor(flow)?;
         let row_by_row = sink.isolation() == Isolation::Row;
         let spec = FlowSpec {
             id: flow.id.clone(),
             flow: flow.clone(),
-            source_name: flow.source.clone(),
-            topic: self.topic_of(&flow.source),
+            inputs: flow.sources().map(|name| FlowInput { name: name.to_owned(), topic: self.topic_of(name) }).collect(),
             source: source.clone(),
             table: flow.target.clone(),
             redo: row_by_row && (processor.draws_versions() || table.spec.kind == TableKind::Topic),
@@ -219,8 +218,15 @@ impl Engine {
     pub(crate) fn processor(&self, flow: &Flow) -> Result<Processor> {
         let table = self.pipeline.tables.get(&flow.target).ok_or_else(|| Error::internal(format!("flow {} has no table", flow.id)))?;
         let program = compile::compile(flow, table.spec.schema.clone(), &self.spark.state())?;
-        let watermark = flow.watermark.as_ref().map(|w| (w.column.clone(), WatermarkTracker::new(0, micros_of(w.delay))));
+        // The sides of a join have delays of their own, which are taken off before the tracker sees the times.
+        let delay = |w: &Watermark| if flow.join.is_some() { 0 } else { micros_of(w.delay) };
+        let watermark = flow.watermark.as_ref().map(|w| (w.column.clone(), WatermarkTracker::new(0, delay(w))));
         Processor::new(flow.id.clone(), program, &table.spec.key, watermark)
+    }
+
+    /// What `flow` reads.
+    pub(crate) fn source_of(&self, flow: &Flow) -> Option<&Arc<SharedSource>> {
+        self.sources.get(&source_key(flow))
     }
 
     /// The topic on the broker behind the table `source`, if it is one.
@@ -259,7 +265,7 @@ impl Engine {
     pub async fn caught_up(&self) -> Result<()> {
         let patience = Patience::new("waiting for the flows to catch up", self.ports.clock.clone());
         for flow in self.flows_in_order() {
-            let (Some(monitor), Some(source)) = (self.monitors.get(&flow.id), self.sources.get(&flow.source)) else { continue };
+            let (Some(monitor), Some(source)) = (self.monitors.get(&flow.id), self.source_of(flow)) else { continue };
             let mut states = monitor.follow();
             loop {
                 let status = monitor.status(self.ports.clock.now());
@@ -284,7 +290,7 @@ impl Engine {
         let mut ordered: Vec<&Flow> = Vec::new();
         while ordered.len() < self.pipeline.flows.len() {
             let ready = |f: &&Flow| {
-                let feeds = self.pipeline.flows.iter().filter(|g| g.target == f.source);
+                let feeds = self.pipeline.flows.iter().filter(|g| f.reads(&g.target));
                 feeds.clone().all(|g| ordered.iter().any(|o| o.id == g.id)) && !ordered.iter().any(|o| o.id == f.id)
             };
             let next: Vec<&Flow> = self.pipeline.flows.iter().filter(ready).collect();
@@ -340,11 +346,16 @@ async fn ensure(table: &Table, ports: &Ports) -> Result<()> {
     }
 }
 
-/// One shared source for each topic and feed that flows read.
+/// The name of what `flow` reads: of its source, or of those that it joins.
+fn source_key(flow: &Flow) -> String {
+    flow.sources().collect::<Vec<_>>().join(" and ")
+}
+
+/// One shared source for each topic and feed that flows read, and for each pair that they join.
 fn sources(pipeline: &Pipeline, ports: &Ports, settings: &EngineSettings) -> BTreeMap<String, Arc<SharedSource>> {
     let mut sources = BTreeMap::new();
     for (name, table) in &pipeline.tables {
-        let readers: Vec<&Flow> = pipeline.flows.iter().filter(|f| f.source == *name).collect();
+        let readers: Vec<&Flow> = pipeline.flows.iter().filter(|f| f.reads(name)).collect();
         if readers.is_empty() {
             continue;
         }
@@ -352,19 +363,27 @@ fn sources(pipeline: &Pipeline, ports: &Ports, settings: &EngineSettings) -> BTr
             Binding::Topic(topic) => {
                 let (log, clock, schemas) = (ports.log.clone(), ports.clock.clone(), ports.schemas.clone());
                 let source = TopicSource::new(log, clock, schemas, topic.clone(), table.spec.schema.clone());
-                Box::new(source.of_columns(&readers.iter().flat_map(|f| columns_of(f)).collect::<Vec<_>>()))
+                Box::new(source.of_columns(&readers.iter().flat_map(|f| columns_of(f, name)).collect::<Vec<_>>()))
             }
             _ => Box::new(FeedReader::new(ports.change_feed.clone(), ports.clock.clone(), name.clone(), table.spec.schema.clone())),
         };
         sources.insert(name.clone(), SharedSource::new(source, readers.len(), settings));
     }
+    for flow in pipeline.flows.iter().filter(|f| f.sources().count() > 1) {
+        let parts = flow.sources().filter_map(|name| sources.get(name).cloned()).collect();
+        let key = source_key(flow);
+        let readers = pipeline.flows.iter().filter(|f| source_key(f) == key).count();
+        sources.entry(key).or_insert_with(|| SharedSource::new(Box::new(SeveralSources::new(parts)), readers, settings));
+    }
     sources
 }
 
-/// The columns of its source that `flow` reads.
-fn columns_of(flow: &Flow) -> Vec<String> {
-    let scanned = compile::scanned_columns(&flow.plan, &flow.source).into_iter();
-    scanned.chain(flow.watermark.iter().map(|w| w.column.clone())).collect()
+/// The columns of its source `table` that `flow` reads.
+fn columns_of(flow: &Flow, table: &str) -> Vec<String> {
+    let scanned = compile::scanned_columns(&flow.plan, table).into_iter();
+    let left = flow.watermark.iter().filter(|_| flow.source == table);
+    let right = flow.join.iter().filter(|join| join.right == table).map(|join| &join.right_watermark);
+    scanned.chain(left.chain(right).map(|w| w.column.clone())).collect()
 }
 
 impl StatusSource for Engine {

@@ -10,6 +10,7 @@ mod critical;
 pub mod engine;
 pub mod flow;
 mod identity;
+pub mod join;
 mod metadata;
 mod patience;
 pub mod plan;

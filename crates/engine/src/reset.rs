@@ -28,7 +28,7 @@ impl Engine {
             ports.system.forget(flow.id.as_str()).await?;
         }
         // A flow on this table's feed stands at a place in a feed that is gone: what it has written is rebuilt too.
-        for flow in pipeline.flows.iter().filter(|f| f.source == name && f.target != name) {
+        for flow in pipeline.flows.iter().filter(|f| f.reads(name) && f.target != name) {
             Box::pin(Self::reset(pipeline, ports, &flow.target)).await?;
         }
         identity::accept(ports.system.as_ref(), pipeline, name).await

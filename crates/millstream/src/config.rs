@@ -2,6 +2,7 @@
 //!
 //! Everything here is data and pure checks ([`Config::validate`]); [`load`] reads it from its layers, and `wiring` alone acts on it.
 
+pub mod checkpoints;
 mod conflicts;
 pub mod engines;
 pub mod keys;
@@ -29,6 +30,7 @@ use millstream_gateway::http::HttpSettings;
 use millstream_gateway::sql::SqlSettings;
 use serde::{Deserialize, Serialize};
 
+pub use checkpoints::CheckpointsConfig;
 pub use listen::{ListenAddress, ListenSettings};
 pub use load::{Effective, Layers};
 pub use store::StoreConfig;
@@ -48,6 +50,8 @@ pub struct Config {
     pub disk: DiskSettings,
     /// Flows and jobs.
     pub engine: EngineSettings,
+    /// Where flows' checkpoints are.
+    pub checkpoints: CheckpointsConfig,
     /// The Kafka endpoint. Its durability is that of the whole program.
     pub broker: BrokerSettings,
     /// The built-in store.
@@ -82,6 +86,7 @@ impl Default for Config {
             listen: ListenSettings::default(),
             disk: DiskSettings::default(),
             engine: EngineSettings::default(),
+            checkpoints: CheckpointsConfig::default(),
             broker: BrokerSettings::default(),
             store: StoreConfig::default(),
             http: HttpSettings::default(),
@@ -118,6 +123,7 @@ impl Config {
         self.listen.validate()?;
         self.disk.validate()?;
         self.engine.validate()?;
+        self.checkpoints.validate(self.durability)?;
         self.broker.validate()?;
         self.store.validate()?;
         self.http.validate()?;

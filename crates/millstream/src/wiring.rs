@@ -75,7 +75,7 @@ pub async fn open_ports(config: &Config, pipeline: &Pipeline, lock: DataDir, eng
     let specs: Vec<&TableSpec> = pipeline.tables.values().map(|t| t.spec.as_ref()).collect();
     let invalidations = Invalidations::new(specs);
     let boxes = boxes::Boxes { config, pipeline, store: &store, dir: lock.path(), engines, clock: clock.clone() };
-    let boxes::Served { topics: (log, topics, endpoint), event_store, change_feed, reports, critical, lake, lake_port } =
+    let boxes::Served { topics: (log, topics, endpoint), event_store, change_feed, reports, critical, lake, lake_port, checkpoints } =
         boxes.serve().await?;
     let ports = Ports {
         log,
@@ -86,7 +86,7 @@ pub async fn open_ports(config: &Config, pipeline: &Pipeline, lock: DataDir, eng
         lake: Some(lake_port),
         topics: Some(topics),
         schemas: registry(config, engines)?,
-        checkpoints: store.checkpoints(),
+        checkpoints,
         system: store.system(),
         references: references::all(config, pipeline, engines)?,
         clock,

@@ -18,7 +18,7 @@ const VERSION: u8 = 1;
 /// All that decides what `flow` computes.
 pub(crate) fn fingerprint(flow: &Flow, target: &TableSpec, spec_of: &dyn Fn(&str) -> Option<Arc<TableSpec>>) -> String {
     let mut text = format!("flow v{VERSION} {} into {}\n", flow.id, flow.target);
-    for name in std::iter::once(&flow.source).chain(&flow.references) {
+    for name in flow.sources().chain(flow.references.iter().map(String::as_str)) {
         if let Some(spec) = spec_of(name) {
             let _ = writeln!(text, "reads {name}: {}", spec.fingerprint());
         }
@@ -33,6 +33,18 @@ fn flow_lines(flow: &Flow) -> String {
     let mut text = String::new();
     if let Some(watermark) = &flow.watermark {
         let _ = writeln!(text, "watermark {} delayed by {} us", watermark.column, watermark.delay.as_micros());
+    }
+    if let Some(join) = &flow.join {
+        let watermark = &join.right_watermark;
+        let _ = writeln!(
+            text,
+            "joined with {}, watermark {} delayed by {} us, {} to {} us after",
+            join.right,
+            watermark.column,
+            watermark.delay.as_micros(),
+            join.least_us,
+            join.greatest_us
+        );
     }
     for window in &flow.inner_windows {
         let _ = writeln!(text, "window {} below", window_length(window.kind));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::describe::column;
 use crate::graph::{
-    Binding, DatabaseSystem, Flow, Job, OutputMode, Pipeline, Reference, ReferenceFormat, ReferenceOrigin, Table, WindowKind,
+    Binding, DatabaseSystem, Flow, Job, OutputMode, Pipeline, Reference, ReferenceFormat, ReferenceOrigin, Table, Watermark, WindowKind,
 };
 
 /// Says who serves a table, by its name: `the built-in event store`, `Cassandra (keyspace flights)`.
@@ -51,9 +51,16 @@ pub fn text(pipeline: &Pipeline, served_by: ServedBy<'_>) -> String {
 fn flow_text(flow: &Flow) -> String {
     let mut text = String::new();
     let joined = if flow.references.is_empty() { String::new() } else { format!(" with {}", flow.references.join(", ")) };
-    let _ = writeln!(text, "  {}: stream {}{joined} -> {}", flow.id, flow.source, flow.target);
+    let streams = flow.join.as_ref().map_or_else(|| flow.source.clone(), |join| format!("{} and stream {}", flow.source, join.right));
+    let _ = writeln!(text, "  {}: stream {streams}{joined} -> {}", flow.id, flow.target);
     if let Some(watermark) = &flow.watermark {
         let _ = writeln!(text, "    watermark: {}, delayed by {}", watermark.column, length(watermark.delay));
+    }
+    if let Some(join) = &flow.join {
+        let watermark = &join.right_watermark;
+        let _ = writeln!(text, "    watermark of {}: {}, delayed by {}", join.right, watermark.column, length(watermark.delay));
+        let (least, greatest) = (signed_length(join.least_us), signed_length(join.greatest_us));
+        let _ = writeln!(text, "    joined: rows of {} from {least} to {greatest} after those of {}", join.right, flow.source);
     }
     for window in &flow.inner_windows {
         let _ = writeln!(text, "    window: {}", windows(window.kind));
@@ -145,15 +152,28 @@ fn reference_json(reference: &Reference) -> Value {
 }
 
 fn flow_json(flow: &Flow) -> Value {
-    json!({
+    let mut object = json!({
         "name": flow.id,
         "source": flow.source,
         "references": flow.references,
         "target": flow.target,
-        "watermark": flow.watermark.as_ref().map(|w| json!({ "column": w.column, "delay_us": micros(w.delay) })),
+        "watermark": flow.watermark.as_ref().map(watermark_json),
         "window": flow.window.as_ref().map(|w| window_json(w.kind, flow.mode)),
         "plan": flow.plan.display_indent().to_string(),
-    })
+    });
+    if let Some(join) = &flow.join {
+        object["join"] = json!({
+            "source": join.right,
+            "watermark": watermark_json(&join.right_watermark),
+            "least_us": join.least_us,
+            "greatest_us": join.greatest_us,
+        });
+    }
+    object
+}
+
+fn watermark_json(watermark: &Watermark) -> Value {
+    json!({ "column": watermark.column, "delay_us": micros(watermark.delay) })
 }
 
 fn windows(kind: WindowKind) -> String {
@@ -273,6 +293,12 @@ fn mode(mode: OutputMode) -> &'static str {
 
 fn schedule(job: &Job) -> String {
     job.schedule.as_ref().map_or_else(|| "on demand".to_owned(), |cron| format!("scheduled `{cron}` UTC"))
+}
+
+/// `2 hours`, `-90 seconds`.
+fn signed_length(us: i64) -> String {
+    let sign = if us < 0 { "-" } else { "" };
+    format!("{sign}{}", length(Duration::from_micros(us.unsigned_abs())))
 }
 
 /// `2 hours`, `400 days`, `90 seconds`.

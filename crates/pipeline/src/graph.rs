@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use millstream_core::decode::{ReadFormat, Reading};
 use millstream_core::ports::{TopicOutput, ValueFormat};
 use millstream_core::style::{TextStyle, TimeFormats};
@@ -227,14 +227,14 @@ pub enum ReferenceFormat {
     Json,
 }
 
-/// A flow: a query over one stream that writes one table, for ever.
+/// A flow: a query over one stream, or over a join of two, that writes one table, for ever.
 #[derive(Clone, Debug)]
 pub struct Flow {
     /// Its name: the table's, or the `CREATE FLOW` statement's.
     pub id: FlowId,
     /// The table it writes.
     pub target: String,
-    /// The topic or event-store table that it reads as a stream.
+    /// The topic or event-store table that it reads as a stream; in a join of two streams, the one on the left.
     pub source: String,
     /// The query: analysed (types coerced, Spark's rules applied) and with unused columns pruned. Its output has exactly the columns of
     /// the target, in order.
@@ -243,13 +243,17 @@ pub struct Flow {
     /// [`SESSION_FUNCTION`] call, over [`WINDOW_TIME_FUNCTION`] of the window below it where there is one; or, above another aggregate,
     /// that one's window itself. There is no other call of overlapping windows or sessions. Below the lowest one (or anywhere, where
     /// there is none) only `Projection`, `Filter`, `SubqueryAlias`, `Join` (inner, or left with the stream on the left; equality keys and
-    /// an optional residual filter; the other side is a query over reference tables alone) down to the one `TableScan` of `source`. Above
-    /// it only `Projection`, `Filter`, `SubqueryAlias`. A topic's scan has the topic's columns and then [`TOPIC_METADATA`].
+    /// an optional residual filter; the other side is a query over reference tables alone) down to the one `TableScan` of `source`; or
+    /// down to the one `Join` of two streams that `join` tells of (inner, left, right, full or left semi; equality keys and a residual filter that
+    /// has the bounds in time), below whose sides there is the same, each down to its `TableScan`. Above the lowest aggregate only `Projection`,
+    /// `Filter`, `SubqueryAlias`. A topic's scan has the topic's columns and then [`TOPIC_METADATA`].
     pub plan: LogicalPlan,
     /// The reference tables that it joins.
     pub references: Vec<String>,
-    /// `WATERMARK column DELAY OF INTERVAL ...`.
+    /// `WATERMARK column DELAY OF INTERVAL ...` of `source`.
     pub watermark: Option<Watermark>,
+    /// Set when `plan` joins `source` with another stream.
+    pub join: Option<StreamJoin>,
     /// Set when `plan` has an `Aggregate`: the windows of the uppermost one.
     pub window: Option<Window>,
     /// The windows of the aggregates below it, the lowest first.
@@ -260,6 +264,49 @@ pub struct Flow {
     pub signature: Signature,
     /// The same as text, with DataFusion's plan: in checkpoints that were written before there were signatures.
     pub fingerprint: String,
+}
+
+impl Flow {
+    /// The tables that it reads as streams, each once: `source` first.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        let right = self.join.as_ref().map(|join| join.right.as_str()).filter(|right| *right != self.source);
+        std::iter::once(self.source.as_str()).chain(right)
+    }
+
+    /// Whether it reads `table` as a stream.
+    #[must_use]
+    pub fn reads(&self, table: &str) -> bool {
+        self.sources().any(|source| source == table)
+    }
+}
+
+/// A side of a join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// What stands before `JOIN`.
+    Left,
+    /// What stands behind it.
+    Right,
+}
+
+/// A join of a flow's `source` with another stream. Rows match only when their event times are near each other, so that a row is kept until
+/// the watermark says that nothing can match it any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamJoin {
+    /// The table on the right; may be the one on the left.
+    pub right: String,
+    /// Its watermark.
+    pub right_watermark: Watermark,
+    /// The columns of the event times, of the left input of the `Join` and of its right one.
+    pub times: [usize; 2],
+    /// Rows match only if the time of the right one is at least so many microseconds after that of the left one (negative: before).
+    pub least_us: i64,
+    /// And at most so many.
+    pub greatest_us: i64,
+    /// What the filter of the `Join` says beside: over the columns of both inputs.
+    pub condition: Option<Expr>,
+    /// The side of whose event times the windows are by which an aggregate above groups.
+    pub window_side: Option<Side>,
 }
 
 /// A flow's watermark.

@@ -18,8 +18,8 @@ struct Statement {
     reason: String,
 }
 
-/// Both sections, from the files of cases and those of queries.
-pub(super) fn page(cases: &[PathBuf], queries: &[PathBuf]) -> Result<String> {
+/// Both sections, from the files of cases, of queries that run as streams, and of those that aren't possible yet.
+pub(super) fn page(cases: &[PathBuf], streams: &[PathBuf], not_yet: &[PathBuf]) -> Result<String> {
     let mut text = String::from(
         "\n## What differs from Spark\n\n\
          A differential suite compares Millstream with Apache Spark 4.1, value by value (`crates/engine/tests/oracle`). What is not \
@@ -39,8 +39,20 @@ pub(super) fn page(cases: &[PathBuf], queries: &[PathBuf]) -> Result<String> {
             let _ = writeln!(text, "| `{}`{of} | {what} | {} |", expression.replace('|', "\\|"), reason.replace('|', "\\|"));
         }
     }
+    text.push_str(
+        "\n### streams\n\nQueries beside Structured Streaming, in micro-batches and with late rows: the same windows are closed with the same \
+         rows, but for what is listed here.\n\n| query | why | row for row |\n|---|---|---|\n",
+    );
+    for path in streams {
+        let query = fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+        if let Some(reason) = query.lines().find_map(|line| line.strip_prefix("-- @differs: ")) {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let folder = "../../crates/engine/tests/oracle/streams";
+            let _ = writeln!(text, "| [`{stem}`]({folder}/{stem}.sql) | {reason} | [`{stem}.differs`]({folder}/{stem}.differs) |");
+        }
+    }
     text.push_str("\n## Not possible yet\n\nSpark runs these; here `check` refuses them.\n\n| query | |\n|---|---|\n");
-    for path in queries {
+    for path in not_yet {
         let query = fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
         let about = query.lines().next().and_then(|line| line.strip_prefix("-- ")).unwrap_or_default();
         let file = name(path);

@@ -6,12 +6,19 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::{flights, nexmark};
+use super::{flights, lateness, nexmark};
 
 /// Writes the files of events; with `check` compares them with what the generators make.
 pub(super) fn settle(folder: &Path, check: bool) -> Result<()> {
     let [persons, auctions, bids] = nexmark::events();
-    let files = [("person", persons), ("auction", auctions), ("bid", bids), ("flights", flights::events()), ("kinds", flights::kinds())];
+    let files = [
+        ("person", persons),
+        ("auction", auctions),
+        ("bid", bids),
+        ("flights", flights::events()),
+        ("kinds", flights::kinds()),
+        ("measures", lateness::measures()),
+    ];
     for (name, lines) in files {
         let path = folder.join(name).with_extension("jsonl");
         let text = lines.join("\n") + "\n";

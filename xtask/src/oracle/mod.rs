@@ -1,7 +1,7 @@
 //! `cargo xtask oracle`: what Apache Spark answers, as golden files that the engine's differential suite compares Millstream with.
 //!
-//! Everything lies in `crates/engine/tests/oracle`. A person writes `expressions/NAME.cases` (see [`cases`]), `queries/*.sql` (see
-//! [`queries`]) and the events in `events/*.jsonl` come from seeded generators ([`nexmark`], [`flights`]). One Spark session
+//! Everything lies in `crates/engine/tests/oracle`. A person writes `expressions/NAME.cases` (see [`cases`]), `queries/*.sql` and `streams/*.sql` (see
+//! [`queries`]), and the events in `events/*.jsonl` come from seeded generators ([`nexmark`], [`flights`], [`lateness`]). One Spark session
 //! ([`spark`]) evaluates all of it and this module writes `expressions/NAME.spark` and `queries/NAME.rows`. The suite,
 //! `crates/engine/tests/it/oracle`, reads those and never starts Spark. `--check` evaluates a fixed sample and compares it with the
 //! files, so that CI sees when they are not what Spark says.
@@ -11,6 +11,7 @@ mod differences;
 mod events;
 mod flights;
 mod golden;
+mod lateness;
 mod nexmark;
 mod queries;
 mod spark;
@@ -41,6 +42,7 @@ pub fn run(filter: Option<&str>, check: bool) -> Result<()> {
     let expressions: Vec<_> = files(&folder.join("expressions"), "cases")?.into_iter().filter(|path| wanted(path)).collect();
     let mut queries = files(&folder.join("queries"), "sql")?;
     queries.extend(files(&folder.join("queries/not_yet"), "sql")?);
+    queries.extend(files(&folder.join("streams"), "sql")?);
     queries.retain(|path| wanted(path));
     events::settle(&folder.join("events"), check)?;
     let mut spark = Spark::start()?;
@@ -83,7 +85,7 @@ pub fn run(filter: Option<&str>, check: bool) -> Result<()> {
 pub fn differences() -> Result<String> {
     let folder = workspace::root().join(FOLDER);
     let cases = files(&folder.join("expressions"), "cases")?;
-    differences::page(&cases, &files(&folder.join("queries/not_yet"), "sql")?)
+    differences::page(&cases, &files(&folder.join("streams"), "sql")?, &files(&folder.join("queries/not_yet"), "sql")?)
 }
 
 fn expressions_text(spark: &mut Spark, cases: &[Case]) -> Result<String> {

@@ -1,6 +1,9 @@
 //! Queries, `queries/*.sql`: a pipeline each, whose table `result` is what is compared. Spark runs its SELECTs as batch queries over
 //! the whole input, so `STREAM` and the `WATERMARK` clause, which only a streaming query has, are left out; nothing else is changed.
 //!
+//! Queries in `streams/*.sql` are run as streams, too: by Structured Streaming, in micro-batches of as many events as a comment behind an
+//! `@` says (`@batches of 40`), with the watermark that the query has, in append mode.
+//!
 //! `tables.sql` has the tables that all queries may read. The rows of a table are the lines of `events/TABLE.jsonl`.
 
 use std::path::{Path, PathBuf};
@@ -16,6 +19,23 @@ pub(super) struct Query {
     /// Statements that make the views below the result.
     pub(super) views: Vec<String>,
     pub(super) result: String,
+    /// For a query that is run as a stream.
+    pub(super) stream: Option<Stream>,
+}
+
+/// How a query is run as a stream.
+pub(super) struct Stream {
+    /// How many events a micro-batch has.
+    pub(super) batch: usize,
+    pub(super) watermark: Watermark,
+}
+
+/// What a query's `WATERMARK` clause says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Watermark {
+    pub(super) column: String,
+    /// Such as `10 MINUTES`.
+    pub(super) delay: String,
 }
 
 /// The tables of `tables.sql`.
@@ -33,7 +53,15 @@ impl Query {
         let words: Vec<_> = statements.iter().flat_map(|s| s.split(|c: char| !c.is_alphanumeric() && c != '_')).collect();
         let tables = shared.iter().filter(|(name, _, _)| words.contains(&name.as_str())).cloned().collect();
         let views: Result<Vec<String>> = statements.iter().map(|statement| view(statement)).collect();
-        Ok(Self { tables, views: views?, result: "SELECT * FROM result".to_owned() })
+        let batch = text.lines().find_map(|line| line.strip_prefix("-- @batches of "));
+        let stream = match batch {
+            Some(batch) => Some(Stream {
+                batch: batch.parse().with_context(|| format!("{}: no size of batches: {batch}", path.display()))?,
+                watermark: watermark(&statements.join(" ")).with_context(|| format!("{} has no watermark", path.display()))?,
+            }),
+            None => None,
+        };
+        Ok(Self { tables, views: views?, result: "SELECT * FROM result".to_owned(), stream })
     }
 }
 
@@ -64,6 +92,14 @@ fn view(statement: &str) -> Result<String> {
     let query = ["AS SELECT ", "AS WITH "].iter().filter_map(|word| rest.find(word)).min();
     let query = query.and_then(|at| rest.get(at..)).with_context(|| format!("no query: {statement}"))?;
     Ok(format!("CREATE OR REPLACE TEMPORARY VIEW {name} {}", batch(query)))
+}
+
+/// The first `WATERMARK column DELAY OF INTERVAL number unit`.
+fn watermark(text: &str) -> Option<Watermark> {
+    let mut words = text.split_once(" WATERMARK ")?.1.split(' ');
+    let column = words.next()?.to_owned();
+    let (number, unit) = (words.nth(3)?, words.next()?.trim_end_matches([')', ',', ';']));
+    Some(Watermark { column, delay: format!("{number} {unit}") })
 }
 
 /// A query without what only streams have.

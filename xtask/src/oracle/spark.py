@@ -3,6 +3,7 @@
 Requests:
   {"expression": text, "columns": [[name, type], ...], "rows": [[SQL literal, ...], ...]}
   {"query": text, "tables": [[name, columns, file of JSON lines], ...], "views": [statement, ...]}
+    and for Structured Streaming, of one table, beside these "stream": {"batch": rows, "column": of event time, "delay": interval}
 Answers:
   {"type": name, "rows": [{"value": text or null} or {"error": condition}, ...]}
   {"columns": [[name, type], ...], "rows": [[text or null, ...], ...]}
@@ -13,8 +14,10 @@ Values are text: floating point as Python's repr, binary in hexadecimal, dates a
 
 import json
 import logging
+import os
 import re
 import sys
+import tempfile
 
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import SparkSession, types
@@ -122,13 +125,49 @@ class Expressions:
             return {"error": condition(error)}
 
 
+def micro_batches(spark, table, stream, folder):
+    """The table as a stream that has the watermark, each micro-batch a file of the folder."""
+    name, columns, file = table
+    with open(file) as events:
+        lines = events.read().splitlines()
+    for number, start in enumerate(range(0, len(lines), stream["batch"])):
+        path = os.path.join(folder, f"{number:04}.json")
+        with open(path, "w") as batch:
+            batch.write("\n".join(lines[start:start + stream["batch"]]) + "\n")
+        # The source takes the oldest file first.
+        os.utime(path, (1_000_000_000 + number, 1_000_000_000 + number))
+    frame = spark.readStream.schema(columns).option("mode", "FAILFAST").option("maxFilesPerTrigger", 1).json(folder)
+    frame.withWatermark(stream["column"], stream["delay"]).createOrReplaceTempView(name)
+
+
+def appended(result, folder):
+    """All rows that a streaming query appends until its source is at its end."""
+    writer = result.writeStream.format("memory").queryName("appended").outputMode("append").trigger(availableNow=True)
+    writer.option("checkpointLocation", os.path.join(folder, "checkpoint")).start().awaitTermination()
+    return result.sparkSession.table("appended")
+
+
 def query(spark, request):
-    for name, columns, file in request["tables"]:
-        spark.read.schema(columns).option("mode", "FAILFAST").json(file).createOrReplaceTempView(name)
+    with tempfile.TemporaryDirectory() as folder:
+        return query_in(spark, request, folder)
+
+
+def query_in(spark, request, folder):
+    stream = request.get("stream")
+    if stream:
+        events = os.path.join(folder, "events")
+        os.mkdir(events)
+        [table] = request["tables"]
+        micro_batches(spark, table, stream, events)
+    else:
+        for name, columns, file in request["tables"]:
+            spark.read.schema(columns).option("mode", "FAILFAST").json(file).createOrReplaceTempView(name)
     try:
         for view in request["views"]:
             spark.sql(view)
         result = spark.sql(request["query"])
+        if stream:
+            result = appended(result, folder)
         schema = result.schema
         texts = [f"CAST(`{f.name}` AS STRING) AS `{f.name}`" if is_temporal(f.dataType) else f"`{f.name}`" for f in schema]
         rows = result.selectExpr(*texts).collect()

@@ -51,7 +51,12 @@ impl Spark {
     /// The golden rows of a query over the events below `folder`.
     pub(super) fn rows(&mut self, query: &Query, folder: &Path) -> Result<String> {
         let tables: Vec<_> = query.tables.iter().map(|(name, columns, file)| json!([name, columns, folder.join(file)])).collect();
-        let answer = self.ask(&json!({"query": query.result, "tables": tables, "views": query.views}))?;
+        let mut request = json!({"query": query.result, "tables": tables, "views": query.views});
+        if let Some(stream) = &query.stream {
+            request["stream"] =
+                json!({"batch": stream.batch, "column": stream.watermark.column, "delay": stream.watermark.delay.to_lowercase()});
+        }
+        let answer = self.ask(&request)?;
         if let Some(condition) = answer["refused"].as_str() {
             bail!("Spark refuses it: {condition}");
         }

@@ -1,10 +1,11 @@
 //! Files in a data lake: `file://`, `abfss://`, `s3://` and `gs://`.
 //!
 //! Owns reference data (Parquet, CSV and JSON lines, read whole, with the types that [`TableSpec`](millstream_core::TableSpec)'s documentation
-//! lists) and streaming tables of Parquet files. Knows nothing of joins, of refresh schedules, of flows, or of where a pipeline's folder is: it is
+//! lists), streaming tables of Parquet files, and checkpoints. Knows nothing of joins, of refresh schedules, of flows, or of where a pipeline's folder is: it is
 //! given absolute paths and locations.
 
 mod check;
+mod checkpoints;
 mod client;
 mod columns;
 mod error;
@@ -18,6 +19,7 @@ mod source;
 mod table;
 
 pub use check::check_table;
+pub use checkpoints::LakeCheckpointStore;
 pub use files::LakeFormat;
 pub use location::LakeLocation;
 pub use probe::{probe, probe_location};

@@ -14,8 +14,8 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 use millstream_adapters::connection::Secret;
 use millstream_adapters::lake::{
-    AzureSettings, GcsSettings, LakeFormat, LakeLocation, LakeReferenceSource, LakeSettings, LakeTableStore, S3Settings, check_table,
-    probe, probe_location,
+    AzureSettings, GcsSettings, LakeCheckpointStore, LakeFormat, LakeLocation, LakeReferenceSource, LakeSettings, LakeTableStore,
+    S3Settings, check_table, probe, probe_location,
 };
 use millstream_core::ErrorKind;
 use millstream_core::ports::{LakeStore, ReferenceSource};
@@ -61,6 +61,26 @@ async fn tables_in_memory_keep_the_contract() {
     };
     suite::lake_store::run("lake (memory)", || harness(LakeSettings::default)).await.assert_passed();
     suite::lake_store::run("lake (memory, rolling)", || harness(rolling)).await.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_keep_the_contract() {
+    use suite::checkpoint_store::{Port, run};
+    let on_disk = || {
+        OnData::new(tempfile::tempdir().unwrap(), move |dir: Arc<TempDir>, _| async move {
+            let folder = LakeLocation::parse(dir.path().join("checkpoints").to_str().unwrap())?;
+            Ok(Arc::new(LakeCheckpointStore::new(Arc::new(LakeSettings::default()), folder)?) as Port)
+        })
+    };
+    run("lake (file)", on_disk).await.assert_passed();
+    let in_memory = || {
+        OnData::new(InMemory::new(), move |lake: Arc<InMemory>, _| async move {
+            let folder = LakeLocation::parse("s3://memory/checkpoints")?;
+            Ok(Arc::new(LakeCheckpointStore::in_store(lake, Arc::new(LakeSettings::default()), folder)?) as Port)
+        })
+        .with_abilities(Abilities::ALL)
+    };
+    run("lake (memory)", in_memory).await.assert_passed();
 }
 
 #[tokio::test(flavor = "multi_thread")]

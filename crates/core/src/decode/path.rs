@@ -13,8 +13,6 @@ pub struct JsonPath {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Member(String),
-    /// The first member in which the rest of the path leads anywhere.
-    AnyMember,
     Item(usize),
     AllItems,
 }
@@ -58,7 +56,7 @@ impl JsonPath {
 fn step(text: &str) -> Result<(Step, &str), String> {
     if let Some(rest) = text.strip_prefix("['") {
         let (name, after) = rest.split_once("']").ok_or("a bracket is not closed")?;
-        return Ok((member(name), after));
+        return Ok((member(name)?, after));
     }
     if let Some(rest) = text.strip_prefix('[') {
         let (index, after) = rest.split_once(']').ok_or("a bracket is not closed")?;
@@ -72,12 +70,18 @@ fn step(text: &str) -> Result<(Step, &str), String> {
     let end = rest.find(['.', '[']).unwrap_or(rest.len());
     match rest.split_at(end) {
         ("", _) => Err("a name is missing behind a dot".to_owned()),
-        (name, after) => Ok((member(name), after)),
+        (name, after) => Ok((member(name)?, after)),
     }
 }
 
-fn member(name: &str) -> Step {
-    if name == "*" { Step::AnyMember } else { Step::Member(name.to_owned()) }
+fn member(name: &str) -> Result<Step, String> {
+    match name {
+        "*" => {
+            Err("in Spark a wildcard for the members of an object finds nothing: name the member, or write [*] for the items of an array"
+                .to_owned())
+        }
+        name => Ok(Step::Member(name.to_owned())),
+    }
 }
 
 /// Adds to `out` what `steps` lead to from the value at the cursor, which is passed over whole. Whether that is anything.
@@ -91,22 +95,18 @@ fn write(steps: &[Step], scanner: &mut Scanner<'_>, style: Style, out: &mut Vec<
             out.extend(value.clone());
             Ok(value.is_some())
         }
-        ([step @ (Step::Member(_) | Step::AnyMember), rest @ ..], Some(b'{')) => {
+        ([Step::Member(name), rest @ ..], Some(b'{')) => {
             scanner.eat(b'{');
             scanner.skip_whitespace();
             let mut found = false;
             let mut more = !scanner.eat(b'}');
             while more {
                 let token = scanner.string()?;
-                let is_it = match step {
-                    Step::Member(name) if token.escaped => scanner.unescape(token)? == *name,
-                    Step::Member(name) => scanner.slice(token.start, token.end) == name.as_str(),
-                    _ => true,
-                };
+                let is_it =
+                    if token.escaped { scanner.unescape(token)? == *name } else { scanner.slice(token.start, token.end) == name.as_str() };
                 scanner.colon()?;
-                // A member that is null is none, but any member may be.
-                let is_null = *step != Step::AnyMember && scanner.peek() == Some(b'n');
-                if is_it && !found && !is_null {
+                // A member that is null is none; an item of an array that is null is the text `null`.
+                if is_it && !found && scanner.peek() != Some(b'n') {
                     found = write(rest, scanner, style, out)?;
                 } else {
                     scanner.skip_value(1)?;
@@ -184,9 +184,6 @@ fn array(items: &[String]) -> String {
 
 /// A value as Spark gives it: without white space, and with no more escapes than JSON needs.
 fn written(value: &str, style: Style) -> Option<String> {
-    if style == Style::Raw && value == "null" {
-        return None;
-    }
     if style == Style::Raw && value.starts_with('"') {
         return serde_json::from_str(value).ok();
     }

@@ -122,7 +122,7 @@ pub struct JobRun {
 
 /// Dead letters, late rows and job runs.
 ///
-/// Quarantined rows are put before their epoch commits, under (flow, epoch, position): putting the same again changes nothing, and
+/// Quarantined rows are put before their epoch commits, under (flow, epoch, source, position): putting the same again changes nothing, and
 /// [`discard_after`](Self::discard_after) takes back those of epochs that never committed. So each event is in exactly one place.
 #[async_trait]
 pub trait SystemStore: Send + Sync {

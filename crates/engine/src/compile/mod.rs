@@ -7,6 +7,7 @@
 mod explode;
 mod lookup;
 mod steps;
+mod streams;
 
 use std::sync::Arc;
 
@@ -25,11 +26,15 @@ use millstream_pipeline::graph::{Flow, OutputMode, WindowKind};
 pub use explode::Explode;
 pub use lookup::LookupJoin;
 pub use steps::{Rejects, Rows, Step, run};
+pub use streams::{JoinSide, JoinStage};
 
 /// What a flow does with each chunk.
 pub struct Program {
-    /// The source's columns that it reads, in the order in which the first step sees them.
+    /// The source's columns that it reads, in the order in which the first step sees them. None where two streams are joined: each side has
+    /// its own.
     pub inputs: Vec<String>,
+    /// The join of two streams, where there is one: below all else.
+    pub join: Option<Box<JoinStage>>,
     /// Steps on every row. Where there is an aggregation, the last one computes its groups and arguments.
     pub before: Vec<Step>,
     /// The windowed aggregations, each over the results of the one before.
@@ -89,7 +94,7 @@ pub struct AggregateColumn {
 }
 
 /// A DataFusion error while planning: a defect, for `check` has planned this before.
-fn plan_error(error: DataFusionError) -> Error {
+pub(crate) fn plan_error(error: DataFusionError) -> Error {
     Error::internal("a checked query could not be planned").caused_by(error)
 }
 
@@ -101,10 +106,10 @@ pub(crate) fn nullable(schema: &Schema) -> SchemaRef {
 
 /// Plans `flow`. `output` are the target's columns.
 pub fn compile(flow: &Flow, output: SchemaRef, session: &SessionState) -> Result<Program> {
-    let mut compiler = Compiler { flow, session, inputs: Vec::new(), before: Vec::new(), aggregations: Vec::new() };
+    let mut compiler = Compiler::new(flow, session);
     compiler.lower(&flow.plan)?;
-    let Compiler { inputs, before, aggregations, .. } = compiler;
-    Ok(Program { inputs, before, aggregations, output })
+    let Compiler { inputs, join, before, aggregations, .. } = compiler;
+    Ok(Program { inputs, join, before, aggregations, output })
 }
 
 /// The columns of the source table `source` that `plan` reads.
@@ -122,11 +127,16 @@ struct Compiler<'a> {
     flow: &'a Flow,
     session: &'a SessionState,
     inputs: Vec<String>,
+    join: Option<Box<JoinStage>>,
     before: Vec<Step>,
     aggregations: Vec<AggregationStage>,
 }
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
+    fn new(flow: &'a Flow, session: &'a SessionState) -> Self {
+        Self { flow, session, inputs: Vec::new(), join: None, before: Vec::new(), aggregations: Vec::new() }
+    }
+
     fn expression(&self, expr: &Expr, input: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
         create_physical_expr(expr, input, self.session.execution_props(), &PhysicalPlanningContext::default()).map_err(plan_error)
     }
@@ -137,9 +147,10 @@ impl Compiler<'_> {
 
     /// Adds a step above all that there are.
     fn add(&mut self, step: Step) {
-        match self.aggregations.last_mut() {
-            Some(stage) => stage.after.push(step),
-            None => self.before.push(step),
+        match (self.aggregations.last_mut(), &mut self.join) {
+            (Some(stage), _) => stage.after.push(step),
+            (None, Some(join)) => join.after.push(step),
+            (None, None) => self.before.push(step),
         }
     }
 
@@ -177,13 +188,19 @@ impl Compiler<'_> {
 
     fn reads_source(&self, plan: &LogicalPlan) -> bool {
         match plan {
-            LogicalPlan::TableScan(scan) => scan.table_name.table() == self.flow.source,
+            LogicalPlan::TableScan(scan) => self.flow.reads(scan.table_name.table()),
             other => other.inputs().into_iter().any(|input| self.reads_source(input)),
         }
     }
 
     fn lower_join(&mut self, join: &Join) -> Result<()> {
         let stream_left = self.reads_source(&join.left);
+        if let Some(streams) = &self.flow.join
+            && stream_left
+            && self.reads_source(&join.right)
+        {
+            return self.lower_stream_join(join, streams);
+        }
         let (stream, reference) = if stream_left { (&join.left, &join.right) } else { (&join.right, &join.left) };
         let outer = match (join.join_type, stream_left) {
             (JoinType::Inner, _) => false,

@@ -106,7 +106,7 @@ impl Rows {
         Self { batch: self.batch.slice(offset, length), origin: self.origin.slice(offset, length), kinds: self.kinds.slice(offset, length) }
     }
 
-    fn concat(&self, other: &Self) -> Result<Self> {
+    pub(crate) fn concat(&self, other: &Self) -> Result<Self> {
         Ok(Self {
             batch: concat_batches(&self.batch.schema(), [&self.batch, &other.batch])?,
             origin: concat(&[&self.origin, &other.origin])?.as_primitive::<UInt32Type>().clone(),

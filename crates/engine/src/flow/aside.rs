@@ -27,17 +27,20 @@ impl FlowRunner {
         shutdown: &CancellationToken,
     ) -> Result<Option<Quarantined>> {
         let mut aside = Quarantined::default();
-        let (flow, source) = (&self.spec.id, &self.spec.source_name);
-        let dead = |position, raw: RawRecord, reason: &str| DeadLetter {
-            flow: flow.clone(),
-            epoch,
-            source: source.clone(),
-            position,
-            timestamp: raw.timestamp,
-            key: raw.key,
-            value: raw.value,
-            reason: reason.to_owned(),
-            at,
+        let flow = &self.spec.id;
+        let dead = |position, raw: RawRecord, reason: &str| {
+            let (source, position) = self.in_source(chunk, position);
+            DeadLetter {
+                flow: flow.clone(),
+                epoch,
+                source,
+                position,
+                timestamp: raw.timestamp,
+                key: raw.key,
+                value: raw.value,
+                reason: reason.to_owned(),
+                at,
+            }
         };
         let mine = |r: &&RejectedRecord| r.directed.as_ref().is_none_or(|flows| flows.contains(flow));
         for r in chunk.rejected.iter().filter(mine) {
@@ -52,11 +55,12 @@ impl FlowRunner {
         for late in &processed.late {
             let raw = self.patiently(shutdown, || self.raw(chunk, late.position, Timestamp(late.version.0))).await?;
             let Some(raw) = raw else { return Ok(None) };
+            let (source, position) = self.in_source(chunk, late.position);
             aside.late_rows.push(LateRow {
                 flow: flow.clone(),
                 epoch,
-                source: source.clone(),
-                position: late.position,
+                source,
+                position,
                 timestamp: raw.timestamp,
                 key: raw.key,
                 value: raw.value,
@@ -69,12 +73,21 @@ impl FlowRunner {
         Ok(Some(aside))
     }
 
-    /// A source record as it was: read again from the topic, or the feed's row as JSON.
-    async fn raw(&self, chunk: &Chunk, position: RowPosition, version: Timestamp) -> Result<RawRecord> {
-        let Some(topic) = &self.spec.topic else {
-            let row = (0..chunk.changes.len()).find(|row| chunk.changes.position(*row) == position);
-            let value = row.map(|row| row_as_json(&chunk.changes.rows().slice(row, 1))).transpose()?;
-            return Ok(RawRecord { timestamp: version, key: None, value });
+    /// The name of the source that a row came from, and its position there.
+    fn in_source(&self, chunk: &Chunk, position: RowPosition) -> (String, RowPosition) {
+        let (source, position) = chunk.end.position_in_source(position);
+        (self.spec.inputs.get(source).map(|input| input.name.clone()).unwrap_or_default(), position)
+    }
+
+    /// A source record as it was: read again from the topic, or the feed's row as JSON, if it is one of the chunk.
+    async fn raw(&self, chunk: &Chunk, row: RowPosition, version: Timestamp) -> Result<RawRecord> {
+        let (source, position) = chunk.end.position_in_source(row);
+        let Some(topic) = self.spec.inputs.get(source).and_then(|input| input.topic.as_ref()) else {
+            let found = chunk.sources().find_map(|changes| {
+                let at = (0..changes.len()).find(|at| changes.position(*at) == row)?;
+                Some(changes.rows().slice(at, 1))
+            });
+            return Ok(RawRecord { timestamp: version, key: None, value: found.as_ref().map(row_as_json).transpose()? });
         };
         let read = self.ports.log.read(&TopicPartition::new(topic.clone(), position.partition), Offset(position.offset), 1).await?;
         let record = read.records.into_iter().find(|r| r.offset.0 == position.offset);

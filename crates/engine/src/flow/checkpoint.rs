@@ -109,28 +109,12 @@ impl Checkpoint {
     /// Reads what [`encode`](Self::encode) wrote, now or in an earlier version.
     /// [`Corrupt`](millstream_core::ErrorKind::Corrupt) for anything else.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let (format, rest) = bytes.split_first().ok_or_else(torn)?;
-        let rest = match *format {
-            FORMAT..=FORMAT_OF_STAGES => rest,
-            FORMAT_WITH_CHECKSUM => checked(rest)?,
-            _ => {
-                return Err(Error::corrupt(format!(
-                    "a checkpoint has format {format}; this program reads formats {FORMAT} to {FORMAT_WITH_CHECKSUM}"
-                )));
-            }
-        };
-        let read = Self::decode_parts(*format, rest);
-        read.map_err(|e| if e.kind() == ErrorKind::Corrupt { e } else { Error::corrupt("a checkpoint can't be read").caused_by(e) })
+        let (format, header, rest) = Header::split(bytes)?;
+        Self::decode_rows(format, header, rest).map_err(as_corrupt)
     }
 
-    /// Reads what follows the format and the checksum.
-    fn decode_parts(format: u8, rest: &[u8]) -> Result<Self> {
-        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(torn)?;
-        let (header, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(torn)?;
-        let header: Header = serde_json::from_slice(header)?;
-        if header.signature.is_some() != (format == FORMAT_WITH_CHECKSUM) || header.signature.is_some() == header.fingerprint.is_some() {
-            return Err(Error::corrupt(format!("a checkpoint of format {format} does not name its query as that format does")));
-        }
+    /// Reads what follows the header.
+    fn decode_rows(format: u8, header: Header, rest: &[u8]) -> Result<Self> {
         let mut state = Vec::new();
         let redo = match format {
             FORMAT => {
@@ -154,6 +138,39 @@ impl Checkpoint {
         };
         Ok(Self { header, state, redo: rows(redo)?.map(|rows| without_hidden(&rows)).transpose()? })
     }
+}
+
+impl Header {
+    /// The header of a checkpoint alone; the whole checkpoint is held against its checksum, where it has one.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        Self::split(bytes).map(|(_, header, _)| header)
+    }
+
+    /// The format of a checkpoint, its header, and the bytes that follow it.
+    fn split(bytes: &[u8]) -> Result<(u8, Self, &[u8])> {
+        let (format, rest) = bytes.split_first().ok_or_else(torn)?;
+        let rest = match *format {
+            FORMAT..=FORMAT_OF_STAGES => rest,
+            FORMAT_WITH_CHECKSUM => checked(rest)?,
+            _ => {
+                return Err(Error::corrupt(format!(
+                    "a checkpoint has format {format}; this program reads formats {FORMAT} to {FORMAT_WITH_CHECKSUM}"
+                )));
+            }
+        };
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(torn)?;
+        let (header, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(torn)?;
+        let header: Self = serde_json::from_slice(header).map_err(|e| as_corrupt(e.into()))?;
+        if header.signature.is_some() != (*format == FORMAT_WITH_CHECKSUM) || header.signature.is_some() == header.fingerprint.is_some() {
+            return Err(Error::corrupt(format!("a checkpoint of format {format} does not name its query as that format does")));
+        }
+        Ok((*format, header, rest))
+    }
+}
+
+/// Whatever can't be read is damage.
+fn as_corrupt(error: Error) -> Error {
+    if error.kind() == ErrorKind::Corrupt { error } else { Error::corrupt("a checkpoint can't be read").caused_by(error) }
 }
 
 /// `bytes` without the checksum that they begin with and that is theirs.

@@ -11,6 +11,7 @@ mod aside;
 pub mod checkpoint;
 pub mod compatibility;
 pub mod fault;
+mod joined;
 pub mod monitor;
 pub mod process;
 mod recovery;
@@ -20,7 +21,8 @@ mod restore;
 mod restore_points;
 pub mod runner;
 mod siblings;
+pub mod state;
 pub mod watermark;
 
 pub use monitor::FlowMonitor;
-pub use runner::{FlowCommand, FlowRunner, FlowSpec};
+pub use runner::{FlowCommand, FlowInput, FlowRunner, FlowSpec};

@@ -9,31 +9,39 @@ use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType}
 use millstream_core::{ChangeBatch, ChangeKind, Error, EventTime, FlowId, KeySpec, Result, RowPosition, Timestamp, Version};
 use millstream_pipeline::graph::{OutputMode, WindowKind};
 
+use super::joined::SideProgram;
 use super::siblings;
+use super::state::State;
 use super::watermark::WatermarkTracker;
 use crate::compile::{self, Program, Rejects, Rows, Step};
+use crate::join::StreamJoin;
 use crate::source::Chunk;
 use crate::window::{Arrivals, LateRow, Stages, window_ends};
 
 /// The program of a flow with all state that its rows change.
 pub struct Processor {
-    flow: FlowId,
-    program: Program,
+    pub(super) flow: FlowId,
+    pub(super) program: Program,
     /// The target's key columns among the output's columns, and whether the key is one partition column.
     key: Vec<usize>,
-    single_key: bool,
+    pub(super) single_key: bool,
     /// Group columns that become key columns of the target.
-    key_groups: Vec<usize>,
-    stages: Option<Stages>,
-    watermark: Option<WatermarkTracker>,
+    pub(super) key_groups: Vec<usize>,
+    /// The sides of a join of streams; none where there is no such join.
+    pub(super) sides: Vec<SideProgram>,
+    pub(super) state: State,
+    pub(super) watermark: Option<WatermarkTracker>,
     watermark_column: Option<String>,
-    lateness: Lateness,
+    pub(super) lateness: Lateness,
     /// Whether one event may become several rows.
     explodes: bool,
-    /// Whether rows get versions from the flow's own counter: results of windows and of joins with reference data.
+    /// Whether rows get versions from the flow's own counter: results of windows and of joins.
     draws_versions: bool,
     version_bound: Version,
 }
+
+/// An event that could not be processed: where it is, its version, and why.
+pub type Rejected = (RowPosition, Timestamp, String);
 
 /// What a chunk became.
 #[derive(Debug)]
@@ -41,10 +49,10 @@ pub struct Processed {
     /// Changes for the sink.
     pub changes: ChangeBatch,
     /// Rows that could not be computed.
-    pub rejected: Vec<(RowPosition, Timestamp, String)>,
+    pub rejected: Vec<Rejected>,
     /// Rows behind the watermark.
     pub late: Vec<Late>,
-    /// The window state that changed, by aggregation; nothing without windows.
+    /// The state that changed: of a join's sides, and of each aggregation.
     pub delta: Vec<RecordBatch>,
 }
 
@@ -95,19 +103,26 @@ impl Processor {
     /// For `flow`, whose target has `key`. `watermark` is its column and delay.
     pub fn new(flow: FlowId, mut program: Program, key: &KeySpec, watermark: Option<(String, WatermarkTracker)>) -> Result<Self> {
         let stages = Stages::new(std::mem::take(&mut program.aggregations))?;
-        let joins = program.before.iter().any(|s| matches!(s, Step::Join(_)));
+        let lookups = program.before.iter().any(|s| matches!(s, Step::Join(_)));
+        let mut sides = Vec::new();
+        let join = program.join.take().map(|mut stage| {
+            sides.extend(stage.sides.iter_mut().map(SideProgram::of));
+            StreamJoin::new(*stage)
+        });
+        let join = join.transpose()?;
         let key_columns = key.indices(&program.output)?;
         let key_groups = stages.as_ref().map(|s| s.groups_behind(&key_columns)).unwrap_or_default();
         let (watermark_column, watermark) = watermark.unzip();
         Ok(Self {
             flow,
-            draws_versions: stages.is_some() || joins,
+            draws_versions: stages.is_some() || lookups || join.is_some(),
             explodes: program.before.iter().any(|s| matches!(s, Step::Explode(_))),
             single_key: key.partition.len() == 1,
             key: key_columns,
             key_groups,
             program,
-            stages,
+            sides,
+            state: State { join, stages },
             watermark,
             watermark_column,
             lateness: Lateness::default(),
@@ -117,7 +132,9 @@ impl Processor {
 
     /// The steps that join reference data, to be refreshed between chunks.
     pub fn joins(&mut self) -> impl Iterator<Item = &mut compile::LookupJoin> {
-        self.program.before.iter_mut().filter_map(|s| match s {
+        let sides = self.sides.iter_mut().flat_map(|side| side.before.iter_mut());
+        let above = self.state.join.iter_mut().flat_map(StreamJoin::steps_mut);
+        self.program.before.iter_mut().chain(sides).chain(above).filter_map(|s| match s {
             Step::Join(join) => Some(join.as_mut()),
             _ => None,
         })
@@ -126,17 +143,29 @@ impl Processor {
     /// The aggregations, where there are some.
     #[must_use]
     pub fn stages(&self) -> Option<&Stages> {
-        self.stages.as_ref()
+        self.state.stages.as_ref()
     }
 
-    /// The aggregations, to restore their state.
-    pub fn stages_mut(&mut self) -> Option<&mut Stages> {
-        self.stages.as_mut()
+    /// What is kept from chunk to chunk.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// What is kept, to restore it.
+    pub fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// Whether it joins streams.
+    #[must_use]
+    pub fn joins_streams(&self) -> bool {
+        self.state.join.is_some()
     }
 
     /// Goes on with the windows of `other`, which has seen the same events and closed none, and gives it its own.
     pub fn exchange_windows(&mut self, other: &mut Self, watermark: Option<EventTime>) -> Result<()> {
-        if let (Some(mine), Some(others)) = (&mut self.stages, &mut other.stages) {
+        if let (Some(mine), Some(others)) = (&mut self.state.stages, &mut other.state.stages) {
             if let Some(reach) = mine.reach() {
                 others.set_reach(reach);
             }
@@ -149,7 +178,7 @@ impl Processor {
     /// For each column of the table, whether its values depend on the order in which events came.
     #[must_use]
     pub fn ordered_columns(&self) -> Vec<bool> {
-        self.stages.as_ref().map_or_else(|| vec![false; self.program.output.fields().len()], Stages::ordered_columns)
+        self.state.stages.as_ref().map_or_else(|| vec![false; self.program.output.fields().len()], Stages::ordered_columns)
     }
 
     /// The watermark's tracker, where there is one.
@@ -172,7 +201,7 @@ impl Processor {
     /// asked once.
     pub fn results(&mut self, only: impl Fn(EventTime) -> bool) -> Result<RecordBatch> {
         let schema = compile::nullable(&self.program.output);
-        let Some(stages) = &mut self.stages else { return Ok(RecordBatch::new_empty(schema)) };
+        let Some(stages) = &mut self.state.stages else { return Ok(RecordBatch::new_empty(schema)) };
         let rows = stages.results(only).map_err(|e| e.context(format!("flow {}", self.flow)))?;
         Ok(RecordBatch::try_new(schema, rows.batch.columns().to_vec())?)
     }
@@ -202,7 +231,7 @@ impl Processor {
     /// When the flow writes the rows of a window.
     #[must_use]
     pub fn mode(&self) -> Option<OutputMode> {
-        self.stages.as_ref().map(Stages::mode)
+        self.state.stages.as_ref().map(Stages::mode)
     }
 
     /// Whether rows get versions from the flow's own counter, and so others when they are computed again.
@@ -224,11 +253,15 @@ impl Processor {
 
     /// Runs `chunk` through the program. `now` is where drawn versions begin.
     pub fn process(&mut self, chunk: &Chunk, now: Timestamp) -> Result<Processed> {
+        if self.joins_streams() {
+            return self.process_joined(chunk, now);
+        }
         let timed = self.observe(&chunk.changes)?;
         let mut rejects = Rejects::new();
-        let rows = compile::run(&self.program.before, self.inputs(chunk)?, &mut rejects)?;
+        let rows =
+            compile::run(&self.program.before, self.inputs(&self.program.inputs, &chunk.changes, &chunk.directed, 0)?, &mut rejects)?;
         let mut late = Vec::new();
-        let sourced = self.stages.is_none();
+        let sourced = self.state.stages.is_none();
         let (rows, delta) = if sourced { (rows, Vec::new()) } else { self.aggregate(rows, chunk, &timed, &mut late, &mut rejects)? };
         let changes = self.changes(rows, sourced.then_some(&chunk.changes), now, &mut rejects)?;
         let rejected = rejects.into_iter().map(|(row, reason)| {
@@ -238,30 +271,29 @@ impl Processor {
         Ok(Processed { changes, rejected: rejected.collect(), late, delta })
     }
 
-    /// The chunk's rows as the program reads them: its columns, and only rows that are for this flow.
-    fn inputs(&self, chunk: &Chunk) -> Result<Rows> {
-        let all = chunk.changes.rows();
-        let columns = self.program.inputs.iter().map(|name| {
+    /// A source's rows as the program reads them: its columns, and only rows that are for this flow. `directed` rows are numbered from `first`.
+    pub(super) fn inputs(&self, names: &[String], changes: &ChangeBatch, directed: &[(u32, Arc<[FlowId]>)], first: usize) -> Result<Rows> {
+        let all = changes.rows();
+        let columns = names.iter().map(|name| {
             let column = all.column_by_name(name);
             column.cloned().ok_or_else(|| Error::internal(format!("flow {}: its source has no column {name}", self.flow)))
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        let fields =
-            self.program.inputs.iter().zip(&columns).map(|(name, c)| arrow::datatypes::Field::new(name, c.data_type().clone(), true));
+        let fields = names.iter().zip(&columns).map(|(name, c)| arrow::datatypes::Field::new(name, c.data_type().clone(), true));
         let schema = Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()));
         let n = u32::try_from(all.num_rows()).map_err(|_| Error::internal("a chunk has over 4 billion rows"))?;
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(all.num_rows()));
         let rows = Rows {
             batch: RecordBatch::try_new_with_options(schema, columns, &options)?,
             origin: UInt32Array::from_iter_values(0..n),
-            kinds: chunk.changes.kinds().clone(),
+            kinds: changes.kinds().clone(),
         };
-        if chunk.directed.iter().all(|(_, flows)| flows.contains(&self.flow)) {
+        if directed.iter().all(|(_, flows)| flows.contains(&self.flow)) {
             return Ok(rows);
         }
-        let elsewhere: std::collections::BTreeSet<u32> =
-            chunk.directed.iter().filter(|(_, flows)| !flows.contains(&self.flow)).map(|(row, _)| *row).collect();
-        let keep: BooleanArray = (0..n).map(|row| Some(!elsewhere.contains(&row))).collect();
+        let elsewhere: std::collections::BTreeSet<usize> =
+            directed.iter().filter(|(_, flows)| !flows.contains(&self.flow)).map(|(row, _)| *row as usize).collect();
+        let keep: BooleanArray = (first..first + all.num_rows()).map(|row| Some(!elsewhere.contains(&row))).collect();
         Ok(rows.filter(&keep)?)
     }
 
@@ -293,7 +325,7 @@ impl Processor {
         late: &mut Vec<Late>,
         rejects: &mut Rejects,
     ) -> Result<(Rows, Vec<RecordBatch>)> {
-        let Some(stages) = &mut self.stages else { return Err(Error::internal("a flow without windows was asked to aggregate")) };
+        let Some(stages) = &mut self.state.stages else { return Err(Error::internal("a flow without windows was asked to aggregate")) };
         let ends = window_ends(rows.batch.column(stages.window_column()))?;
         let no_window = match stages.kind() {
             WindowKind::Session { .. } => {
@@ -351,7 +383,13 @@ impl Processor {
     }
 
     /// Output rows with their hidden columns; those whose key is null or empty are rejected. `source` is `None` for results of windows.
-    fn changes(&mut self, rows: Rows, source: Option<&ChangeBatch>, now: Timestamp, rejects: &mut Rejects) -> Result<ChangeBatch> {
+    pub(super) fn changes(
+        &mut self,
+        rows: Rows,
+        source: Option<&ChangeBatch>,
+        now: Timestamp,
+        rejects: &mut Rejects,
+    ) -> Result<ChangeBatch> {
         let schema = compile::nullable(&self.program.output);
         let batch = RecordBatch::try_new(schema, rows.batch.columns().to_vec())
             .map_err(|e| Error::internal(format!("flow {}: its query gives other columns than its table has", self.flow)).caused_by(e))?;
@@ -412,7 +450,7 @@ impl Processor {
     }
 
     /// For each row the key column that is null or empty, if one is.
-    fn keyless(&self, rows: &Rows) -> Vec<Option<usize>> {
+    pub(super) fn keyless(&self, rows: &Rows) -> Vec<Option<usize>> {
         let suspicious = |c: &&usize| {
             let column = rows.batch.column(**c);
             column.null_count() > 0 || (self.single_key && matches!(column.data_type(), DataType::Utf8 | DataType::Binary))
@@ -436,7 +474,7 @@ impl Processor {
 }
 
 /// Whether the key value at `row` is missing: null, or empty where it is the whole partition key (which Cassandra forbids).
-fn is_empty_key(column: &dyn Array, row: usize, whole: bool) -> bool {
+pub(super) fn is_empty_key(column: &dyn Array, row: usize, whole: bool) -> bool {
     if column.is_null(row) {
         return true;
     }

@@ -121,7 +121,7 @@ impl FlowRunner {
     /// Remembers which log the flow's positions are in. Where it goes on from one, and topics are in another log now, it is refused. `None`:
     /// asked to stop.
     async fn claim_log(&self, from_beginning: bool, shutdown: &CancellationToken) -> Result<Option<()>> {
-        let Some(topic) = &self.spec.topic else { return Ok(Some(())) };
+        let Some((_, topic)) = self.spec.topics().next() else { return Ok(Some(())) };
         let property = identity::log_property(&self.spec.id);
         let log = patiently!(self, shutdown, self.ports.log.identity());
         match patiently!(self, shutdown, self.ports.system.property(&property)) {

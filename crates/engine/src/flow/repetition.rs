@@ -70,12 +70,15 @@ pub fn obstacle(pipeline: &Pipeline, flow: &Flow) -> Option<String> {
         Some(Binding::Lake) => return Some(format!("rows that the files of {table} hold already would be appended again")),
         _ => {}
     }
+    if flow.join.is_some() {
+        return Some("it joins streams, and joins are not done again yet".to_owned());
+    }
     if let Some(reference) = flow.references.first() {
         return Some(format!("the reference data of {reference} may have changed, so that rows could stay that nothing gives any more"));
     }
     let counts = |reader: &&Flow| {
         let appends = matches!(pipeline.tables.get(&reader.target).map(|t| &t.binding), Some(Binding::Topic(_) | Binding::Lake));
-        reader.source == *table && reader.id != flow.id && (reader.window.is_some() || appends)
+        reader.reads(table) && reader.id != flow.id && (reader.window.is_some() || appends)
     };
     let reader = pipeline.flows.iter().find(counts)?;
     Some(format!("flow {} could take changes of {table} twice", reader.id))

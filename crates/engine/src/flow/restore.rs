@@ -136,7 +136,7 @@ impl FlowRunner {
             *self.processor.watermark_mut() = last.header.watermark.clone();
         }
         let source = last.header.source.clone();
-        if self.processor.stages().is_none() {
+        if !self.processor.state().is_kept() {
             return Ok(Tried::Restored(source, base));
         }
         for earlier in (base.0..epoch.0).map(Epoch) {
@@ -147,15 +147,13 @@ impl FlowRunner {
             }
         }
         let (reach, repetition) = (last.header.reach, last.header.repetition);
-        if let (Some(stages), Some(reach)) = (self.processor.stages_mut(), reach) {
-            stages.set_reach(reach);
+        if let Some(reach) = reach {
+            self.processor.state_mut().set_reach(reach);
         }
         self.restore_state(last)?;
         // While epochs are done again, no window closes.
         let closed = repetition.map_or_else(|| self.processor.watermark().and_then(WatermarkTracker::current), |r| r.closed);
-        if let Some(stages) = self.processor.stages_mut() {
-            stages.drop_closed(closed)?;
-        }
+        self.processor.state_mut().drop_passed(closed)?;
         Ok(Tried::Restored(source, base))
     }
 
@@ -202,11 +200,10 @@ impl FlowRunner {
     }
 
     fn restore_state(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        match self.processor.stages_mut() {
-            Some(stages) if !checkpoint.state.is_empty() => stages
-                .restore(checkpoint.state)
-                .map_err(|e| e.context(format!("flow {}: run `millstream reset {}` to rebuild the table", self.spec.id, self.spec.table))),
-            _ => Ok(()),
+        if checkpoint.state.is_empty() {
+            return Ok(());
         }
+        let restored = self.processor.state_mut().restore(checkpoint.state);
+        restored.map_err(|e| e.context(format!("flow {}: run `millstream reset {}` to rebuild the table", self.spec.id, self.spec.table)))
     }
 }

@@ -35,10 +35,8 @@ pub struct FlowSpec {
     pub id: FlowId,
     /// Its query.
     pub flow: Flow,
-    /// Its source's name in the pipeline.
-    pub source_name: String,
-    /// The topic that its source reads; `None` for a feed.
-    pub topic: Option<String>,
+    /// What it reads: one topic or feed, or two that it joins.
+    pub inputs: Vec<FlowInput>,
     /// Its source.
     pub source: Arc<SharedSource>,
     /// The table that it writes.
@@ -54,6 +52,26 @@ pub struct FlowSpec {
     pub is_cache: bool,
     /// Makes a processor of its query without state: for repairs.
     pub fresh: Box<dyn Fn() -> Result<Processor> + Send + Sync>,
+}
+
+/// A topic or a feed that a flow reads.
+pub struct FlowInput {
+    /// Its name in the pipeline.
+    pub name: String,
+    /// The topic; `None` for a feed.
+    pub topic: Option<String>,
+}
+
+impl FlowSpec {
+    /// What it reads, for people.
+    pub(super) fn source_names(&self) -> String {
+        self.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// The topics that it reads, with their numbers among its inputs.
+    pub(super) fn topics(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.inputs.iter().enumerate().filter_map(|(number, input)| Some((number, input.topic.as_deref()?)))
+    }
 }
 
 /// What a running flow can be asked to do between epochs.
@@ -254,8 +272,11 @@ impl FlowRunner {
                     return Ok(Some(chunk));
                 }
                 Err(error) if error.kind() == ErrorKind::OutOfRange => {
-                    return Err(error
-                        .context(format!("flow {}: its checkpoint points outside of what {} holds", self.spec.id, self.spec.source_name)));
+                    return Err(error.context(format!(
+                        "flow {}: its checkpoint points outside of what {} holds",
+                        self.spec.id,
+                        self.spec.source_names()
+                    )));
                 }
                 Err(error) => {
                     if !self.wait_out(error, shutdown).await? {
@@ -305,7 +326,7 @@ impl FlowRunner {
         let pending = progress.active.iter().map(|a| a.plus(self.settings.idle_after())).filter(|at| *at > now).min();
         let pending = pending.filter(|_| self.processor.watermark().is_some());
         let idle = async {
-            match pending.into_iter().chain(progress.acknowledge_at().filter(|_| self.spec.topic.is_some())).min() {
+            match pending.into_iter().chain(progress.acknowledge_at().filter(|_| self.spec.topics().next().is_some())).min() {
                 Some(at) => self.ports.clock.sleep(Duration::from_micros(u64::try_from(at.0 - now.0).unwrap_or(0))).await,
                 None => std::future::pending().await,
             }
@@ -383,28 +404,29 @@ impl FlowRunner {
 
     /// The checkpoint of the state after `write`.
     fn prepare(&self, progress: &Progress, epoch: Epoch, write: &Write) -> Result<Checkpoint> {
-        let stages = self.processor.stages();
-        if let Some(bytes) = stages.map(|s| s.state_bytes()).filter(|b| *b > self.settings.state_bytes_max) {
+        let state = self.processor.state();
+        let bytes = state.bytes();
+        if bytes > self.settings.state_bytes_max {
+            let remedy =
+                if self.processor.joins_streams() { "bring the bounds of the join nearer together" } else { "group by fewer values" };
             return Err(Error::invalid(format!(
-                "flow {}: its open windows take {} MB, over the budget of {} MB: raise engine.state_bytes_max, shorten the watermark's delay, or group by fewer values",
+                "flow {}: {} take {} MB, over the budget of {} MB: raise engine.state_bytes_max, shorten the watermark's delay, or {remedy}",
                 self.spec.id,
+                state.what(),
                 bytes >> 20,
                 self.settings.state_bytes_max >> 20
             )));
         }
-        let delta_on = progress.base.filter(|base| stages.is_some() && epoch.0 - base.0 < DELTAS_MAX);
-        let state = match (stages, delta_on) {
-            (None, _) => Vec::new(),
-            (Some(_), Some(_)) => write.delta.clone(),
-            (Some(stages), None) => stages.snapshot()?,
-        };
+        let reach = state.reach();
+        let delta_on = progress.base.filter(|base| state.is_kept() && epoch.0 - base.0 < DELTAS_MAX);
+        let state = if delta_on.is_some() { write.delta.clone() } else { state.snapshot()? };
         let header = Header {
             signature: Some(self.spec.flow.signature.clone()),
             fingerprint: None,
             source: write.end.clone(),
             watermark: self.processor.watermark().cloned(),
             version_bound: self.processor.version_bound(),
-            reach: stages.and_then(|s| s.reach()),
+            reach,
             base: delta_on.unwrap_or(epoch),
             altered: self.carried.altered.clone(),
             repetition: self.carried.repetition,
@@ -430,16 +452,18 @@ impl FlowRunner {
     /// Tells the log how far the flow has come, now and then. It is for the log's own tools: an error is none of the flow's.
     async fn acknowledge(&self, progress: &mut Progress) {
         let now = self.ports.clock.now();
-        let (Some(topic), Some(due)) = (&self.spec.topic, progress.acknowledge_at()) else { return };
-        if due > now {
+        if self.spec.topics().next().is_none() || progress.acknowledge_at().is_none_or(|due| due > now) {
             return;
         }
-        let next = progress.source.partitions.iter().map(|p| match p.position {
-            SourcePosition::Offset(offset) => Offset(offset),
-            SourcePosition::Feed(_) => Offset(0),
-        });
-        if let Err(error) = self.ports.log.acknowledge(&self.spec.id, topic, &next.collect::<Vec<_>>()).await {
-            tracing::debug!(flow = %self.spec.id, %error, "the log was not told how far the flow has come");
+        for (number, topic) in self.spec.topics() {
+            let state = progress.source.of_source(number);
+            let next = state.partitions.iter().map(|p| match p.position {
+                SourcePosition::Offset(offset) => Offset(offset),
+                SourcePosition::Feed(_) => Offset(0),
+            });
+            if let Err(error) = self.ports.log.acknowledge(&self.spec.id, topic, &next.collect::<Vec<_>>()).await {
+                tracing::debug!(flow = %self.spec.id, %error, "the log was not told how far the flow has come");
+            }
         }
         progress.acknowledged = Some((progress.epoch, now));
     }

@@ -25,8 +25,8 @@ pub fn decide(pipeline: &Pipeline, facts: &Facts) -> ChangePlan {
         for (flow, plan) in pipeline.flows.iter().zip(&mut flows) {
             let why = if rebuilt.contains(&flow.target) {
                 format!("table {} is rebuilt", flow.target)
-            } else if rebuilt.contains(&flow.source) {
-                format!("table {} is rebuilt, whose changes it reads", flow.source)
+            } else if let Some(source) = flow.sources().find(|source| rebuilt.contains(*source)) {
+                format!("table {source} is rebuilt, whose changes it reads")
             } else {
                 continue;
             };
@@ -146,7 +146,7 @@ fn judge(pipeline: &Pipeline, flow: &Flow, facts: &Facts) -> FlowPlan {
     };
     if let (Some(was), Some(is)) = (&known.log, &facts.log)
         && was != is
-        && topic_of(pipeline, flow).is_some()
+        && topics_of(pipeline, flow).next().is_some()
     {
         plan.reasons.push(format!("its place is in the log {was}, and topics are in the log {is} now"));
         plan.verdict = FlowVerdict::Rebuilt;
@@ -159,35 +159,39 @@ fn judge(pipeline: &Pipeline, flow: &Flow, facts: &Facts) -> FlowPlan {
     plan
 }
 
-/// The name on the broker of the topic that `flow` reads.
-fn topic_of<'a>(pipeline: &'a Pipeline, flow: &Flow) -> Option<&'a str> {
-    match pipeline.tables.get(&flow.source).map(|t| &t.binding) {
-        Some(Binding::Topic(topic)) => Some(&topic.name),
+/// The topics that `flow` reads, by their names on the broker, with their numbers among its sources.
+fn topics_of<'a>(pipeline: &'a Pipeline, flow: &'a Flow) -> impl Iterator<Item = (usize, &'a str)> {
+    flow.sources().enumerate().filter_map(|(number, source)| match pipeline.tables.get(source).map(|t| &t.binding) {
+        Some(Binding::Topic(topic)) => Some((number, topic.name.as_str())),
         _ => None,
-    }
+    })
 }
 
-/// Where the topic no longer holds, or never held, the place that a flow has come to.
+/// Where a topic no longer holds, or never held, the place that a flow has come to.
 fn out_of_log(pipeline: &Pipeline, flow: &Flow, facts: &Facts, header: &Header) -> Vec<String> {
-    let Some(topic) = topic_of(pipeline, flow) else { return Vec::new() };
-    let Some(bounds) = facts.topics.get(topic) else { return Vec::new() };
-    let lost = header.source.partitions.iter().zip(bounds).enumerate().filter_map(|(p, (state, (first, next)))| match state.position {
-        SourcePosition::Offset(at) if at < *first => {
-            Some(format!("it stands at offset {at} of partition {p}, and topic {topic} begins at {first} there"))
+    let mut lost = Vec::new();
+    for (number, topic) in topics_of(pipeline, flow) {
+        let Some(bounds) = facts.topics.get(topic) else { continue };
+        for (p, (state, (first, next))) in header.source.of_source(number).partitions.iter().zip(bounds).enumerate() {
+            match state.position {
+                SourcePosition::Offset(at) if at < *first => {
+                    lost.push(format!("it stands at offset {at} of partition {p}, and topic {topic} begins at {first} there"));
+                }
+                SourcePosition::Offset(at) if at > *next => {
+                    lost.push(format!("it stands at offset {at} of partition {p}, and topic {topic} ends at {next} there"));
+                }
+                _ => {}
+            }
         }
-        SourcePosition::Offset(at) if at > *next => {
-            Some(format!("it stands at offset {at} of partition {p}, and topic {topic} ends at {next} there"))
-        }
-        _ => None,
-    });
-    lost.collect()
+    }
+    lost
 }
 
 /// Says where a flow goes on or begins, and what to run.
 fn finish(pipeline: &Pipeline, flow: &Flow, facts: &Facts, plan: &mut FlowPlan) {
     let known = facts.flows.get(&flow.id).and_then(|k| k.newest.as_ref());
     match plan.verdict {
-        FlowVerdict::Kept => plan.position = known.map(|(_, header)| place(&flow.source, &header.source)),
+        FlowVerdict::Kept => plan.position = known.map(|(_, header)| place(flow, &header.source)),
         FlowVerdict::New => plan.position = Some(beginning(pipeline, flow, facts).0),
         FlowVerdict::Rebuilt | FlowVerdict::Refused => {
             let (position, lost) = beginning(pipeline, flow, facts);
@@ -205,21 +209,30 @@ fn finish(pipeline: &Pipeline, flow: &Flow, facts: &Facts, plan: &mut FlowPlan) 
     }
 }
 
-fn place(source: &str, state: &SourceState) -> String {
-    let partitions = state.partitions.iter().enumerate().map(|(p, partition)| match &partition.position {
-        SourcePosition::Offset(offset) => format!("{p}@{offset}"),
-        SourcePosition::Feed(token) => format!("{p}@{token}"),
-    });
-    format!("{source} {}", partitions.collect::<Vec<_>>().join(" "))
+fn place(flow: &Flow, state: &SourceState) -> String {
+    let of_source = |(number, source): (usize, &str)| {
+        let state = state.of_source(number);
+        let partitions = state.partitions.iter().enumerate().map(|(p, partition)| match &partition.position {
+            SourcePosition::Offset(offset) => format!("{p}@{offset}"),
+            SourcePosition::Feed(token) => format!("{p}@{token}"),
+        });
+        format!("{source} {}", partitions.collect::<Vec<_>>().join(" "))
+    };
+    flow.sources().enumerate().map(of_source).collect::<Vec<_>>().join(", ")
 }
 
 /// Where a flow begins, in words, and whether events before that are lost.
 fn beginning(pipeline: &Pipeline, flow: &Flow, facts: &Facts) -> (String, bool) {
-    let bounds = topic_of(pipeline, flow).and_then(|topic| facts.topics.get(topic));
-    let lost: Vec<_> = bounds.into_iter().flatten().enumerate().filter(|(_, (first, _))| *first > 0).collect();
-    if lost.is_empty() {
-        return (format!("the beginning of {}", flow.source), false);
+    let mut lost = Vec::new();
+    for (number, topic) in topics_of(pipeline, flow) {
+        let bounds = facts.topics.get(topic).into_iter().flatten().enumerate();
+        let from: Vec<_> = bounds.filter(|(_, (first, _))| *first > 0).map(|(p, (first, _))| format!("{p}@{first}")).collect();
+        if !from.is_empty() {
+            lost.push(format!("{}: {}", flow.sources().nth(number).unwrap_or_default(), from.join(" ")));
+        }
     }
-    let from: Vec<_> = lost.iter().map(|(p, (first, _))| format!("{p}@{first}")).collect();
-    (format!("what is left of {}: {}", flow.source, from.join(" ")), true)
+    if lost.is_empty() {
+        return (format!("the beginning of {}", flow.sources().collect::<Vec<_>>().join(" and ")), false);
+    }
+    (format!("what is left of {}", lost.join(", ")), true)
 }

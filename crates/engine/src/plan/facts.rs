@@ -7,7 +7,7 @@ use millstream_core::{Epoch, ErrorKind, FlowId, Result, TopicPartition};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Ports;
-use crate::flow::checkpoint::{Checkpoint, Header};
+use crate::flow::checkpoint::Header;
 use crate::identity::{self, Description};
 
 /// What is there.
@@ -61,8 +61,8 @@ async fn newest(store: &dyn CheckpointStore, flow: &FlowId) -> Result<(Option<(E
             Err(error) if error.kind() == ErrorKind::Corrupt => None,
             other => other?,
         };
-        if let Some(checkpoint) = bytes.and_then(|bytes| Checkpoint::decode(&bytes).ok()) {
-            return Ok((Some((epoch, checkpoint.header)), unreadable));
+        if let Some(header) = bytes.and_then(|bytes| Header::decode(&bytes).ok()) {
+            return Ok((Some((epoch, header)), unreadable));
         }
         unreadable += 1;
     }

@@ -100,6 +100,7 @@ impl ChunkDecoders {
             directed: rows_directed.collect(),
             bytes: changes.rows().get_array_memory_size() + taken.records.len() * 32,
             changes,
+            further: Vec::new(),
             start: taken.start,
             end: taken.end,
             at_end: taken.at_end,

@@ -38,7 +38,7 @@ impl ChunkSource for FeedReader {
     async fn beginning(&self) -> Result<SourceState> {
         let ranges = self.feed.ranges(&self.table).await?;
         let first = PartitionState { position: SourcePosition::Feed(String::new()), version: Version::MIN };
-        Ok(SourceState { partitions: vec![first; usize::try_from(ranges).unwrap_or(0)] })
+        Ok(SourceState { partitions: vec![first; usize::try_from(ranges).unwrap_or(0)], starts: Vec::new() })
     }
 
     fn reader(&self) -> Result<Box<dyn ChunkReader>> {
@@ -81,6 +81,17 @@ impl ChunkReader for FeedReader {
         let schema = batches.first().map_or_else(|| self.schema.clone(), |b| b.rows().schema());
         let changes = ChangeBatch::concat(&schema, &batches)?;
         let bytes = changes.rows().get_array_memory_size();
-        Ok(Chunk { start: from.clone(), end, changes, rejected: Vec::new(), directed: Vec::new(), at_end, seen_at, lag, bytes })
+        Ok(Chunk {
+            start: from.clone(),
+            end,
+            changes,
+            further: Vec::new(),
+            rejected: Vec::new(),
+            directed: Vec::new(),
+            at_end,
+            seen_at,
+            lag,
+            bytes,
+        })
     }
 }

@@ -173,6 +173,7 @@ impl Merge {
         let partitions = self.buffers.iter();
         SourceState {
             partitions: partitions.map(|b| PartitionState { position: SourcePosition::Offset(b.position), version: b.version }).collect(),
+            starts: Vec::new(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod cursor;
 mod decode;
 mod feed;
 mod merge;
+mod several;
 mod topic;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use cursor::{SharedSource, SourceCursor};
 pub(crate) use decode::learn_schemas;
 pub use feed::FeedReader;
+pub use several::SeveralSources;
 pub use topic::{TopicReader, TopicSource};
 
 /// The header that names the flows a record is for, separated by commas: a replayed record carries it. Without it, all flows take the record.
@@ -34,6 +36,9 @@ pub const DIRECTED_HEADER: &str = "millstream-flows";
 pub struct SourceState {
     /// One for each partition of the topic, or range of the feed.
     pub partitions: Vec<PartitionState>,
+    /// Of several sources read as one, whose partitions stand one behind the other: where those of each but the first begin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<usize>,
 }
 
 /// Where a flow stands in one partition.
@@ -61,6 +66,41 @@ impl SourceState {
     pub fn mark(&self) -> (Version, usize) {
         self.partitions.iter().enumerate().map(|(p, state)| (state.version, p)).max().unwrap_or((Version::MIN, 0))
     }
+
+    /// Of several sources, where the partitions of this one begin.
+    #[must_use]
+    pub fn start_of(&self, source: usize) -> usize {
+        source.checked_sub(1).map_or(0, |before| self.starts.get(before).copied().unwrap_or(self.partitions.len()))
+    }
+
+    /// Of several sources, the state of this one.
+    #[must_use]
+    pub fn of_source(&self, source: usize) -> Self {
+        let partitions = self.partitions.get(self.start_of(source)..self.start_of(source + 1)).unwrap_or_default().to_vec();
+        Self { partitions, starts: Vec::new() }
+    }
+
+    /// Of several sources, which one has `partition`, and its number there.
+    #[must_use]
+    pub fn source_of(&self, partition: usize) -> (usize, usize) {
+        let source = self.starts.iter().take_while(|start| **start <= partition).count();
+        (source, partition - self.start_of(source))
+    }
+
+    /// [`source_of`](Self::source_of) a row, and its position there.
+    #[must_use]
+    pub fn position_in_source(&self, position: RowPosition) -> (usize, RowPosition) {
+        let Ok(partition) = usize::try_from(position.partition) else { return (0, position) };
+        let (source, partition) = self.source_of(partition);
+        (source, RowPosition { partition: i32::try_from(partition).unwrap_or(i32::MAX), ..position })
+    }
+
+    /// Where a row of source `source` stands among the partitions of all.
+    #[must_use]
+    pub fn position_among_all(&self, source: usize, position: RowPosition) -> RowPosition {
+        let start = i32::try_from(self.start_of(source)).unwrap_or(i32::MAX);
+        RowPosition { partition: position.partition.saturating_add(start), ..position }
+    }
 }
 
 /// A piece of a source's input: rows in merged order.
@@ -72,9 +112,11 @@ pub struct Chunk {
     pub end: SourceState,
     /// The rows, with versions and positions.
     pub changes: ChangeBatch,
+    /// Of several sources read as one: the rows of each but the first, with its own columns.
+    pub further: Vec<ChangeBatch>,
     /// Records that aren't rows.
     pub rejected: Vec<RejectedRecord>,
-    /// Rows that only the named flows take, by row number, rising.
+    /// Rows that only the named flows take, by row number, rising; the rows of a further source are numbered after those before it.
     pub directed: Vec<(u32, Arc<[FlowId]>)>,
     /// For each partition, whether the chunk reached its end.
     pub at_end: Vec<bool>,
@@ -90,7 +132,12 @@ impl Chunk {
     /// How many records it covers.
     #[must_use]
     pub fn records(&self) -> usize {
-        self.changes.len() + self.rejected.len()
+        self.changes.len() + self.further.iter().map(ChangeBatch::len).sum::<usize>() + self.rejected.len()
+    }
+
+    /// The rows of each source.
+    pub fn sources(&self) -> impl Iterator<Item = &ChangeBatch> {
+        std::iter::once(&self.changes).chain(&self.further)
     }
 
     /// Whether nothing was there.

@@ -70,7 +70,7 @@ impl ChunkSource for TopicSource {
             let bounds = self.log.bounds(&self.partition(p)).await?;
             partitions.push(PartitionState { position: SourcePosition::Offset(bounds.start.0), version: Version::MIN });
         }
-        Ok(SourceState { partitions })
+        Ok(SourceState { partitions, starts: Vec::new() })
     }
 
     fn reader(&self) -> Result<Box<dyn ChunkReader>> {

@@ -8,7 +8,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Float64Type};
 use futures::StreamExt as _;
 use millstream_core::ports::LateRow;
-use millstream_core::{EventTime, FlowId, Result, RowPosition, TableSpec, Timestamp};
+use millstream_core::{EventTime, Result, RowPosition, TableSpec, Timestamp};
 use millstream_pipeline::graph::{Flow, OutputMode};
 
 use super::stored::Stored;
@@ -17,6 +17,7 @@ use crate::compile::nullable;
 use crate::engine::Engine;
 use crate::flow::checkpoint::Checkpoint;
 use crate::flow::process::Lateness;
+use crate::source::SourceState;
 
 /// Sums of floating-point numbers depend on the order of their terms; results may differ by so much, relatively.
 const FLOAT_TOLERANCE: f64 = 1e-9;
@@ -32,7 +33,7 @@ impl Engine {
         let mut ordered = vec![false; schema.fields().len()];
         for flow in self.pipeline.flows.iter().filter(|f| f.target == spec.name) {
             let Some(checkpoint) = self.committed_state(&flow.id, held.epochs.get(&flow.id)).await? else { continue };
-            let late = late_of(&late_rows, &flow.id);
+            let late = late_of(&late_rows, flow, &checkpoint.header.source);
             let windows = self.expect_windows(flow, &checkpoint, &late, &mut check).await?;
             expected.push(windows.rows);
             whole &= windows.whole;
@@ -83,6 +84,8 @@ impl Engine {
                 Ok(())
             })
             .await?;
+        processor.settle(watermark)?;
+        let watermark = processor.state().watermark_of_windows(watermark);
         let mode = processor.mode();
         let altered = checkpoint.header.altered.as_ref();
         if let Some(altered) = altered {
@@ -95,7 +98,7 @@ impl Engine {
         if met < late.len() && whole {
             check.problem(format!("{} late rows of flow {} are of no event", late.len() - met, flow.id));
         }
-        let dead_count = self.check_dead_letters(flow, &dead, check).await?;
+        let dead_count = self.check_dead_letters(flow, &checkpoint.header.source, &dead, check).await?;
         check.count("events", events);
         check.count("late", late.len() as u64);
         check.count("dead", dead_count);
@@ -115,9 +118,15 @@ pub(super) struct ExpectedWindows {
     pub(super) is_of_one_query: bool,
 }
 
-/// The rows that were late for `flow`, and the watermark that each came behind.
-pub(super) fn late_of(late_rows: &[LateRow], flow: &FlowId) -> HashMap<RowPosition, EventTime> {
-    late_rows.iter().filter(|l| l.flow == *flow).map(|l| (l.position, l.watermark)).collect()
+/// The rows that were late for `flow`, whose sources were read to `until`, and the watermark that each came behind.
+pub(super) fn late_of(late_rows: &[LateRow], flow: &Flow, until: &SourceState) -> HashMap<RowPosition, EventTime> {
+    let late_rows = late_rows.iter().filter(|l| l.flow == flow.id);
+    late_rows.map(|l| (position_for(flow, until, &l.source, l.position), l.watermark)).collect()
+}
+
+/// The position in what `flow` reads of a row of its source `source`.
+pub(super) fn position_for(flow: &Flow, until: &SourceState, source: &str, position: RowPosition) -> RowPosition {
+    until.position_among_all(flow.sources().position(|name| name == source).unwrap_or(0), position)
 }
 
 /// What of the rows can be compared.

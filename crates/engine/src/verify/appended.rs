@@ -23,7 +23,7 @@ impl Engine {
             if flow.window.is_some() {
                 // Sums of floating-point numbers depend on the order of their terms: windows are counted.
                 by_value = false;
-                let late = late_of(&self.ports.system.late_rows().await?, &flow.id);
+                let late = late_of(&self.ports.system.late_rows().await?, flow, &checkpoint.header.source);
                 let windows = self.expect_windows(flow, &checkpoint, &late, &mut check).await?;
                 expected += windows.rows.num_rows() as u64;
                 whole &= windows.whole && windows.is_of_one_query;
@@ -35,7 +35,12 @@ impl Engine {
                     }
                     Ok(0)
                 };
-                whole &= self.expect_rows(flow, &checkpoint.header, &mut take, &mut check).await?;
+                let found = match flow.join {
+                    Some(_) => self.expect_joined(flow, &checkpoint, &mut take, &mut check).await?,
+                    None => Some(self.expect_rows(flow, &checkpoint.header, &mut take, &mut check).await?),
+                };
+                let Some(found) = found else { return Ok(check) };
+                whole &= found;
             }
         }
         let mut rows = 0;

@@ -127,6 +127,7 @@ fn base_chunk(rows: &RecordBatch) -> Result<Chunk> {
         start: state.clone(),
         end: state,
         changes,
+        further: Vec::new(),
         rejected: Vec::new(),
         directed: Vec::new(),
         at_end: Vec::new(),

@@ -9,6 +9,7 @@ mod appended;
 mod critical;
 mod digest;
 mod feed;
+mod joined;
 mod reports;
 mod stateless;
 mod stored;
@@ -152,7 +153,7 @@ impl Engine {
             _ if !written => Ok(vec![self.verify_report(spec).await?]),
             _ => {
                 let mut checks = vec![self.verify_written(table).await?];
-                if matches!(table.binding, Binding::EventStore) && self.pipeline.flows.iter().any(|f| f.source == spec.name) {
+                if matches!(table.binding, Binding::EventStore) && self.pipeline.flows.iter().any(|f| f.reads(&spec.name)) {
                     checks.push(self.verify_feed(spec).await?);
                 }
                 Ok(checks)
@@ -209,6 +210,8 @@ impl Engine {
         let flows = || self.pipeline.flows.iter().filter(|f| f.target == table.spec.name);
         if stored.only_appended() {
             self.verify_appended(&table.spec, stored).await
+        } else if flows().any(|f| f.join.is_some() && f.window.is_none()) {
+            self.verify_joined(&table.spec, stored).await
         } else if flows().any(|f| f.window.is_some()) {
             self.verify_aggregated(&table.spec, stored).await
         } else {
@@ -220,6 +223,7 @@ impl Engine {
     fn is_updated(&self, table: &str) -> bool {
         let mut flows = self.pipeline.flows.iter().filter(|f| f.target == table);
         flows.any(|f| {
+            // Only rows that never change are joined: a flow of two streams has none.
             let source = self.pipeline.tables.get(&f.source).map(|t| &t.binding);
             (f.window.is_some() && f.mode == OutputMode::Update)
                 || matches!(source, Some(Binding::Topic(topic)) if topic.output.is_none() && !topic.key_columns.is_empty())

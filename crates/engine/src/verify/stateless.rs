@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use millstream_core::{ChangeBatch, ChangeKind, Epoch, FlowId, Result, RowPosition, TableSpec, Timestamp, Version};
 use millstream_pipeline::graph::Flow;
 
+use super::aggregated::position_for;
 use super::stored::Stored;
 use super::{Check, digest};
 use crate::engine::Engine;
@@ -71,7 +72,7 @@ impl Engine {
         until: &SourceState,
         each: &mut (dyn FnMut(&Chunk) -> Result<()> + Send),
     ) -> Result<bool> {
-        let Some(source) = self.sources.get(&flow.source) else { return Ok(true) };
+        let Some(source) = self.source_of(flow) else { return Ok(true) };
         let mut reader = source.reader()?;
         let mut state = match from {
             Some(from) => from.clone(),
@@ -140,7 +141,7 @@ impl Engine {
                 Ok(())
             })
             .await?;
-        let dead_count = self.check_dead_letters(flow, &dead, check).await?;
+        let dead_count = self.check_dead_letters(flow, &at.source, &dead, check).await?;
         check.count("events", events);
         check.count("dead", dead_count);
         check.count("superseded", superseded);
@@ -148,16 +149,29 @@ impl Engine {
         Ok(whole)
     }
 
-    /// Whether every event that can't be a row is in `system.dead_letters`, and no other one is. Returns how many there are.
-    pub(super) async fn check_dead_letters(&self, flow: &Flow, dead: &HashSet<RowPosition>, check: &mut Check) -> Result<u64> {
-        let stored: HashSet<RowPosition> =
-            self.ports.system.dead_letters().await?.into_iter().filter(|d| d.flow == flow.id).map(|d| d.position).collect();
+    /// Whether every event that can't be a row is in `system.dead_letters`, and no other one is. Returns how many there are. `until` is where the
+    /// sources were read to.
+    pub(super) async fn check_dead_letters(
+        &self,
+        flow: &Flow,
+        until: &SourceState,
+        dead: &HashSet<RowPosition>,
+        check: &mut Check,
+    ) -> Result<u64> {
+        let letters = self.ports.system.dead_letters().await?.into_iter().filter(|d| d.flow == flow.id);
+        let stored: HashSet<RowPosition> = letters.map(|d| position_for(flow, until, &d.source, d.position)).collect();
         let released = self.replayed(&flow.id).await?;
-        for position in dead.iter().filter(|p| !stored.contains(p) && !released.contains(p)) {
-            check.problem(format!(
-                "the event at {}-{} offset {} is neither a row of flow {} nor a dead letter",
-                flow.source, position.partition, position.offset, flow.id
-            ));
+        for position in dead.iter().filter(|p| !stored.contains(p)) {
+            let (source, position) = until.position_in_source(*position);
+            if !released.contains(&position) {
+                check.problem(format!(
+                    "the event at {}-{} offset {} is neither a row of flow {} nor a dead letter",
+                    flow.sources().nth(source).unwrap_or_default(),
+                    position.partition,
+                    position.offset,
+                    flow.id
+                ));
+            }
         }
         Ok(stored.len() as u64)
     }

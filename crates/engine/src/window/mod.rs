@@ -65,7 +65,7 @@ pub struct Arrivals {
 
 impl Arrivals {
     /// `n` rows that are not late.
-    fn in_time(n: usize) -> Self {
+    pub(crate) fn in_time(n: usize) -> Self {
         Self { watermarks: vec![None; n], origins: vec![0; n], is_known: true }
     }
 }

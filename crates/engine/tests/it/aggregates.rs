@@ -67,7 +67,7 @@ const CASES: &[(&str, &str, [&str; 3])] = &[
     ("median(x)", "DOUBLE", ["3.0", "7.0", ""]),
     ("median(d)", "DOUBLE", ["1.5", "0.5", ""]),
     ("percentile(x, 0.25)", "DOUBLE", ["2.0", "7.0", ""]),
-    ("percentile(x, 0.25, 2)", "DOUBLE", ["2.0", "7.0", ""]),
+    ("percentile(x, 0.25, 2)", "DOUBLE", ["1.5", "7.0", ""]),
     ("percentile(DISTINCT x, 0.5)", "DOUBLE", ["2.0", "7.0", ""]),
     ("percentile(m, array(0.0, 0.25, 1.0))[1]", "DOUBLE", ["1.65", "9.0", ""]),
     ("percentile_cont(0.5) WITHIN GROUP (ORDER BY x)", "DOUBLE", ["3.0", "7.0", ""]),

@@ -9,6 +9,7 @@ mod crashes;
 mod damaged;
 mod events;
 mod formats;
+mod joins;
 mod oracle;
 mod outages;
 mod quarantine;

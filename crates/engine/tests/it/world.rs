@@ -95,7 +95,7 @@ impl World {
         world
     }
 
-    /// In which no partition becomes idle, though the clock runs ahead when anybody sleeps.
+    /// In which no partition becomes idle: for that the clock would have to be silent longer than it skips.
     pub fn never_idle(mut self) -> Self {
         self.settings.idle_after_ms = 1_000_000_000_000;
         self

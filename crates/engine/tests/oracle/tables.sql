@@ -21,6 +21,9 @@ CREATE TABLE kinds (id BIGINT NOT NULL, at TIMESTAMP NOT NULL, flag BOOLEAN, tin
   local TIMESTAMP_NTZ)
 USING kafka OPTIONS (subscribe 'kinds', value.format 'json', partitions '2');
 
+CREATE TABLE measures (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, sensor STRING NOT NULL, value INT, how STRING)
+USING kafka OPTIONS (subscribe 'measures', value.format 'json', partitions '1');
+
 CREATE TABLE airlines (carrier STRING, name STRING) USING json LOCATION 'events/airlines.jsonl';
 
 CREATE TABLE airports (faa STRING, name STRING, state STRING, runways INT) USING json LOCATION 'events/airports.jsonl';

@@ -46,6 +46,10 @@ const BUILT_IN: &[Key] = &[
         "A partition that is read to its end and silent for so many milliseconds no longer holds the watermark back.",
     ),
     key("engine.checkpoints_kept", "How many restore points a flow keeps: full checkpoints with all that follows them; at least 2."),
+    key(
+        "checkpoints.location",
+        "The folder of one pipeline's checkpoints, so that another machine can go on from them: `s3://bucket/path`, `abfss://container@account.dfs.core.windows.net/path`, `gs://bucket/path`, `file:///path`; who we are there, `[lake]` says. Not set: the built-in store.",
+    ),
     key("broker.retention_secs", "How long records are kept, in seconds, in topics that don't say it themselves; not set: for ever."),
     key("broker.retention_check_secs", "How often retention is looked after, in seconds."),
     key("broker.segment_bytes", "A segment file that has reached this size is closed and a new one begun."),
@@ -119,7 +123,7 @@ static KINDS: LazyLock<BTreeMap<String, Kind>> = LazyLock::new(shape::settings::
 pub const NOT_SHOWN: &[&str] = &["broker.durability", "engine.fault"];
 
 /// Sections that come later. They are refused by name, so that nobody believes that they count.
-pub const LATER: &[&str] = &["spark", "checkpoints", "system"];
+pub const LATER: &[&str] = &["spark", "system"];
 
 /// Variables of the environment that begin like settings and are none: they steer tests.
 pub const NOT_SETTINGS: &[&str] = &["fault", "require", "services", "suite_log"];

@@ -75,10 +75,19 @@ fn an_unknown_setting_is_refused_with_its_place_and_the_nearest_name() {
 
 #[test]
 fn sections_that_come_later_are_refused_by_name() {
-    for section in ["spark", "checkpoints", "system"] {
+    for section in ["spark", "system"] {
         let message = refusal(&format!("[{section}]\nx = 1\n"));
         assert!(message.contains(&format!("[{section}] is not supported yet")), "{message}");
     }
+}
+
+#[test]
+fn checkpoints_lie_where_they_are_kept() {
+    let loaded = load("[checkpoints]\nlocation = \"s3://bucket/checkpoints\"\n").unwrap();
+    assert_eq!(loaded.config.checkpoints.location.as_deref(), Some("s3://bucket/checkpoints"));
+    assert!(refusal("[checkpoints]\nlocation = \"ftp://host/x\"\n").contains("checkpoints.location"));
+    let message = refusal("durability = \"fsync\"\n[checkpoints]\nlocation = \"/var/checkpoints\"\n");
+    assert!(message.contains("are not synced"), "{message}");
 }
 
 #[test]

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use millstream_adapters::cassandra::{self, CassandraFeed, CassandraStore, CassandraTables};
 use millstream_adapters::embedded::EmbeddedStore;
 use millstream_adapters::kafka::{self, KafkaLog};
-use millstream_adapters::lake::{LakeLocation, LakeTableStore};
+use millstream_adapters::lake::{LakeCheckpointStore, LakeLocation, LakeTableStore};
 use millstream_adapters::postgresql::{self, PostgresPool, PostgresReportStore};
 use millstream_adapters::redis::{self, RedisCriticalStore};
 use millstream_adapters::topics::LogTopicSink;
 use millstream_broker::Log;
-use millstream_core::ports::{ChangeFeed, Clock, CriticalStore, EventLog, EventStore, LakeStore, ReportStore, TopicSink};
+use millstream_core::ports::{ChangeFeed, CheckpointStore, Clock, CriticalStore, EventLog, EventStore, LakeStore, ReportStore, TopicSink};
 use millstream_core::{Error, Result, TableKind};
-use millstream_pipeline::graph::Pipeline;
+use millstream_pipeline::graph::{Flow, Pipeline};
 
 use super::health::{EngineHealth, Probe};
 use super::watched::Watched;
@@ -40,10 +40,12 @@ pub mod names {
     pub const CRITICAL_EVENTS: &str = "critical events";
     /// Files that flows write.
     pub const LAKE: &str = "data lake";
+    /// What flows go on from.
+    pub const CHECKPOINTS: &str = "checkpoints";
     /// Schemas of records.
     pub const SCHEMAS: &str = "schemas";
     /// In their order.
-    pub const ALL: [&str; 7] = [TOPICS, EVENT_STORE, REFERENCE_DATA, REPORTS, CRITICAL_EVENTS, LAKE, SCHEMAS];
+    pub const ALL: [&str; 8] = [TOPICS, EVENT_STORE, REFERENCE_DATA, REPORTS, CRITICAL_EVENTS, LAKE, CHECKPOINTS, SCHEMAS];
 }
 
 /// What flows append to a built-in topic at once, in bytes: what consumers take without being told.
@@ -71,14 +73,15 @@ pub struct Served {
     pub critical: Arc<dyn CriticalStore>,
     pub lake: Arc<LakeTableStore>,
     pub lake_port: Arc<dyn LakeStore>,
+    pub checkpoints: Arc<dyn CheckpointStore>,
 }
 
 impl Boxes<'_> {
     /// Waits for the real ones side by side.
     pub async fn serve(&self) -> Result<Served> {
-        let (topics, (event_store, change_feed), reports, critical, (lake, lake_port)) =
-            tokio::try_join!(self.topics(), self.event_store(), self.reports(), self.critical_events(), self.lake())?;
-        Ok(Served { topics, event_store, change_feed, reports, critical, lake, lake_port })
+        let (topics, (event_store, change_feed), reports, critical, (lake, lake_port), checkpoints) =
+            tokio::try_join!(self.topics(), self.event_store(), self.reports(), self.critical_events(), self.lake(), self.checkpoints())?;
+        Ok(Served { topics, event_store, change_feed, reports, critical, lake, lake_port, checkpoints })
     }
 
     async fn topics(&self) -> Result<Topics> {
@@ -100,8 +103,8 @@ impl Boxes<'_> {
             self.built_in(names::EVENT_STORE, TableKind::EventStore);
             return Ok((self.store.events(), self.store.feed()));
         };
-        let is_fed = |name: &&String| self.pipeline.tables.get(*name).is_some_and(|table| table.spec.kind == TableKind::EventStore);
-        let feeds: BTreeSet<String> = self.pipeline.flows.iter().map(|flow| &flow.source).filter(is_fed).cloned().collect();
+        let is_fed = |name: &&str| self.pipeline.tables.get(*name).is_some_and(|table| table.spec.kind == TableKind::EventStore);
+        let feeds: BTreeSet<String> = self.pipeline.flows.iter().flat_map(Flow::sources).filter(is_fed).map(str::to_owned).collect();
         let plan = CassandraTables { feeds, insert_only: self.pipeline.inserted_once() };
         let store = CassandraStore::new(settings.clone(), plan, self.clock.clone())?;
         let feed: Arc<dyn ChangeFeed> = CassandraFeed::new(store.clone());
@@ -156,6 +159,14 @@ impl Boxes<'_> {
         let port: Arc<dyn LakeStore> = store.clone();
         let health = self.real(names::LAKE, "lake", configured.join(", "), lake::probe(settings, configured)).await?;
         Ok((store, Watched::<dyn LakeStore>::new(port, health)))
+    }
+
+    async fn checkpoints(&self) -> Result<Arc<dyn CheckpointStore>> {
+        let Some(location) = self.config.checkpoints.location.clone() else { return Ok(self.store.checkpoints()) };
+        let settings = self.config.lake.clone().unwrap_or_default();
+        let store = LakeCheckpointStore::new(Arc::new(settings.clone()), LakeLocation::parse(&location)?)?;
+        let health = self.real(names::CHECKPOINTS, "lake", location.clone(), lake::probe(settings, vec![location])).await?;
+        Ok(Watched::<dyn CheckpointStore>::new(Arc::new(store), health))
     }
 
     /// Whether the pipeline has tables of this kind.

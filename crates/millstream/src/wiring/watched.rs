@@ -1,6 +1,7 @@
 //! The ports of real systems with somebody who listens: each call's outcome tells [`EngineHealth`] whether the system answers. Nothing
 //! else is changed: errors and results pass as they are.
 
+mod checkpoints;
 mod event_store;
 mod lake_store;
 mod log;

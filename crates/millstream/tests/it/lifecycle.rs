@@ -41,11 +41,11 @@ fn a_taken_port_is_refused_by_its_setting() {
 fn a_changed_pipeline_on_an_old_data_directory_is_refused_with_the_difference() {
     let place = Place::with(&format!("{TOPIC}{ROWS}"));
     place.run().terminate();
-    std::fs::write(place.pipeline(), format!("{TOPIC}{}", ROWS.replace("SELECT a FROM", "SELECT a + 1 AS a FROM"))).unwrap();
+    std::fs::write(place.pipeline(), format!("{TOPIC}{}", ROWS.replace("SELECT a FROM", "SELECT a, a + 1 AS b FROM"))).unwrap();
     let mut command = place.command(&["run"]);
     command.arg(place.pipeline());
     free_ports(&mut command);
-    Outcome::of(&mut command).refused(&["flow rows"]);
+    Outcome::of(&mut command).refused(&["table rows", "millstream reset rows --pipeline PATH"]);
 }
 
 #[test]

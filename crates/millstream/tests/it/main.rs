@@ -8,6 +8,7 @@ mod configuration;
 mod init;
 mod kills;
 mod lifecycle;
+mod plan;
 mod process;
 mod queries;
 mod topics;

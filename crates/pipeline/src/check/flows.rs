@@ -11,7 +11,8 @@ use millstream_core::ports::ValueFormat;
 use millstream_core::{FlowId, TableKind, TableSpec};
 
 use super::columns::{self, Output};
-use super::shape::{self, StreamShape};
+use super::shape::{self, Stream, StreamShape};
+use super::streams;
 use super::tables;
 use super::targets::{self, Target};
 use super::{Checker, FlowText, Reader, keys, relations};
@@ -27,10 +28,9 @@ struct Draft<'t, 'a> {
     query: WrittenQuery,
     plan: LogicalPlan,
     outputs: Vec<Output>,
-    source: String,
-    source_place: Place,
+    /// What it reads as a stream: one table, or two that it joins.
+    streams: Vec<Stream>,
     references: Vec<String>,
-    watermark: Option<Watermark>,
     /// The lowest first.
     windows: Vec<Window>,
 }
@@ -89,11 +89,13 @@ impl<'a> Checker<'a> {
             [(_, flow)] if target.kind == TableKind::Critical => self.critical_base(flow, &spec),
             _ => None,
         };
-        let updated = flows.iter().any(|(_, f)| (f.window.is_some() && f.mode == OutputMode::Update) || self.updated.contains(&f.source));
+        let updated = flows
+            .iter()
+            .any(|(_, f)| (f.window.is_some() && f.mode == OutputMode::Update) || f.sources().any(|source| self.updated.contains(source)));
         if updated {
             self.updated.insert(head.name.value.clone());
         }
-        if flows.iter().any(|(_, f)| self.deletes(&f.source)) {
+        if flows.iter().any(|(_, f)| f.sources().any(|source| self.deletes(source))) {
             self.deleted.insert(head.name.value.clone());
         }
         self.flows.extend(flows);
@@ -127,17 +129,20 @@ impl<'a> Checker<'a> {
     fn draft<'t>(&self, text: &'t FlowText<'a>) -> Result<Draft<'t, 'a>, Vec<Problem>> {
         let file = text.text.file;
         let inputs = self.inputs(&text.text, Reader::Flow)?;
-        let mut streams = inputs.streams.into_iter();
-        let Some((source, clause, place)) = streams.next() else {
+        let streams = inputs.streams.into_iter().map(|(table, clause, place)| {
+            let watermark = clause.map(|clause| self.watermark(&table, clause)).transpose()?;
+            Ok(Stream { table, watermark, place })
+        });
+        let streams = streams.collect::<Result<Vec<_>, Vec<Problem>>>()?;
+        let Some(first) = streams.first() else {
             let problem =
                 Problem::new("millstream::no_stream", text.text.query.place, format!("flow `{}` reads no stream", text.name.value));
             return Err(vec![problem.help("write FROM STREAM table; for a query over tables alone write CREATE MATERIALIZED VIEW")]);
         };
-        if let Some((_, _, second)) = streams.next() {
-            let problem = Problem::new("millstream::not_supported", second, "two streams in one flow are not supported yet");
-            return Err(vec![problem.help("write a flow for each stream into the same table (CREATE FLOW), or join in a batch job")]);
+        if let Some(third) = streams.get(2) {
+            let problem = Problem::new("millstream::not_supported", third.place, "more than two streams in one flow are not supported yet");
+            return Err(vec![problem.help("write the join of two into a streaming table, and join its feed in a flow of its own")]);
         }
-        let watermark = clause.map(|clause| self.watermark(&source, clause)).transpose()?;
         let query = self.rewritten(&text.text)?;
         let problems = relations::output_problems(file, &text.text.query.query);
         if !problems.is_empty() {
@@ -154,26 +159,37 @@ impl<'a> Checker<'a> {
         if shape::has_misplaced_window(&plan) {
             return Err(vec![shape::misplaced_window(file, &query)]);
         }
-        if shape::count_scans(&plan, &source) > 1 {
-            let message = format!("`{source}` is read twice in one flow");
-            let problem = Problem::new("millstream::not_supported", place, message);
+        let twice = streams.iter().find(|stream| {
+            let meant = streams.iter().filter(|other| other.table == stream.table).count();
+            shape::count_scans(&plan, &stream.table) > meant
+        });
+        if let Some(stream) = twice {
+            let message = format!("`{}` is read twice in one flow", stream.table);
+            let problem = Problem::new("millstream::not_supported", stream.place, message);
             return Err(vec![problem.help("read it once; use CASE or CREATE FLOW for several results")]);
         }
-        let found =
-            StreamShape { file, query: &query, source: &source, watermark: watermark.as_ref() }.check(&plan).map_err(|p| vec![p])?;
-        if self.updated.contains(&source) && (!found.windows.is_empty() || found.joins || found.explodes) {
+        let found = StreamShape { file, query: &query, streams: &streams }.check(&plan).map_err(|p| vec![p])?;
+        if streams.len() > 1 && !found.joins_streams {
+            let problem = Problem::new("millstream::not_supported", first.place, "two streams in one flow have to be joined");
+            return Err(vec![problem.help("write a flow for each stream into the same table (CREATE FLOW)")]);
+        }
+        if let Some(stream) = streams.iter().find(|stream| self.updated.contains(&stream.table))
+            && (!found.windows.is_empty() || found.joins || found.explodes)
+        {
             let what = match (!found.windows.is_empty(), found.joins) {
                 (true, _) => "aggregated",
                 (_, true) => "joined",
                 _ => "exploded",
             };
-            let message = format!("rows of `{source}` change after they were written, so its changes can't be {what}");
-            let problem = Problem::new("millstream::updated_feed", place, message);
-            return Err(vec![problem.help(format!("{what} rows must be final: read what feeds `{source}`, or do it in a batch job"))]);
+            let message = format!("rows of `{}` change after they were written, so its changes can't be {what}", stream.table);
+            let problem = Problem::new("millstream::updated_feed", stream.place, message);
+            return Err(vec![
+                problem.help(format!("{what} rows must be final: read what feeds `{}`, or do it in a batch job", stream.table)),
+            ]);
         }
         let outputs = columns::outputs(file, &query, &plan)?;
-        let references = shape::scanned(&plan).into_iter().filter(|t| *t != source).collect();
-        Ok(Draft { text, query, plan, outputs, source, source_place: place, references, watermark, windows: found.windows })
+        let references = shape::scanned(&plan).into_iter().filter(|table| streams.iter().all(|stream| stream.table != *table)).collect();
+        Ok(Draft { text, query, plan, outputs, streams, references, windows: found.windows })
     }
 
     fn watermark(&self, source: &str, clause: WatermarkClause) -> Result<Watermark, Vec<Problem>> {
@@ -211,16 +227,23 @@ impl<'a> Checker<'a> {
         key_is_right: bool,
     ) -> Result<(usize, Flow), Vec<Problem>> {
         let file = draft.text.text.file;
+        let joined = <[Stream; 2]>::try_from(draft.streams.clone()).ok();
         let mut problems: Vec<Problem> = self.append_problem(&draft, target, spec).into_iter().collect();
         let fitted = columns::fit(file, &draft.query, draft.plan, &draft.outputs, &spec.schema)?;
         if key_is_right && let Some(window) = draft.windows.last() {
             problems.extend(keys::window_key(&fitted, window, target, spec));
         }
-        if draft.windows.is_empty() && target.mode == OutputMode::Update {
+        if joined.is_some() && target.mode == OutputMode::Update {
+            let message = "output_mode 'update' is not for joins of streams: Spark refuses it too";
+            let help = "take 'output_mode' out: a joined row is written once, and so is a window over a join";
+            problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help(help));
+        } else if draft.windows.is_empty() && target.mode == OutputMode::Update {
             let message = "output_mode 'update' is for aggregates: without one, each event makes its row once";
             problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help("take 'output_mode' out"));
         }
-        if target.mode == OutputMode::Update && draft.windows.len() > 1 {
+        if joined.is_some() {
+            // Said already.
+        } else if target.mode == OutputMode::Update && draft.windows.len() > 1 {
             let message = "output_mode 'update' is for one aggregate: windows over the results of windows need results that are final";
             let help = "take 'output_mode' out: a window is then written once, when it is closed";
             problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help(help));
@@ -229,7 +252,10 @@ impl<'a> Checker<'a> {
             let help = "take 'output_mode' out: a session is then written once, when it is closed";
             problems.push(Problem::new("millstream::bad_option", target.mode_place, message).help(help));
         }
-        let feed = self.tables.get(&draft.source).filter(|t| t.binding.is_event_store());
+        let feed = match draft.streams.as_slice() {
+            [one] => self.tables.get(&one.table).filter(|t| t.binding.is_event_store()),
+            _ => None,
+        };
         if key_is_right
             && target.kind == TableKind::Critical
             && draft.windows.is_empty()
@@ -246,21 +272,34 @@ impl<'a> Checker<'a> {
         let mut inner_windows = shape::windows_of(&plan, &kinds).ok_or_else(|| lost_shape(draft.query.place))?;
         let window = inner_windows.pop();
         same_columns(&plan, &spec.schema).ok_or_else(|| lost_shape(draft.query.place))?;
+        let (join, streams) = match &joined {
+            None => (None, draft.streams),
+            Some(streams) => {
+                let place = second_stream_place(file, &draft.query, streams);
+                let (join, streams) = streams::join(&plan, streams, place).map_err(|p| vec![p])?;
+                if let Some(problem) = streams::missing_key(&plan, &streams, target, spec) {
+                    return Err(vec![problem]);
+                }
+                (Some(join), streams)
+            }
+        };
+        let Some(Stream { table: source, watermark, .. }) = streams.into_iter().next() else { return Err(Vec::new()) };
         let mut flow = Flow {
             id: FlowId::new(&draft.text.name.value),
             target: spec.name.clone(),
-            source: draft.source,
+            source,
             plan,
             references: draft.references,
-            watermark: draft.watermark,
+            watermark,
+            join,
             window,
             inner_windows,
             mode: target.mode,
             signature: Signature::default(),
             fingerprint: String::new(),
         };
-        flow.signature = signature::signature(&flow, &fitted, spec, self.tables.get(&flow.source));
         flow.fingerprint = describe::fingerprint(&flow, spec, &|name| self.tables.get(name).map(|t| Arc::clone(&t.spec)));
+        flow.signature = signature::signature(&flow, &fitted, spec, &|name| self.tables.get(name));
         Ok((draft.text.order, flow))
     }
 
@@ -284,17 +323,17 @@ impl<'a> Checker<'a> {
             let help = format!("{remedy}; or take 'output_mode' out: a window is then written once, when it is closed");
             return Some(Problem::new("millstream::append_only", target.mode_place, message).help(help));
         }
-        if self.updated.contains(&draft.source) {
-            let message = format!("rows of `{}` can change or be deleted after they were written, but {sink}", draft.source);
-            let help = format!("{remedy}; or read what feeds `{}`, where rows are final", draft.source);
-            return Some(Problem::new("millstream::append_only", draft.source_place, message).help(help));
+        if let Some(stream) = draft.streams.iter().find(|stream| self.updated.contains(&stream.table)) {
+            let message = format!("rows of `{}` can change or be deleted after they were written, but {sink}", stream.table);
+            let help = format!("{remedy}; or read what feeds `{}`, where rows are final", stream.table);
+            return Some(Problem::new("millstream::append_only", stream.place, message).help(help));
         }
         None
     }
 
     /// Where a missing row of a redis table can be made again.
     fn critical_base(&self, flow: &Flow, spec: &TableSpec) -> Option<CriticalBase> {
-        let base = self.tables.get(&flow.source).filter(|t| t.binding.is_event_store() && flow.window.is_none())?;
+        let base = self.tables.get(&flow.source).filter(|t| t.binding.is_event_store() && flow.window.is_none() && flow.join.is_none())?;
         let key = keys::base_positions(&flow.plan, &base.spec, spec)?;
         Some(CriticalBase { flow: flow.id.clone(), table: flow.source.clone(), key })
     }
@@ -324,6 +363,12 @@ fn topic_column_problems(head: &Head, target: &Target, schema: &SchemaRef) -> Ve
         }
     }
     problems
+}
+
+/// Where the query joins its streams: the word JOIN, or the second stream.
+fn second_stream_place(file: usize, query: &WrittenQuery, streams: &[Stream; 2]) -> Place {
+    let join = query.tokens.iter().find(|t| crate::syntax::cursor::is_word(&t.token, "JOIN"));
+    join.map_or(streams[1].place, |t| Place::new(file, t.span))
 }
 
 fn is_timestamp(data_type: &arrow::datatypes::DataType) -> bool {

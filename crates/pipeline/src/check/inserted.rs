@@ -29,7 +29,7 @@ fn is_inserted_once(pipeline: &Pipeline, name: &str, known: &BTreeSet<String>) -
     let Some(table) = pipeline.tables.get(name).filter(|t| matches!(t.binding, Binding::EventStore)) else { return false };
     let mut flows = pipeline.flows.iter().filter(|f| f.target == name);
     let (Some(flow), None) = (flows.next(), flows.next()) else { return false };
-    if flow.window.is_some() || !flow.references.is_empty() {
+    if flow.window.is_some() || flow.join.is_some() || !flow.references.is_empty() {
         return false;
     }
     let Some(source) = pipeline.tables.get(&flow.source) else { return false };

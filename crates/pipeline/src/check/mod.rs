@@ -15,6 +15,7 @@ pub(crate) mod references;
 mod relations;
 mod settings;
 pub(crate) mod shape;
+mod streams;
 pub(crate) mod tables;
 mod targets;
 
@@ -280,6 +281,9 @@ impl<'a> Checker<'a> {
         if shape::has_misplaced_window(&plan) {
             return Err(vec![shape::misplaced_window(text.file, &query)]);
         }
+        if let Some(problem) = shape::misused_aggregate(text.file, &query, &plan) {
+            return Err(vec![problem]);
+        }
         let plan = self.planner.expand_windows(text.file, &query, plan)?;
         Ok((query, plan))
     }
@@ -449,10 +453,9 @@ impl<'a> Checker<'a> {
         if table.binding.is_event_store() {
             return format!("write FROM {name}");
         }
-        let fed = self
-            .flows
-            .iter()
-            .find(|(_, f)| f.source == name && self.tables.get(&f.target).is_some_and(|t| matches!(t.binding, Binding::EventStore)));
+        let fed = self.flows.iter().find(|(_, f)| {
+            f.reads(name) && f.join.is_none() && self.tables.get(&f.target).is_some_and(|t| matches!(t.binding, Binding::EventStore))
+        });
         match fed {
             Some((_, flow)) => format!("write FROM {}, the event-store table that a flow writes from it", flow.target),
             None => format!(

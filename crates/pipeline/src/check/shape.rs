@@ -1,12 +1,12 @@
 //! Whether a plan over a stream can run for ever: what may stand where, and the bound on its state.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, JoinType, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, JoinType, ScalarValue};
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan};
-use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
+use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
 use std::time::Duration;
 
 use super::lineage::{self, Origin};
@@ -20,9 +20,16 @@ use crate::syntax::statement::WrittenQuery;
 pub(super) struct StreamShape<'a> {
     pub(super) file: usize,
     pub(super) query: &'a WrittenQuery,
-    /// The table that is read as a stream.
-    pub(super) source: &'a str,
-    pub(super) watermark: Option<&'a Watermark>,
+    /// What is read as a stream: one table, or two that are joined.
+    pub(super) streams: &'a [Stream],
+}
+
+/// A table that a flow reads as a stream.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) table: String,
+    pub(super) watermark: Option<Watermark>,
+    pub(super) place: Place,
 }
 
 /// What a plan has.
@@ -31,9 +38,18 @@ pub(super) struct Found {
     /// The windows of the aggregates, the lowest first.
     pub(super) windows: Vec<Window>,
     pub(super) joins: bool,
+    /// Whether two streams are joined.
+    pub(super) joins_streams: bool,
     /// Whether one event may become several rows.
     pub(super) explodes: bool,
     aggregates: usize,
+}
+
+impl Stream {
+    /// The column of its event time.
+    pub(super) fn time(&self) -> Option<Origin> {
+        self.watermark.as_ref().map(|watermark| Origin::Column { table: self.table.clone(), column: watermark.column.clone() })
+    }
 }
 
 impl StreamShape<'_> {
@@ -85,7 +101,7 @@ impl StreamShape<'_> {
     }
 
     fn reads_source(&self, plan: &LogicalPlan) -> bool {
-        count_scans(plan, self.source) > 0
+        self.streams.iter().any(|stream| count_scans(plan, &stream.table) > 0)
     }
 
     fn refuse_subqueries(&self, plan: &LogicalPlan) -> Result<(), Problem> {
@@ -104,7 +120,7 @@ impl StreamShape<'_> {
     fn join(&self, join: &Join, found: &mut Found) -> Result<(), Problem> {
         let (left, right) = (self.reads_source(&join.left), self.reads_source(&join.right));
         if left && right {
-            return Err(self.refused("a stream can't be joined with itself", "JOIN", "aggregate it in a flow of its own"));
+            return self.join_of_streams(join, found);
         }
         if found.aggregates > 0 {
             // Below the aggregate: that is where joins belong.
@@ -143,6 +159,25 @@ impl StreamShape<'_> {
         self.node(if left { &join.left } else { &join.right }, found)
     }
 
+    /// Checks what stands around a join of two streams; what its condition has to bound, `streams` looks at.
+    fn join_of_streams(&self, join: &Join, found: &mut Found) -> Result<(), Problem> {
+        if found.explodes || explodes(&join.left) || explodes(&join.right) {
+            let help = "write the rows into a streaming table, and join its feed in a flow of its own";
+            return Err(self.refused("rows that explode() makes and a join of streams are not supported in one flow yet", "LATERAL", help));
+        }
+        if self.has_aggregate(&join.left) || self.has_aggregate(&join.right) {
+            let help = "join the streams and group what the join gives, or join in a batch job";
+            return Err(self.refused("a join of streams above an aggregate is not supported yet", "JOIN", help));
+        }
+        if !matches!(join.join_type, JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full | JoinType::LeftSemi) {
+            let message = format!("{} joins are not supported over streams", join.join_type);
+            return Err(self.refused(&message, "JOIN", "write JOIN, LEFT JOIN, RIGHT JOIN, FULL JOIN or LEFT SEMI JOIN"));
+        }
+        (found.joins, found.joins_streams) = (true, true);
+        self.node(&join.left, found)?;
+        self.node(&join.right, found)
+    }
+
     fn has_aggregate(&self, plan: &LogicalPlan) -> bool {
         plan.exists(|n| Ok(matches!(n, LogicalPlan::Aggregate(_)))).unwrap_or(false)
     }
@@ -150,14 +185,15 @@ impl StreamShape<'_> {
     fn aggregate(&self, aggregate: &Aggregate, found: &mut Found) -> Result<(), Problem> {
         found.aggregates += 1;
         self.refuse_unusable(aggregate)?;
-        let Some(watermark) = self.watermark else {
+        let Some(watermark) = self.streams.first().and_then(|stream| stream.watermark.as_ref()) else {
             let place = self.source_place();
+            let source = self.streams.first().map_or("events", |stream| stream.table.as_str());
             return Err(Problem::new(
                 "millstream::no_watermark",
                 place,
                 "an aggregate over a stream without a watermark would never be done",
             )
-            .help(format!("write FROM STREAM {} WATERMARK ts DELAY OF INTERVAL 1 HOUR, with its event-time column", self.source)));
+            .help(format!("write FROM STREAM {source} WATERMARK ts DELAY OF INTERVAL 1 HOUR, with its event-time column")));
         };
         let below = aggregate_of(&aggregate.input).filter(|below| self.reads_source(&below.input));
         let calls = aggregate.group_expr.iter().enumerate().filter_map(|(at, e)| window_arguments(e).map(|(time, kind)| (at, time, kind)));
@@ -195,6 +231,10 @@ impl StreamShape<'_> {
             ));
         }
         self.node(&aggregate.input, found)?;
+        if found.joins_streams && matches!(window.kind, WindowKind::Session { .. }) {
+            let message = "sessions over a join of streams are not supported yet";
+            return Err(self.refused(message, SESSION_FUNCTION, "group by window(ts, '1 hour')"));
+        }
         found.windows.push(window);
         Ok(())
     }
@@ -206,8 +246,8 @@ impl StreamShape<'_> {
 
     /// Checks that windows are over the time of the watermark.
     fn check_time(&self, aggregate: &Aggregate, time: &Expr, watermark: &Watermark) -> Result<(), Problem> {
-        let expected = Origin::Column { table: self.source.to_owned(), column: watermark.column.clone() };
-        if lineage::expression(&aggregate.input, time, None).as_ref() == Some(&expected) {
+        let origin = lineage::expression(&aggregate.input, time, None);
+        if self.streams.iter().any(|stream| origin.is_some() && stream.time() == origin) {
             return Ok(());
         }
         let place = self.word(WINDOW_FUNCTION).or_else(|| self.word(SESSION_FUNCTION)).unwrap_or(self.query.place);
@@ -250,6 +290,10 @@ impl StreamShape<'_> {
                 let message = format!("{name}() with an ORDER BY is not supported over a stream");
                 return Err(self.refused(&message, "ORDER", "use max_by(value, key) or min_by(value, key)"));
             }
+            if let Some(message) = misused(expr, aggregate.input.schema()) {
+                let place = self.word(name).unwrap_or(self.query.place);
+                return Err(Problem::new("millstream::bad_argument", place, message).help(CONSTANTS_HELP));
+            }
             if !usable(expr, aggregate.input.schema()) {
                 let message = format!("{} can't be kept as state over a stream", written(name, function.params.distinct));
                 return Err(self.refused(&message, name, "aggregate in a batch job, or use another function"));
@@ -279,7 +323,7 @@ impl StreamShape<'_> {
     }
 
     fn source_place(&self) -> Place {
-        self.word(self.source).unwrap_or(self.query.place)
+        self.streams.first().map_or(self.query.place, |stream| self.word(&stream.table).unwrap_or(self.query.place))
     }
 }
 
@@ -343,15 +387,47 @@ pub(crate) fn aggregate_of(plan: &LogicalPlan) -> Option<&Aggregate> {
     }
 }
 
+/// `expr` as DataFusion runs it.
+fn lowered(expr: &Expr, input: &DFSchema) -> Option<AggregateFunctionExpr> {
+    let (props, planning) = (ExecutionProps::new(), PhysicalPlanningContext::default());
+    let lowered = LoweredAggregateBuilder::new(expr, input, input.as_arrow(), &props, &planning).build().ok()?;
+    Some(lowered.aggregate.as_ref().clone())
+}
+
 /// Whether an aggregate function can be computed from partial results.
 fn usable(expr: &Expr, input: &DFSchema) -> bool {
-    let (props, planning) = (ExecutionProps::new(), PhysicalPlanningContext::default());
-    let Ok(lowered) = LoweredAggregateBuilder::new(expr, input, input.as_arrow(), &props, &planning).build() else { return false };
-    let function = lowered.aggregate;
+    let Some(function) = lowered(expr, input) else { return false };
     let Ok(fields) = function.state_fields() else { return false };
     let state = function.create_accumulator().and_then(|mut accumulator| accumulator.state());
     let groups = !function.groups_accumulator_supported() || function.create_groups_accumulator().is_ok();
     groups && state.is_ok_and(|state| state.len() == fields.len())
+}
+
+const CONSTANTS_HELP: &str = "write constants behind the value, such as percentile(delay, 0.9)";
+
+/// What an aggregate function says against its arguments when it is to begin.
+fn misused(expr: &Expr, input: &DFSchema) -> Option<String> {
+    match lowered(expr, input)?.create_accumulator().err()?.find_root() {
+        DataFusionError::Plan(message) => Some(message.clone()),
+        _ => None,
+    }
+}
+
+/// The first aggregate of a batch query that can't begin, refused.
+pub(super) fn misused_aggregate(file: usize, query: &WrittenQuery, plan: &LogicalPlan) -> Option<Problem> {
+    let mut found = None;
+    let _ = plan.apply_with_subqueries(|node| {
+        let LogicalPlan::Aggregate(aggregate) = node else { return Ok(TreeNodeRecursion::Continue) };
+        for expr in &aggregate.aggr_expr {
+            if let (Expr::AggregateFunction(function), None) = (strip_alias(expr), &found) {
+                found = misused(expr, aggregate.input.schema()).map(|message| (message, function.func.name().to_owned()));
+            }
+        }
+        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    let (message, function) = found?;
+    let call = query.tokens.iter().find(|t| is_word(&t.token, &function)).map(|t| Place::new(file, t.span));
+    Some(Problem::new("millstream::bad_argument", call.unwrap_or(query.place), message).help(CONSTANTS_HELP))
 }
 
 fn written(function: &str, distinct: bool) -> String {

@@ -174,7 +174,8 @@ fn span(span: PlanSpan) -> Span {
 fn plain(message: &str) -> String {
     let mut text = message.trim();
     if let Some((_, reason)) = text.split_once("user-defined coercion failed with: ") {
-        text = reason;
+        // What follows is the function's own sentence, said again in DataFusion's types.
+        text = reason.split(" No function matches the given name").next().unwrap_or(reason);
     }
     let prefixes = [
         "type_coercion\ncaused by\n",

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::graph::{SESSION_FUNCTION, WINDOW_FUNCTION};
-use crate::spark::{spans, sum};
+use crate::spark::{session, spans, sum};
 
 /// The list of a row's windows, then one of them.
 const WINDOWS: &str = "spark_windows";
@@ -100,7 +100,8 @@ fn sessions(aggregate: &Aggregate, group: usize, call: ScalarFunction) -> Result
         return plan_err!("session_window() can't be one of several grouping sets");
     }
     let keys: Vec<Expr> = aggregate.group_expr.iter().enumerate().filter(|(at, _)| *at != group).map(|(_, e)| bare(e)).collect();
-    let input = with_column(aggregate.input.as_ref().clone(), Expr::ScalarFunction(call), SPAN)?;
+    let span = Expr::ScalarFunction(ScalarFunction::new_udf(session::in_batch(), call.args));
+    let input = with_column(aggregate.input.as_ref().clone(), span, SPAN)?;
     let input = LogicalPlanBuilder::from(input).filter(Expr::Column(Column::from_name(SPAN)).is_not_null())?.build()?;
     let bound = |name: &str| {
         let span = Expr::Column(Column::from_name(SPAN));

@@ -12,7 +12,7 @@ use super::{Scope, Signature, VERSION};
 use crate::check::shape::aggregate_of;
 use crate::check::tables::sql_type;
 use crate::describe;
-use crate::graph::{Binding, Flow, OutputMode, ParseMode, Table, Window};
+use crate::graph::{Binding, Flow, OutputMode, ParseMode, StreamJoin, Table, Window};
 
 /// Aggregate functions whose partial results are laid out otherwise than they once were, with the number of their layout; all others have
 /// their first one.
@@ -22,11 +22,17 @@ const LAYOUTS: &[(&str, u8)] = &[("avg", 2)];
 ///
 /// Groups and aggregates are those of the optimised plan, which state is laid out by. Conditions are those that were written: one on a group's
 /// column alone may be applied before the aggregate or after it, and counts as applied before.
-pub(crate) fn signature(flow: &Flow, analysed: &LogicalPlan, target: &TableSpec, source: Option<&Table>) -> Signature {
+pub(crate) fn signature<'t>(
+    flow: &Flow,
+    analysed: &LogicalPlan,
+    target: &TableSpec,
+    table_of: &dyn Fn(&str) -> Option<&'t Table>,
+) -> Signature {
     let mut signature = Signature { version: VERSION, parts: Vec::new() };
     let writer = Writer::default();
     signature.add(Scope::State, "table", table(target));
-    signature.add(Scope::State, "source", format!("{}{}", flow.source, source.map(source_text).unwrap_or_default()));
+    let source = |name: &str| format!("{name}{}", table_of(name).map(source_text).unwrap_or_default());
+    signature.add(Scope::State, "source", source(&flow.source));
     if let Some(watermark) = &flow.watermark {
         signature.add(Scope::State, "watermark", format!("{} delayed by {} us", watermark.column, watermark.delay.as_micros()));
     }
@@ -68,7 +74,27 @@ pub(crate) fn signature(flow: &Flow, analysed: &LogicalPlan, target: &TableSpec,
     }
     // Of a flow without state, no column that it reads is in anything that it keeps.
     signature.add(scope, "columns read", writer.read_of(&flow.source).join(", "));
+    if let Some(join) = &flow.join {
+        add_join(&mut signature, flow, join, &writer, source(&join.right));
+    }
     signature
+}
+
+/// What a join of streams adds: its other side, and the query as it is planned, for the rows that it keeps are laid out by that. Whatever changes in
+/// such a query, its state is made anew.
+fn add_join(signature: &mut Signature, flow: &Flow, join: &StreamJoin, writer: &Writer, source: String) {
+    signature.add(Scope::State, "source on the right", source);
+    let watermark = format!("{} delayed by {} us", join.right_watermark.column, join.right_watermark.delay.as_micros());
+    signature.add(Scope::State, "watermark on the right", watermark);
+    signature.add(Scope::State, "bounds", format!("{} to {} us after", join.least_us, join.greatest_us));
+    signature.add(Scope::State, "columns read on the right", writer.read_of(&join.right).join(", "));
+    signature.add(Scope::State, "plan", format!("{:016x}", digest(&flow.fingerprint)));
+    signature.parts.iter_mut().for_each(|part| part.scope = Scope::State);
+}
+
+/// FNV-1a of 64 bits (Fowler, Noll and Vo): the same on every machine and with every version.
+fn digest(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The columns and the key of the table that is written.
@@ -205,7 +231,11 @@ impl Found<'_> {
         conditions.extend(join.filter.iter().flat_map(|f| split_conjunction(f)).map(|c| self.writer.expression(c, &whole)));
         conditions.sort();
         conditions.dedup();
-        self.joins.push(format!("{kind}{stream} with {} on {}", others.join(" and "), conditions.join(" AND ")));
+        self.joins.push(format!(
+            "{kind}{stream} with {} on {}",
+            if others.is_empty() { self.source.to_owned() } else { others.join(" and ") },
+            conditions.join(" AND ")
+        ));
     }
 
     /// A query over reference tables.

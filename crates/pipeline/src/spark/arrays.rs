@@ -9,6 +9,7 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::row::{OwnedRow, RowConverter, Rows, SortField};
 use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::logical_expr::type_coercion::binary::type_union_resolution;
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 /// All functions of this module.
@@ -85,13 +86,12 @@ impl ScalarUDFImpl for ArrayFunction {
         match (self.kind, types) {
             (Kind::ArraySort | Kind::SortArray | Kind::Distinct | Kind::Max | Kind::Min, [l @ DataType::List(_)]) => list(l, vec![]),
             (Kind::SortArray, [l @ DataType::List(_), DataType::Boolean]) => list(l, vec![DataType::Boolean]),
-            (Kind::Union | Kind::Intersect | Kind::Except, [l @ DataType::List(a), DataType::List(b)])
-                if a.data_type() == b.data_type() =>
-            {
-                list(l, vec![l.clone()])
-            }
-            (Kind::Union | Kind::Intersect | Kind::Except, [DataType::List(_), DataType::List(_)]) => {
-                plan_err!("{}() takes arrays of one type: cast one of them", self.name())
+            (Kind::Union | Kind::Intersect | Kind::Except, [DataType::List(a), DataType::List(b)]) => {
+                let Some(item) = type_union_resolution(&[a.data_type().clone(), b.data_type().clone()]) else {
+                    return plan_err!("{}() takes arrays of one type: cast one of them", self.name());
+                };
+                let both = DataType::List(Arc::new(Field::new_list_field(item, true)));
+                list(&both, vec![both.clone()])
             }
             (Kind::Remove | Kind::Position, [l @ DataType::List(item), _]) => list(l, vec![item.data_type().clone()]),
             (Kind::Join, [DataType::List(_), rest @ ..]) if matches!(rest.len(), 1 | 2) => {

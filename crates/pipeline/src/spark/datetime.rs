@@ -151,8 +151,9 @@ impl ScalarUDFImpl for DateFunction {
             Kind::ToDate | Kind::TryToDate => to_date(&array)?,
             Kind::ToTimestamp | Kind::TryToTimestamp => to_timestamp(&array)?,
             Kind::Part(part) => extract(&to_date(&array)?, part)?,
-            Kind::ToUnixTimestamp => units_since_1970(&array, 1_000_000)?,
-            Kind::Since1970(unit) => units_since_1970(&array, unit)?,
+            // Spark cuts off the fraction here, where it rounds down elsewhere.
+            Kind::ToUnixTimestamp => since_1970(&array, |micros| micros / 1_000_000)?,
+            Kind::Since1970(unit) => since_1970(&array, |micros| micros.div_euclid(unit))?,
         };
         match argument {
             ColumnarValue::Array(_) => Ok(ColumnarValue::Array(result)),
@@ -204,9 +205,9 @@ fn times_that_are(texts: &ArrayRef) -> ArrayRef {
     Arc::new(times.with_timezone("UTC"))
 }
 
-fn units_since_1970(times: &ArrayRef, unit: i64) -> Result<ArrayRef> {
+fn since_1970(times: &ArrayRef, units: impl Fn(i64) -> i64) -> Result<ArrayRef> {
     let times = to_timestamp(times)?;
-    let units: Int64Array = times.as_primitive::<TimestampMicrosecondType>().unary(|t| t.div_euclid(unit));
+    let units: Int64Array = times.as_primitive::<TimestampMicrosecondType>().unary(units);
     Ok(Arc::new(units))
 }
 

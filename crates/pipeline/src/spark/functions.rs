@@ -9,8 +9,8 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::arithmetic::{self, Operation};
 use super::{
-    arrays, average, avro, collections, count_distinct, datetime, extreme_by, format, generators, json, math, moments, round, session,
-    spans, sum, truncate, value_counts, window, window_time,
+    arrays, average, avro, collections, count_distinct, datetime, extreme_by, format, generators, json, math, moments, regexp, round,
+    session, spans, sum, truncate, value_counts, window, window_time,
 };
 use crate::spark::value_counts::SORTED_TEXT;
 use crate::syntax::{aggregates, idioms};
@@ -165,8 +165,8 @@ const ALIASES: &[(&str, &str)] = &[
 /// Functions of datafusion-spark that Spark has under no such name, or of another kind.
 const NOT_SPARKS: &[&str] = &["bitwise_not", "json_tuple", "spark_cast"];
 
-/// Functions that only the rewriting of operators and calls writes: a query can't.
-const OPERATORS: &[&str] = &["bitwise_not", "regexp_match"];
+/// Functions that only the rewriting of operators calls, by a name that a query can't.
+const OPERATORS: &[&str] = &["bitwise_not"];
 
 /// Functions whose value differs when they are asked again: a flow that uses one can't be replayed.
 pub const VOLATILE: &[&str] = &[
@@ -240,6 +240,7 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions.extend(json::functions());
     functions.extend(collections::functions());
     functions.extend(arrays::functions());
+    functions.extend(regexp::functions());
     functions.extend(generators::functions());
     functions
 }

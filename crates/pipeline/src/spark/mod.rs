@@ -21,6 +21,7 @@ pub mod json;
 pub mod math;
 pub mod moments;
 pub mod planner;
+pub mod regexp;
 pub mod round;
 pub mod session;
 pub mod spans;

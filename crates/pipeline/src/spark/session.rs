@@ -18,17 +18,24 @@ use crate::syntax::duration;
 /// without a time, or with a gap that can't be read or is not longer than nothing, the span is null.
 #[must_use]
 pub fn function() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::from(RowSpan { signature: Signature::user_defined(Volatility::Immutable) }))
+    Arc::new(ScalarUDF::from(RowSpan { in_batch: false, signature: Signature::user_defined(Volatility::Immutable) }))
+}
+
+/// The same for a batch query, which asks for the rows that have no span: a stream puts these aside, so that none of its sessions is null.
+#[must_use]
+pub fn in_batch() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(RowSpan { in_batch: true, signature: Signature::user_defined(Volatility::Immutable) }))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct RowSpan {
+    in_batch: bool,
     signature: Signature,
 }
 
 impl ScalarUDFImpl for RowSpan {
     fn name(&self) -> &str {
-        SESSION_FUNCTION
+        if self.in_batch { "spark_session_window" } else { SESSION_FUNCTION }
     }
 
     fn signature(&self) -> &Signature {
@@ -52,7 +59,7 @@ impl ScalarUDFImpl for RowSpan {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         // A row without a gap is in no session, so that no session is null for that.
-        let nullable = args.arg_fields.first().is_none_or(|f| f.is_nullable());
+        let nullable = self.in_batch || args.arg_fields.first().is_none_or(|f| f.is_nullable());
         Ok(Arc::new(Field::new(self.name(), DataType::Struct(fields()), nullable)))
     }
 

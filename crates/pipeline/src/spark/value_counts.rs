@@ -176,6 +176,7 @@ impl AggregateUDFImpl for ValueCounts {
 fn constant(expr: Option<&Arc<dyn PhysicalExpr>>, function: &str) -> Result<ScalarValue> {
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     let one = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
+    // What names a column has no value over none.
     let value = expr.and_then(|expr| expr.evaluate(&one).ok()).map(|value| value.into_array(1)).transpose()?;
     match value {
         Some(value) => ScalarValue::try_from_array(&value, 0),

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use super::rewrite::is_named;
 
 /// Functions that only exist here.
-pub(crate) const REWRITTEN: [&str; 3] = ["from_unixtime", "regexp_extract", "unix_timestamp"];
+pub(crate) const REWRITTEN: [&str; 2] = ["from_unixtime", "unix_timestamp"];
 
 /// Functions whose first argument is a DATE; Spark makes one of a TIMESTAMP or a STRING.
 const OF_A_DATE: [&str; 8] = ["add_months", "date_add", "date_sub", "dateadd", "last_day", "next_day", "trunc", "unix_date"];
@@ -151,19 +151,6 @@ fn rewritten_call(function: &mut Function) -> Option<Expr> {
             None => (plain::<1>(function)?.into_iter().next()?, text("yyyy-MM-dd HH:mm:ss")),
         };
         return Some(call("date_format", vec![cast(cast(seconds, DataType::BigInt(None)), timestamp()), pattern]));
-    } else if is_named(function, "regexp_extract") {
-        let (value, pattern, group) = match plain::<3>(function) {
-            Some([value, pattern, group]) => (value, pattern, group),
-            None => {
-                let [value, pattern] = plain(function)?;
-                (value, pattern, number("1"))
-            }
-        };
-        // A pair of parentheses around it all, so that the first group is the whole match, as Spark counts; no match is an empty text.
-        let groups = call("regexp_match", vec![value.clone(), call("concat", vec![text("("), pattern, text(")")])]);
-        let found = call("coalesce", vec![call("get", vec![groups, group]), text("")]);
-        let null = cast(Expr::Value(ValueWithSpan { value: Value::Null, span: Span::empty() }), DataType::String(None));
-        return Some(call("if", vec![Expr::IsNull(Box::new(value)), null, found]));
     } else if is_named(function, "nvl2") {
         let [tested, present, absent] = plain(function)?;
         return Some(call("if", vec![Expr::IsNotNull(Box::new(tested)), present, absent]));
@@ -205,10 +192,6 @@ fn timestamp() -> DataType {
 
 fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, text(""))
-}
-
-fn number(value: &str) -> Expr {
-    Expr::Value(ValueWithSpan { value: Value::Number(value.to_owned(), false), span: Span::empty() })
 }
 
 fn text(value: &str) -> Expr {

@@ -26,6 +26,6 @@ AS SELECT origin, window.start AS hour, count(*) AS n
    FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 2 HOURS GROUP BY origin, window(ts, '1 hour', '1 hour', '0 seconds', '1 hour');
 CREATE STREAMING TABLE not_grouped USING cassandra PARTITIONED BY (event_id)
 AS SELECT event_id, window(ts, '1 hour', '15 minutes').start AS hour FROM STREAM flights;
-CREATE MATERIALIZED VIEW batch USING postgresql TBLPROPERTIES ('primary_key' = 'hour')
-AS SELECT window.start AS hour, count(*) AS n FROM facts GROUP BY window(ts, '1 hour', '15 minutes');
+CREATE MATERIALIZED VIEW batch USING postgresql TBLPROPERTIES ('primary_key' = 'event_id')
+AS SELECT event_id, window(ts, '1 hour', '15 minutes').start AS hour FROM facts;
 CREATE STREAMING TABLE facts USING cassandra PARTITIONED BY (event_id) AS SELECT event_id, ts FROM STREAM flights;

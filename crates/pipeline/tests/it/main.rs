@@ -4,6 +4,7 @@
 mod flights;
 mod functions;
 mod golden;
+mod joins;
 mod language;
 mod mutations;
 mod nested;

@@ -16,3 +16,10 @@ fn a_table_is_its_columns_and_its_events() {
     assert_eq!((name.as_str(), columns.as_str()), ("t", "a INT, b DECIMAL(10, 2)"));
     assert_eq!(file, Path::new("events/t.jsonl"));
 }
+
+#[test]
+fn a_watermark_is_read_where_it_stands() {
+    let found = watermark("AS SELECT a FROM (SELECT b FROM STREAM t WATERMARK ts DELAY OF INTERVAL 10 MINUTES) GROUP BY a");
+    assert_eq!(found, Some(Watermark { column: "ts".to_owned(), delay: "10 MINUTES".to_owned() }));
+    assert_eq!(watermark("SELECT a FROM t"), None);
+}

@@ -26,7 +26,7 @@ fn checkpoint() -> Checkpoint {
         header: Header {
             signature: Some(Signature::default()),
             fingerprint: None,
-            source: SourceState { partitions },
+            source: SourceState { partitions, starts: Vec::new() },
             watermark: Some(watermark),
             version_bound: Version(99),
             reach: None,

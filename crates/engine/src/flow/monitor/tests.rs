@@ -5,7 +5,7 @@ use super::*;
 const NOW: Timestamp = Timestamp(1_704_067_200_000_000);
 
 fn source() -> SourceState {
-    SourceState { partitions: Vec::new() }
+    SourceState::default()
 }
 
 fn lag(monitor: &FlowMonitor) -> Option<u64> {

@@ -21,7 +21,10 @@ struct CountingReader {
 }
 
 fn at(offset: i64) -> SourceState {
-    SourceState { partitions: vec![PartitionState { position: SourcePosition::Offset(offset), version: Version(offset - 1) }] }
+    SourceState {
+        partitions: vec![PartitionState { position: SourcePosition::Offset(offset), version: Version(offset - 1) }],
+        starts: Vec::new(),
+    }
 }
 
 fn offset(state: &SourceState) -> i64 {
@@ -63,6 +66,7 @@ impl ChunkReader for CountingReader {
             start: from.clone(),
             end: at(end),
             changes,
+            further: Vec::new(),
             rejected: Vec::new(),
             directed: Vec::new(),
             at_end,

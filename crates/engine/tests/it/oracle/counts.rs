@@ -29,6 +29,8 @@ pub struct Tally {
     values: usize,
     pub queries: usize,
     pub runs: usize,
+    /// Processes that died, and whose state another one restored.
+    pub deaths: usize,
     types: BTreeSet<String>,
     functions: BTreeSet<String>,
 }
@@ -71,7 +73,7 @@ impl Tally {
     pub fn print(&self, what: &str) {
         let mut parts = vec![format!("{} types, {} functions", self.types.len(), self.functions.len())];
         if self.queries > 0 {
-            parts.insert(0, format!("{} queries in {} runs", self.queries, self.runs));
+            parts.insert(0, format!("{} queries in {} runs with {} kills and restores", self.queries, self.runs, self.deaths));
         }
         if self.expressions > 0 {
             parts.insert(0, format!("{} expressions over {} rows", self.expressions, self.values));

@@ -240,11 +240,8 @@ fn expressions_give_what_spark_gives() {
     let (mut tally, mut wrong) = (counts::Tally::default(), String::new());
     for path in files("expressions", "cases") {
         let differences = check_file(&path, &session, &mut tally, &mut wrong);
-        let golden = path.with_extension("differs");
-        if std::env::var_os("MILLSTREAM_BLESS").is_some() {
-            std::fs::write(&golden, &differences).unwrap();
-        } else if std::fs::read_to_string(&golden).unwrap_or_default() != differences {
-            let _ = writeln!(wrong, "{} is not what differs (MILLSTREAM_BLESS=1 writes it anew):\n{differences}", golden.display());
+        if let Err(difference) = stated::settle(&path.with_extension("differs"), &differences) {
+            let _ = writeln!(wrong, "{difference}");
         }
     }
     let missing = tally.functions_without_a_case(&session);

@@ -2,7 +2,8 @@
 //!
 //! A query's comment may say, behind an `@`, what it needs: `@doubling changes the result` (counts and sums over a topic), `@closed
 //! by a later event` (append mode: rows come when their window is closed), `@tolerance 1e-12: REASON` (sums of floating-point
-//! numbers). Queries of kinds that the engine can't run yet are in `queries/not_yet`; `check` refuses them, and the day it doesn't
+//! numbers). Those in `streams` were run by Structured Streaming, in micro-batches (`@batches of 40`), and are about which rows are late;
+//! where Spark decides that otherwise (`@differs: REASON`), what differs is a golden file beside them. Queries of kinds that the engine can't run yet are in `queries/not_yet`; `check` refuses them, and the day it doesn't
 //! the suite says so.
 
 use std::collections::BTreeMap;
@@ -18,11 +19,14 @@ use millstream_pipeline::graph::{Binding, Pipeline};
 use millstream_pipeline::{SourceFile, parse};
 
 use super::ways::Way;
-use super::{counts::Tally, files, folder, spelling};
+use super::{counts::Tally, files, folder, spelling, stated};
 use crate::world::World;
 
 /// Seeds of the runs that are not straight; each is another set of sizes, kills, and orders.
 const SEEDS: [u64; 1] = [1];
+
+/// How many processes have to die over the whole suite for its result to say anything.
+const DEATHS_MIN: usize = 200;
 
 /// A query of the suite, ready to run.
 pub struct Query {
@@ -61,7 +65,7 @@ impl Query {
         let (mut topics, mut references) = (Vec::new(), BTreeMap::<String, Arc<dyn ReferenceSource>>::new());
         for (name, table) in &pipeline.tables {
             match &table.binding {
-                Binding::Topic(topic) if pipeline.flows.iter().any(|flow| flow.source == *name) => {
+                Binding::Topic(topic) if pipeline.flows.iter().any(|flow| flow.reads(name)) => {
                     topics.push((name.clone(), topic.partitions, lines_of(name)));
                 }
                 Binding::Topic(_) => {}
@@ -209,7 +213,10 @@ async fn queries_give_what_spark_gives_in_every_way() {
         for way in Way::all(&SEEDS) {
             tally.runs += 1;
             let outcome = match way.run(&query).await {
-                Ok((world, engine)) => query.compare(&world, &engine).await,
+                Ok(ran) => {
+                    tally.deaths += ran.deaths;
+                    query.compare(&ran.world, &ran.engine).await
+                }
                 Err(error) => Err(error),
             };
             if let Err(difference) = outcome {
@@ -220,6 +227,36 @@ async fn queries_give_what_spark_gives_in_every_way() {
         }
     }
     tally.print("queries");
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    let is_whole = std::env::var_os("MILLSTREAM_QUERY").is_none();
+    assert!(!is_whole || tally.deaths >= DEATHS_MIN, "only {} processes died", tally.deaths);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_close_the_windows_that_spark_closes_with_the_same_rows() {
+    let mut tally = Tally::default();
+    let mut wrong = Vec::new();
+    for path in paths("streams") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let query = Query::read(&path).unwrap_or_else(|errors| panic!("{} is refused:\n{errors}", path.display()));
+        tally.queries += 1;
+        tally.called(&text);
+        tally.types(query.expected.columns.iter().filter_map(|column| column.split_once(' ')).map(|(_, data_type)| data_type));
+        let differs = text.lines().any(|line| line.starts_with("-- @differs: "));
+        for way in Way::in_order(&SEEDS) {
+            tally.runs += 1;
+            let ran = way.run(&query).await.unwrap_or_else(|error| panic!("{}, {way:?}: {error}", query.name));
+            tally.deaths += ran.deaths;
+            let outcome = query.compare(&ran.world, &ran.engine).await;
+            wrong.extend(match (outcome, differs) {
+                (Ok(()), false) => None,
+                (Ok(()), true) => Some(format!("{} does not differ: take its statement out", query.name)),
+                (Err(difference), true) => stated::settle(&path.with_extension("differs"), &(difference + "\n")).err(),
+                (Err(difference), false) => Some(format!("{}, {way:?}: {difference}", query.name)),
+            });
+        }
+    }
+    tally.print("streams");
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 

@@ -42,6 +42,18 @@ impl Stated {
     }
 }
 
+/// Compares what differs with its golden file, or writes that anew with `MILLSTREAM_BLESS=1`.
+pub fn settle(golden: &Path, differences: &str) -> Result<(), String> {
+    if std::env::var_os("MILLSTREAM_BLESS").is_some() {
+        std::fs::write(golden, differences).unwrap();
+        return Ok(());
+    }
+    if std::fs::read_to_string(golden).unwrap_or_default() == differences {
+        return Ok(());
+    }
+    Err(format!("{} is not what differs (MILLSTREAM_BLESS=1 writes it anew):\n{differences}", golden.display()))
+}
+
 /// Everything that a file of cases states.
 pub fn read(path: &Path) -> Vec<Stated> {
     let text = std::fs::read_to_string(path).unwrap();

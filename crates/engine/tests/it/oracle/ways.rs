@@ -36,15 +36,20 @@ impl Way {
         std::iter::once(Self::Straight).chain(seeded).collect()
     }
 
+    /// Those in which events come in their order: what is late follows from it.
+    pub fn in_order(seeds: &[u64]) -> Vec<Self> {
+        Self::all(seeds).into_iter().filter(|way| !matches!(way, Self::Disturbed(_))).collect()
+    }
+
     /// Runs the query until all events are processed.
-    pub async fn run(self, query: &Query) -> Result<(World, Arc<Engine>), String> {
+    pub async fn run(self, query: &Query) -> Result<Ran, String> {
         match self {
             Self::Straight => {
                 let world = query.world(100_000);
                 prepare(&world, query, &arrivals(query)).await;
                 let engine = world.run().await.map_err(|error| error.to_string())?;
                 let report = engine.verify(&|_| {}).await.map_err(|error| format!("verify fails: {error}"))?;
-                if report.is_clean() { Ok((world, engine)) } else { Err(format!("verify: {report}")) }
+                if report.is_clean() { Ok(Ran { world, engine, deaths: 0 }) } else { Err(format!("verify: {report}")) }
             }
             Self::Pieces(seed) => in_pieces(query, &mut Changes::seeded(seed, 1)).await,
             Self::Killed(seed) => killed(query, &mut Changes::seeded(seed, 1)).await,
@@ -53,10 +58,18 @@ impl Way {
                 let world = query.world(1 + chance.below(90));
                 prepare(&world, query, &disturbed(query, &mut chance)).await;
                 let engine = world.run().await.map_err(|error| error.to_string())?;
-                Ok((world, engine))
+                Ok(Ran { world, engine, deaths: 0 })
             }
         }
     }
+}
+
+/// A run that is done.
+pub struct Ran {
+    pub world: World,
+    pub engine: Arc<Engine>,
+    /// How many processes died and were followed by one that restored their state.
+    pub deaths: usize,
 }
 
 /// An event on its way: topic, partition, value.
@@ -101,7 +114,7 @@ async fn publish(world: &World, arrivals: &[Arrival]) {
     }
 }
 
-async fn in_pieces(query: &Query, chance: &mut Changes) -> Result<(World, Arc<Engine>), String> {
+async fn in_pieces(query: &Query, chance: &mut Changes) -> Result<Ran, String> {
     let world = query.world(1 + chance.below(70));
     let running = world.start().await;
     let engine = running.engine.clone();
@@ -115,15 +128,15 @@ async fn in_pieces(query: &Query, chance: &mut Changes) -> Result<(World, Arc<En
         rest = later;
     }
     running.stop().await;
-    outcome.map(|()| (world, engine)).map_err(|error| error.to_string())
+    outcome.map(|()| Ran { world, engine, deaths: 0 }).map_err(|error| error.to_string())
 }
 
-async fn killed(query: &Query, chance: &mut Changes) -> Result<(World, Arc<Engine>), String> {
+async fn killed(query: &Query, chance: &mut Changes) -> Result<Ran, String> {
     let world = query.world(20 + chance.below(60));
     prepare(&world, query, &arrivals(query)).await;
     for call in [Call::Commit, Call::Put, Call::Begin, Call::Claim, Call::ReadLog, Call::FeedRead] {
-        for _ in 0..2 {
-            let nth = 1 + chance.below(24) as u64;
+        for _ in 0..4 {
+            let nth = 1 + chance.below(16) as u64;
             if chance.below(2) == 0 {
                 world.faults.fail(call, nth, ErrorKind::Internal);
             } else {
@@ -131,12 +144,12 @@ async fn killed(query: &Query, chance: &mut Changes) -> Result<(World, Arc<Engin
             }
         }
     }
-    for _ in 0..RESTARTS {
+    for deaths in 0..RESTARTS {
         match world.run().await {
             Ok(_) => {
                 world.faults.heal();
                 let engine = world.run().await.map_err(|error| format!("after the last restart: {error}"))?;
-                return Ok((world, engine));
+                return Ok(Ran { world, engine, deaths });
             }
             Err(error) if error.kind() == ErrorKind::Internal && error.to_string().contains("a test's plan says so") => {}
             Err(error) => return Err(error.to_string()),

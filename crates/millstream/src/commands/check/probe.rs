@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use millstream_adapters::kafka::{self, KafkaLog};
+use millstream_adapters::lake::LakeSettings;
 use millstream_adapters::{cassandra, lake, mysql, postgresql, redis, schema_registry};
 use millstream_core::ports::{Clock, EventLog, SystemClock};
 use millstream_core::{Error, Result};
@@ -30,6 +31,10 @@ pub struct Tried {
 
 /// Tries every system that `config` names.
 pub async fn all(config: &Config) -> Vec<Tried> {
+    let checkpoints = config.checkpoints.location.as_ref().map(|location| {
+        let lake = config.lake.clone().unwrap_or_default();
+        LakeSettings { location: Some(location.clone()), ..lake }
+    });
     let mut tries: Vec<(&'static str, Try<'_>)> = Vec::new();
     if let Some(settings) = &config.kafka {
         tries.push(("kafka", Box::pin(kafka::probe(settings))));
@@ -48,6 +53,9 @@ pub async fn all(config: &Config) -> Vec<Tried> {
     }
     if let Some(settings) = &config.lake {
         tries.push(("lake", Box::pin(lake::probe(settings))));
+    }
+    if let Some(settings) = &checkpoints {
+        tries.push(("checkpoints", Box::pin(lake::probe(settings))));
     }
     if let Some(settings) = &config.schema_registry {
         tries.push(("schema_registry", Box::pin(schema_registry::probe(settings))));

@@ -1,0 +1,104 @@
+//! What a flow keeps from epoch to epoch: the rows of a join of streams, the windows, or both. Whoever stores, restores and measures it does not
+//! know which.
+
+use arrow::array::RecordBatch;
+use millstream_core::{Error, EventTime, Result};
+
+use crate::join::StreamJoin;
+use crate::window::{Reach, Stages};
+
+/// The state of a flow.
+#[derive(Default)]
+pub struct State {
+    pub(super) join: Option<StreamJoin>,
+    pub(super) stages: Option<Stages>,
+}
+
+impl State {
+    /// Whether there is any.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.join.is_some() || self.stages.is_some()
+    }
+
+    /// About how much memory it takes, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.join.as_ref().map_or(0, StreamJoin::state_bytes) + self.stages.as_ref().map_or(0, Stages::state_bytes)
+    }
+
+    /// What it consists of, for people.
+    #[must_use]
+    pub fn what(&self) -> &'static str {
+        match (&self.join, &self.stages) {
+            (Some(_), Some(_)) => "the rows that its join keeps and its open windows",
+            (Some(_), None) => "the rows that its join keeps",
+            _ => "its open windows",
+        }
+    }
+
+    /// All of it: what a full checkpoint stores.
+    pub fn snapshot(&self) -> Result<Vec<RecordBatch>> {
+        let mut rows = self.join.as_ref().map(StreamJoin::snapshot).transpose()?.unwrap_or_default();
+        rows.extend(self.stages.as_ref().map(Stages::snapshot).transpose()?.unwrap_or_default());
+        Ok(rows)
+    }
+
+    /// A delta in which nothing has changed.
+    #[must_use]
+    pub fn nothing(&self) -> Vec<RecordBatch> {
+        let mut rows = self.join.as_ref().map(StreamJoin::nothing).unwrap_or_default();
+        rows.extend(self.stages.as_ref().map(Stages::nothing).unwrap_or_default());
+        rows
+    }
+
+    /// Puts back what a checkpoint stored; later rows replace earlier ones.
+    pub fn restore(&mut self, mut stored: Vec<RecordBatch>) -> Result<()> {
+        if let Some(join) = &mut self.join {
+            if stored.len() < 2 {
+                return Err(Error::corrupt("a checkpoint lacks the rows of a join's sides"));
+            }
+            let windows = stored.split_off(2);
+            if let [left, right] = stored.as_slice() {
+                join.restore(left, right)?;
+            }
+            stored = windows;
+        }
+        match &mut self.stages {
+            Some(stages) => stages.restore(stored),
+            None if stored.is_empty() => Ok(()),
+            None => Err(Error::corrupt("a checkpoint has windows, and the flow has none")),
+        }
+    }
+
+    /// Lets go of what the watermark has passed, without results: for deltas that were stored before.
+    pub fn drop_passed(&mut self, watermark: Option<EventTime>) -> Result<()> {
+        let of_windows = self.watermark_of_windows(watermark);
+        if let (Some(join), Some(watermark)) = (&mut self.join, watermark) {
+            join.drop_passed(watermark);
+        }
+        self.stages.as_mut().map_or(Ok(()), |stages| stages.drop_closed(of_windows))
+    }
+
+    /// The watermark that closes windows: over a join, rows come out whose times are behind its own.
+    #[must_use]
+    pub fn watermark_of_windows(&self, watermark: Option<EventTime>) -> Option<EventTime> {
+        match &self.join {
+            Some(join) => watermark.map(|watermark| join.watermark_above(watermark)),
+            None => watermark,
+        }
+    }
+
+    /// How far back rows can reach that are not late, where only the rows say so.
+    #[must_use]
+    pub fn reach(&self) -> Option<Reach> {
+        self.stages.as_ref().and_then(Stages::reach)
+    }
+
+    /// Puts [`reach`](Self::reach) back.
+    pub fn set_reach(&mut self, reach: Reach) {
+        if let Some(stages) = &mut self.stages {
+            stages.set_reach(reach);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Joins of two streams: the rows that a few lines of plain Rust make of the same events, whatever the epochs are and whatever dies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use millstream_core::ErrorKind;
+use millstream_engine::{Engine, ReplayRequest};
+use millstream_testkit::faults::Call;
+use tokio_util::sync::CancellationToken;
+
+use crate::events::{Reading, readings};
+use crate::world::{World, checked, rows};
+
+const TABLES: &str = "
+CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
+USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');
+CREATE TABLE alarms (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
+USING kafka OPTIONS (subscribe 'alarms', value.format 'json', partitions '2');
+";
+
+/// A join in every form. Rows match when the alarm is from 10 minutes before to 20 minutes after the reading.
+const JOINS: &str = "
+CREATE STREAMING TABLE inner_joined USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading, alarm')
+AS SELECT r.meter, r.id AS reading, a.id AS alarm FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 10 MINUTES r
+   JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 5 MINUTES a
+   ON r.meter = a.meter AND a.ts BETWEEN r.ts - INTERVAL 10 MINUTES AND r.ts + INTERVAL 20 MINUTES;
+
+CREATE STREAMING TABLE left_joined USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading, alarm')
+AS SELECT r.meter, r.id AS reading, coalesce(a.id, -1) AS alarm FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 10 MINUTES r
+   LEFT JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 5 MINUTES a
+   ON r.meter = a.meter AND a.ts >= r.ts - INTERVAL 10 MINUTES AND a.ts - INTERVAL 20 MINUTES <= r.ts;
+
+CREATE STREAMING TABLE right_joined USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading, alarm')
+AS SELECT a.meter, coalesce(r.id, -1) AS reading, a.id AS alarm FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 10 MINUTES r
+   RIGHT JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 5 MINUTES a
+   ON r.meter = a.meter AND r.ts <= a.ts + INTERVAL 10 MINUTES AND r.ts >= a.ts - INTERVAL 20 MINUTES;
+
+CREATE STREAMING TABLE full_joined USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading, alarm')
+AS SELECT coalesce(r.meter, a.meter) AS meter, coalesce(r.id, -1) AS reading, coalesce(a.id, -1) AS alarm
+   FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 10 MINUTES r
+   FULL JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 5 MINUTES a
+   ON r.meter = a.meter AND a.ts BETWEEN r.ts - INTERVAL 10 MINUTES AND r.ts + INTERVAL 20 MINUTES;
+
+CREATE STREAMING TABLE semi_joined USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading')
+AS SELECT r.meter, r.id AS reading FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 10 MINUTES r
+   LEFT SEMI JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 5 MINUTES a
+   ON r.meter = a.meter AND a.ts BETWEEN r.ts - INTERVAL 10 MINUTES AND r.ts + INTERVAL 20 MINUTES;
+
+CREATE STREAMING TABLE counted USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'hour')
+AS SELECT r.meter, window.start AS hour, count(*) AS n, count(DISTINCT a.id) AS alarms
+   FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 10 MINUTES r
+   JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 5 MINUTES a
+   ON r.meter = a.meter AND a.ts BETWEEN r.ts - INTERVAL 10 MINUTES AND r.ts + INTERVAL 20 MINUTES
+   GROUP BY r.meter, window(r.ts, '1 hour');
+
+CREATE STREAMING TABLE paired USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading, alarm')
+AS SELECT x.meter, x.id AS reading, y.id AS alarm FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 10 MINUTES x
+   JOIN STREAM readings WATERMARK ts DELAY OF INTERVAL 10 MINUTES y
+   ON x.meter = y.meter AND y.ts BETWEEN x.ts AND x.ts + INTERVAL 15 MINUTES WHERE y.id <> x.id AND y.value > x.value;
+";
+
+const BEFORE: i64 = 600;
+const AFTER: i64 = 1_200;
+const DELAYS: [i64; 2] = [600, 300];
+
+/// An event with its source: 0 a reading, 1 an alarm.
+type Event = (usize, Reading);
+
+/// Readings and alarms in turns.
+fn events(seed: u64, count: i64) -> Vec<Event> {
+    let alarms = readings(seed + 1_000, count).into_iter().map(|alarm| (1, alarm));
+    readings(seed, count).into_iter().map(|reading| (0, reading)).zip(alarms).flat_map(|(reading, alarm)| [reading, alarm]).collect()
+}
+
+/// What is expected: the rows of each table, each as text, and how many events are late.
+#[derive(Default)]
+struct Expected {
+    tables: BTreeMap<&'static str, BTreeSet<String>>,
+    late: [usize; 2],
+    late_alone: usize,
+}
+
+/// The events that are in time, and the watermark in the end.
+fn in_time<'a>(events: impl Iterator<Item = &'a Event>, sources: usize) -> (Vec<&'a Event>, Vec<&'a Event>, i64) {
+    let mut greatest = [[i64::MIN; 2]; 2];
+    let mut watermark = i64::MIN;
+    let (mut kept, mut late) = (Vec::new(), Vec::new());
+    for event in events {
+        let (source, reading) = event;
+        if reading.ts < watermark {
+            late.push(event)
+        } else {
+            kept.push(event)
+        }
+        let seen = &mut greatest[*source][usize::try_from(reading.partition()).unwrap()];
+        *seen = (*seen).max(reading.ts.saturating_sub(DELAYS[*source]));
+        watermark = watermark.max(*greatest.iter().take(sources).flatten().min().unwrap());
+    }
+    (kept, late, watermark)
+}
+
+fn expected(events: &[Event]) -> Expected {
+    let (kept, late, watermark) = in_time(events.iter(), 2);
+    let mut expected = Expected { late: [0, 1].map(|source| late.iter().filter(|e| e.0 == source).count()), ..Expected::default() };
+    let of = |source: usize| kept.iter().filter(move |e| e.0 == source).map(|e| &e.1);
+    let matches = |r: &Reading, a: &Reading| r.meter == a.meter && r.ts - BEFORE <= a.ts && a.ts <= r.ts + AFTER;
+    let mut hours: BTreeMap<(&str, i64), Vec<i64>> = BTreeMap::new();
+    let mut row = |table, text: String| {
+        expected.tables.entry(table).or_default().insert(text);
+    };
+    for r in of(0) {
+        let mut alone = true;
+        for a in of(1).filter(|a| matches(r, a)) {
+            alone = false;
+            for table in ["inner_joined", "left_joined", "right_joined", "full_joined"] {
+                row(table, format!("{} {} {}", r.meter, r.id, a.id));
+            }
+            row("semi_joined", format!("{} {}", r.meter, r.id));
+            hours.entry((r.meter, r.ts.div_euclid(3_600) * 3_600)).or_default().push(a.id);
+        }
+        if alone && r.ts + AFTER < watermark {
+            ["left_joined", "full_joined"].into_iter().for_each(|table| row(table, format!("{} {} -1", r.meter, r.id)));
+        }
+    }
+    for a in of(1) {
+        if !of(0).any(|r| matches(r, a)) && a.ts + BEFORE < watermark {
+            ["right_joined", "full_joined"].into_iter().for_each(|table| row(table, format!("{} -1 {}", a.meter, a.id)));
+        }
+    }
+    for ((meter, hour), alarms) in hours {
+        if hour + 3_600 <= watermark - AFTER {
+            let time = chrono::DateTime::from_timestamp(hour, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ");
+            row("counted", format!("{meter} {time} {} {}", alarms.len(), alarms.iter().collect::<BTreeSet<_>>().len()));
+        }
+    }
+    let (kept, late, _) = in_time(events.iter().filter(|e| e.0 == 0), 1);
+    for (_, x) in &kept {
+        for (_, y) in &kept {
+            let greater = y.value.zip(x.value).is_some_and(|(y, x)| y > x);
+            if x.meter == y.meter && x.ts <= y.ts && y.ts <= x.ts + 900 && x.id != y.id && greater {
+                row("paired", format!("{} {} {}", x.meter, x.id, y.id));
+            }
+        }
+    }
+    expected.late_alone = late.len();
+    expected
+}
+
+async fn check(engine: &Arc<Engine>, events: &[Event]) {
+    let expected = expected(events);
+    for (table, rows_of) in &expected.tables {
+        let columns = match *table {
+            "semi_joined" => "meter, reading",
+            "counted" => "meter, hour, n, alarms",
+            _ => "meter, reading, alarm",
+        };
+        let found: BTreeSet<String> = rows(engine, &format!("SELECT {columns} FROM {table}")).await.into_iter().collect();
+        let missing: Vec<_> = rows_of.difference(&found).take(5).collect();
+        let surplus: Vec<_> = found.difference(rows_of).take(5).collect();
+        assert!(missing.is_empty() && surplus.is_empty(), "{table}: missing {missing:?}, surplus {surplus:?}");
+    }
+    for flow in ["inner_joined", "full_joined", "counted"] {
+        for (source, late) in ["readings", "alarms"].into_iter().zip(expected.late) {
+            let query = format!("SELECT count(*) FROM system.late_rows WHERE flow = '{flow}' AND source = '{source}'");
+            assert_eq!(rows(engine, &query).await, [late.to_string()], "{flow} {source}");
+        }
+    }
+    let late = rows(engine, "SELECT count(*) FROM system.late_rows WHERE flow = 'paired'").await;
+    assert_eq!(late, [expected.late_alone.to_string()]);
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+fn world(epoch_rows: usize) -> World {
+    let mut world = World::with_epochs_of(epoch_rows);
+    world.pipeline = checked(&format!("{TABLES}{JOINS}"));
+    // Longer than the clock skips: no partition becomes idle.
+    world.settings.idle_after_ms = 1_000_000_000_000;
+    world
+}
+
+async fn publish(world: &World, events: &[Event]) {
+    for (source, event) in events {
+        world.publish_to(["readings", "alarms"][*source], [(event.partition(), event.json())]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn joined_rows_are_the_same_whatever_the_epochs_are() {
+    let events = events(41, 260);
+    let all = expected(&events);
+    assert!(all.late.iter().all(|late| *late > 5) && all.tables.len() == 7, "{:?} {:?}", all.late, all.tables.keys());
+    for size in [1, 7, 64, 1_000] {
+        let world = world(size);
+        drop(world.engine().await);
+        publish(&world, &events).await;
+        check(&world.run().await.unwrap(), &events).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_at_any_moment_changes_no_joined_row() {
+    for nth in [1, 2, 4, 9, 17] {
+        for call in [Call::Commit, Call::Put, Call::Begin] {
+            let world = world(21);
+            let events = events(95 + nth, 120);
+            drop(world.engine().await);
+            publish(&world, &events).await;
+            world.faults.fail(call, nth, ErrorKind::Internal);
+            world.faults.fail_after(call, nth + 3, ErrorKind::Internal);
+            let engine = loop {
+                match world.run().await {
+                    Ok(engine) => break engine,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Internal, "{error}"),
+                }
+            };
+            world.faults.heal();
+            check(&engine, &events).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_come_while_the_flows_run_are_joined_with_those_of_before() {
+    let world = world(30);
+    let events = events(7, 200);
+    let mut from = 0;
+    for until in [1, 2, 90, 91, 250, events.len()] {
+        drop(world.engine().await);
+        publish(&world, &events[from..until]).await;
+        // Restored from what the run before has kept.
+        let engine = world.run().await.unwrap();
+        from = until;
+        if until == events.len() {
+            let (found, expected) = (rows(&engine, "SELECT count(*) FROM inner_joined").await, expected(&events));
+            assert_eq!(found, [expected.tables["inner_joined"].len().to_string()]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cant_be_joined_is_a_dead_letter_of_its_own_source() {
+    let mut world = World::with_epochs_of(10);
+    world.settings.idle_after_ms = 1_000_000_000_000;
+    world.pipeline = checked(&format!(
+        "{TABLES} CREATE STREAMING TABLE shares USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading, alarm')
+         AS SELECT r.meter, r.id AS reading, a.id AS alarm, 100 DIV a.value AS share
+            FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR r JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 1 HOUR a
+            ON r.meter = a.meter AND a.ts BETWEEN r.ts AND r.ts + INTERVAL 1 HOUR;"
+    ));
+    let at = |id: i64, ts: i64, value: i32| Reading { id, ts: 1_704_067_200 + ts, meter: "a", value: Some(value) };
+    drop(world.engine().await);
+    publish(&world, &[(0, at(1, 0, 1)), (1, at(5, 30, 0)), (1, at(6, 40, 7)), (0, at(2, 10, 1))]).await;
+    world.publish_to("alarms", [(0, "not an event".to_owned())]).await;
+    let engine = world.run().await.unwrap();
+    assert_eq!(rows(&engine, "SELECT reading, alarm, share FROM shares ORDER BY reading").await, ["1 6 14", "2 6 14"]);
+    // Of each pair that can't be computed, the event that came later: alarm 5 with reading 1, reading 2 with alarm 5.
+    let dead = rows(&engine, "SELECT source, \"partition\", \"offset\" FROM system.dead_letters ORDER BY source, \"offset\"").await;
+    assert_eq!(dead, ["alarms 0 0", "alarms 0 2", "readings 0 1"]);
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_rows_of_a_join_are_not_replayed_and_it_is_said() {
+    let world = world(40);
+    let events = events(41, 150);
+    let engine = world.engine().await;
+    publish(&world, &events).await;
+    let stop = CancellationToken::new();
+    let mut running = tokio::task::JoinSet::new();
+    running.spawn({
+        let (engine, stop) = (engine.clone(), stop.clone());
+        async move { engine.run(stop).await }
+    });
+    engine.caught_up().await.unwrap();
+    let request = ReplayRequest { flow: Some("inner_joined".to_owned()), ..ReplayRequest::default() };
+    let error = engine.replay_late_rows(request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    check(&engine, &events).await;
+    stop.cancel();
+    running.join_all().await.into_iter().for_each(|r| r.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_whose_rows_outgrow_the_budget_stops_with_what_to_do() {
+    let mut world = world(50);
+    world.settings.state_bytes_max = 20_000;
+    drop(world.engine().await);
+    publish(&world, &events(3, 200)).await;
+    let error = world.run().await.err().unwrap();
+    assert!(error.to_string().contains("bring the bounds of the join nearer together"), "{error}");
+}
