@@ -74,12 +74,12 @@ pub struct Decoded {
 /// Decodes records of one topic. Keeps what it learned of the order of members from call to call.
 #[derive(Debug)]
 pub struct RecordDecoder {
-    schema: SchemaRef,
+    topic_columns: SchemaRef,
     mode: ParseMode,
     columns: Vec<ColumnType>,
     /// The columns that rows have.
     kept: Vec<usize>,
-    kept_schema: SchemaRef,
+    schema: SchemaRef,
     required: Vec<usize>,
     /// The columns that a tombstone's key names.
     key: Vec<usize>,
@@ -143,14 +143,14 @@ impl RecordDecoder {
             }
         };
         let json = JsonReader::new(own().map(|(at, f)| (at, f.name().as_str())));
-        let (kept, kept_schema) = ((0..columns.len()).collect(), schema.clone());
+        let (kept, topic_columns) = ((0..columns.len()).collect(), schema.clone());
         let (mode, direct) = (reading.mode, None);
-        Ok(Self { schema, mode, columns, kept, kept_schema, required, key, corrupt, json, reader, direct }.with_direct())
+        Ok(Self { topic_columns, mode, columns, kept, schema, required, key, corrupt, json, reader, direct }.with_direct())
     }
 
     fn with_direct(mut self) -> Self {
         if matches!(self.reader, Reader::Json) && self.corrupt.is_none() {
-            let fields = self.schema.fields().iter().zip(&self.columns);
+            let fields = self.topic_columns.fields().iter().zip(&self.columns);
             self.direct = DirectReader::try_new(fields.map(|(f, kind)| (f.name().as_str(), kind, !f.is_nullable())), &self.kept);
         }
         self
@@ -160,15 +160,15 @@ impl RecordDecoder {
     /// are rows stays as it is.
     #[must_use]
     pub fn keeping(self, places: &[usize]) -> Self {
-        let known = places.iter().filter_map(|place| Some((*place, self.schema.fields().get(*place)?.clone())));
+        let known = places.iter().filter_map(|place| Some((*place, self.topic_columns.fields().get(*place)?.clone())));
         let (kept, fields): (Vec<usize>, Vec<FieldRef>) = known.unzip();
-        Self { kept, kept_schema: Arc::new(Schema::new(fields)), ..self }.with_direct()
+        Self { kept, schema: Arc::new(Schema::new(fields)), ..self }.with_direct()
     }
 
     /// The columns of the rows.
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
-        &self.kept_schema
+        &self.schema
     }
 
     /// The ids of schemas by which `records` are written, and which [`learn_schema`](Self::learn_schema) has to be told before they are decoded.
@@ -189,7 +189,7 @@ impl RecordDecoder {
 
     /// Decodes `records`. A record that isn't a row is in [`Decoded::rejected`], never an error; an error is a defect.
     pub fn decode(&mut self, records: &[Record]) -> Result<Decoded> {
-        let mut builders: Vec<Builder> = self.kept_schema.fields().iter().map(|f| Builder::new(f.data_type(), records.len())).collect();
+        let mut builders: Vec<Builder> = self.schema.fields().iter().map(|f| Builder::new(f.data_type(), records.len())).collect();
         let mut slots: Vec<Slot<'_>> = vec![Slot::Missing; self.columns.len()];
         let mut spill = Spill::new(self.mode == ParseMode::Permissive);
         let mut accepted = Vec::with_capacity(records.len());
@@ -222,7 +222,7 @@ impl RecordDecoder {
         }
         let columns = builders.iter_mut().map(Builder::finish).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(accepted.len()));
-        let rows = RecordBatch::try_new_with_options(self.kept_schema.clone(), columns, &options)?;
+        let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
         Ok(Decoded { rows, accepted, kinds: UInt8Array::from(kinds), rejected })
     }
 
@@ -328,7 +328,7 @@ impl RecordDecoder {
     }
 
     fn name(&self, column: usize) -> &str {
-        self.schema.fields().get(column).map_or("?", |f| f.name())
+        self.topic_columns.fields().get(column).map_or("?", |f| f.name())
     }
 
     fn misfit(&self, column: usize, slot: Slot<'_>, spill: &Spill<'_>) -> String {
