@@ -96,7 +96,7 @@ async fn check(engine: &Arc<Engine>, events: &[Reading], replayed: bool) {
 }
 
 fn world(epoch_rows: usize) -> World {
-    let mut world = World::with_epochs_of(epoch_rows).never_idle();
+    let mut world = World::with_epochs_of(epoch_rows);
     world.pipeline = checked(CHAINED);
     world
 }
@@ -148,7 +148,7 @@ async fn replayed_late_rows_reach_the_windows_above_theirs_closed_and_open() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn duplicates_are_grouped_away_before_they_count() {
-    let mut world = World::with_epochs_of(13).never_idle();
+    let mut world = World::with_epochs_of(13);
     world.pipeline = checked(
         "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
          USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');

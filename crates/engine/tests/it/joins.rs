@@ -174,8 +174,6 @@ async fn check(engine: &Arc<Engine>, events: &[Event]) {
 fn world(epoch_rows: usize) -> World {
     let mut world = World::with_epochs_of(epoch_rows);
     world.pipeline = checked(&format!("{TABLES}{JOINS}"));
-    // Longer than the clock skips: no partition becomes idle.
-    world.settings.idle_after_ms = 1_000_000_000_000;
     world
 }
 
@@ -241,7 +239,6 @@ async fn events_that_come_while_the_flows_run_are_joined_with_those_of_before() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_cant_be_joined_is_a_dead_letter_of_its_own_source() {
     let mut world = World::with_epochs_of(10);
-    world.settings.idle_after_ms = 1_000_000_000_000;
     world.pipeline = checked(&format!(
         "{TABLES} CREATE STREAMING TABLE shares USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading, alarm')
          AS SELECT r.meter, r.id AS reading, a.id AS alarm, 100 DIV a.value AS share

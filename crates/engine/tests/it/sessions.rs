@@ -114,7 +114,7 @@ async fn check(engine: &Arc<Engine>, events: &[Reading], delay: i64, replayed: b
 }
 
 fn world(delay: &str, epoch_rows: usize) -> World {
-    let mut world = World::with_epochs_of(epoch_rows).never_idle();
+    let mut world = World::with_epochs_of(epoch_rows);
     world.pipeline = checked(&pipeline(delay));
     world
 }

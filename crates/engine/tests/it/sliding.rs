@@ -83,7 +83,7 @@ impl Windows {
 }
 
 fn world(epoch_rows: usize) -> World {
-    let mut world = World::with_epochs_of(epoch_rows).never_idle();
+    let mut world = World::with_epochs_of(epoch_rows);
     world.pipeline = checked(SLIDING);
     world
 }

@@ -45,6 +45,27 @@ async fn one_large_epoch_gives_what_the_oracle_gives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_is_silent_for_long_holds_no_window_open() {
+    let mut world = World::new();
+    world.settings.idle_after_ms = 30_000;
+    let events: Vec<Reading> = readings(3, 300).into_iter().filter(|r| r.partition() == 0).collect();
+    drop(world.engine().await);
+    world.publish(&events).await;
+    let running = world.start().await;
+    let watermark = events.iter().map(|r| r.ts).max().unwrap() - 3_600;
+    let mut closed = hourly(&events);
+    closed.retain(|(_, hour), _| hour + 3_600 <= watermark);
+    // The clock skips to the moment at which the other partition is idle, when the flow has nothing to do.
+    let seen = async {
+        while hours(&running.engine, "closed").await != closed {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), seen).await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn epochs_of_any_size_give_the_same() {
     for size in [1, 2, 7, 100] {
         let world = World::with_epochs_of(size);

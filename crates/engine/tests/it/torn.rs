@@ -111,7 +111,7 @@ async fn epochs_that_were_torn_anywhere_leave_the_tables_of_a_quiet_run() {
 /// The torn epoch has a window that would be late if its events were read again: another partition has brought newer events since.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_window_of_a_torn_epoch_is_not_left_behind_when_its_event_would_now_be_late() {
-    let mut world = World::new().never_idle();
+    let mut world = World::new();
     world.pipeline = checked(
         "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
          USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');

@@ -77,13 +77,14 @@ pub fn checked(sql: &str) -> Arc<Pipeline> {
 }
 
 impl World {
+    /// No partition becomes idle in it, unless a test says so: the clock skips back-offs, and would skip to that moment, too.
     pub fn new() -> Self {
         Self {
             disk: Arc::default(),
             clock: Arc::new(ManualClock::skipping(ManualClock::START)),
             faults: Arc::default(),
             pipeline: checked(PIPELINE),
-            settings: EngineSettings::default(),
+            settings: EngineSettings { idle_after_ms: 1_000_000_000_000, ..EngineSettings::default() },
             schemas: None,
             references: BTreeMap::new(),
         }
@@ -93,12 +94,6 @@ impl World {
         let mut world = Self::new();
         world.settings.epoch_rows_max = rows;
         world
-    }
-
-    /// In which no partition becomes idle: for that the clock would have to be silent longer than it skips.
-    pub fn never_idle(mut self) -> Self {
-        self.settings.idle_after_ms = 1_000_000_000_000;
-        self
     }
 
     pub fn ports(&self) -> Ports {

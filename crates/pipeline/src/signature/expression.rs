@@ -8,6 +8,7 @@ use datafusion::logical_expr::expr::{AggregateFunction, Case};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use crate::check::tables::sql_type;
+use crate::spark::cast;
 
 /// A longer text of a computed column is cut, and told from others by its digest: a column that is used twice on each of many levels
 /// would else grow beyond all bounds.
@@ -56,9 +57,12 @@ impl Writer {
             Expr::Between(b) => format!("({} {}BETWEEN {} AND {})", text(&b.expr), not(b.negated), text(&b.low), text(&b.high)),
             Expr::InList(l) => format!("({} {}IN ({}))", text(&l.expr), not(l.negated), self.list(&l.list, input)),
             Expr::Case(case) => self.case(case, input),
-            Expr::Cast(cast) => format!("CAST({} AS {})", text(&cast.expr), sql_type(cast.field.data_type())),
-            Expr::TryCast(cast) => format!("TRY_CAST({} AS {})", text(&cast.expr), sql_type(cast.field.data_type())),
-            Expr::ScalarFunction(call) => format!("{}({})", call.func.name(), self.list(&call.args, input)),
+            Expr::Cast(of) => format!("CAST({} AS {})", text(&of.expr), sql_type(of.field.data_type())),
+            Expr::TryCast(of) => format!("TRY_CAST({} AS {})", text(&of.expr), sql_type(of.field.data_type())),
+            Expr::ScalarFunction(call) => match cast::written(call) {
+                Some((word, data_type)) => format!("{word}({} AS {})", self.list(&call.args, input), sql_type(&data_type)),
+                None => format!("{}({})", call.func.name(), self.list(&call.args, input)),
+            },
             Expr::AggregateFunction(call) => self.aggregate(call, input),
             // Not part of a streaming query; in the query of reference data its own words are the best there are.
             other => other.to_string(),

@@ -2,6 +2,7 @@
 //!
 //! Source: Spark 4.1, "ANSI Compliance", section Cast. A cast that fails is an error, with `try_cast` null.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -155,6 +156,12 @@ impl Kind {
             Self::TimestampToDouble => "DOUBLE",
         }
     }
+}
+
+/// What `call` casts its argument to, and by which word, if it is a cast of Spark's that no cast of DataFusion's does.
+pub(crate) fn written(call: &ScalarFunction) -> Option<(&'static str, DataType)> {
+    let cast = (call.func.inner().as_ref() as &dyn Any).downcast_ref::<SparkCast>()?;
+    Some((if cast.safe { "TRY_CAST" } else { "CAST" }, cast.kind.result()))
 }
 
 fn function(kind: Kind, safe: bool) -> Arc<ScalarUDF> {

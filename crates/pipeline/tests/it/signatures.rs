@@ -84,6 +84,12 @@ fn what_the_state_was_made_of_is_named() {
 }
 
 #[test]
+fn a_cast_is_told_by_its_type() {
+    let flow = HOURLY.replace("value > 0", "CAST(note AS DECIMAL(9, 2)) > 0");
+    assert_eq!(parts(&flow, "DECIMAL(9, 2)", "DECIMAL(9, 4)"), ["state filter"]);
+}
+
+#[test]
 fn what_follows_the_state_is_told_apart() {
     assert_eq!(parts(HOURLY, "HAVING count(*) > 1", "HAVING count(*) > 2"), ["result having"]);
     assert_eq!(parts(HOURLY, "HAVING count(*) > 1", ""), ["result having"]);

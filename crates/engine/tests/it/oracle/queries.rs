@@ -88,7 +88,7 @@ impl Query {
 
     /// A world in which it can run.
     pub fn world(&self, epoch_rows: usize) -> World {
-        let mut world = World::with_epochs_of(epoch_rows).never_idle();
+        let mut world = World::with_epochs_of(epoch_rows);
         world.pipeline = self.pipeline.clone();
         world.references = self.references.clone();
         world
