@@ -8,6 +8,7 @@
 //! | `merge` | which write of a key wins, pure |
 //! | `key_filter` | which keys a table surely does not hold |
 //! | `registry`, `keyed_table`, `epochs` | what every table is made of |
+//! | `spill_store` | files for state that outgrows its memory, beside the database |
 //! | the rest | one module a port |
 //!
 //! It knows nothing of SQL, flows or Kafka, and no engine but fjall.
@@ -35,6 +36,7 @@ mod row_codec;
 #[cfg(test)]
 mod seeded;
 mod snapshot;
+mod spill_store;
 mod system_store;
 
 use std::path::Path;
@@ -54,6 +56,7 @@ pub use lock::DataDir;
 pub use maintenance::Maintained;
 pub use report_store::EmbeddedReportStore;
 pub use snapshot::EmbeddedSnapshot;
+pub use spill_store::LocalSpillStore;
 pub use system_store::EmbeddedSystemStore;
 
 use database::{Store, blocking};

@@ -8,7 +8,7 @@ mod maintenance;
 
 use std::sync::Arc;
 
-use millstream_adapters::embedded::{EmbeddedStore, StoreSettings, check_table};
+use millstream_adapters::embedded::{EmbeddedStore, LocalSpillStore, StoreSettings, check_table};
 use millstream_core::Result;
 use millstream_core::ports::Clock;
 use millstream_testkit::{ManualClock, OnData, suite};
@@ -69,4 +69,19 @@ async fn types() {
 #[tokio::test(flavor = "multi_thread")]
 async fn system_store() {
     suite::system_store::run("built-in", harness(|s| s.system() as suite::system_store::Port)).await.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spill_store() {
+    fn files(folder: &std::path::Path) -> usize {
+        let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+        entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
+    }
+    let harness = || {
+        OnData::new(tempfile::tempdir().unwrap(), |dir: Arc<TempDir>, _| async move {
+            let store = Arc::new(LocalSpillStore::new(dir.path().join("state")));
+            Ok(suite::spill_store::Port { store, files: Arc::new(move || files(dir.path())) })
+        })
+    };
+    suite::spill_store::run("built-in", harness).await.assert_passed();
 }

@@ -11,6 +11,7 @@ pub mod event_store;
 pub mod lake_store;
 pub mod reference_source;
 pub mod report_store;
+pub mod spill_store;
 pub mod sql_types;
 pub mod system_store;
 pub mod topic_sink;

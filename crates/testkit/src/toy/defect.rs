@@ -77,7 +77,7 @@ pub enum Defect {
     AcceptsDeletes,
     /// Lake store: the rows of later epochs come first.
     ScansOutOfOrder,
-    /// Checkpoint store: one byte of a checkpoint comes back changed.
+    /// Checkpoint store, spill store: one byte comes back changed.
     ReturnsOtherBytes,
     /// Checkpoint store: forgetting a flow forgets its attempt too.
     ForgetsAttempts,
@@ -89,6 +89,8 @@ pub enum Defect {
     KeepsUncommitted,
     /// System store: releasing one row releases all of its flow.
     ReleasesTooMuch,
+    /// Spill store: a file that nobody has any more stays.
+    KeepsDroppedFiles,
     /// Reference source: a load beside a change shows some of both.
     MixesRevisions,
     /// Reference source: the revision stays when the data changes.

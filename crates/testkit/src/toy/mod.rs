@@ -12,6 +12,7 @@ mod event_store;
 mod lake_store;
 mod reference_source;
 mod report_store;
+mod spill_store;
 mod system_store;
 mod tables;
 mod topic_sink;
@@ -24,6 +25,7 @@ pub use event_store::ToyEventStore;
 pub use lake_store::ToyLakeStore;
 pub use reference_source::ToyReferenceSource;
 pub use report_store::ToyReportStore;
+pub use spill_store::ToySpillStore;
 pub use system_store::ToySystemStore;
 pub use topic_sink::ToyTopicSink;
 
@@ -42,6 +44,7 @@ pub struct Disk {
     reports: Shelf<Arc<report_store::Reports>>,
     critical: Shelf<critical_store::Rows>,
     lake: Shelf<lake_store::Tables>,
+    spilled: Shelf<spill_store::Files>,
     checkpoints: Shelf<checkpoint_store::Flows>,
     system: Shelf<system_store::Contents>,
     reference: Shelf<reference_source::File>,

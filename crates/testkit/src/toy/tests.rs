@@ -50,6 +50,13 @@ fn checkpoint_store(defect: Option<Defect>) -> impl Harness<suite::checkpoint_st
     OnData::new(disk(defect), |disk, _| async { Ok(Arc::new(ToyCheckpointStore::open(disk)) as Arc<dyn CheckpointStore>) })
 }
 
+fn spill_store(defect: Option<Defect>) -> impl Harness<suite::spill_store::Port> {
+    OnData::new(disk(defect), |disk: Arc<Disk>, _| async {
+        let store = Arc::new(ToySpillStore::open(disk));
+        Ok(suite::spill_store::Port { store: store.clone(), files: Arc::new(move || store.files()) })
+    })
+}
+
 fn system_store(defect: Option<Defect>) -> impl Harness<suite::system_store::Port> {
     OnData::new(disk(defect), |disk, _| async { Ok(Arc::new(ToySystemStore::open(disk)) as Arc<dyn SystemStore>) })
 }
@@ -109,6 +116,11 @@ async fn the_toy_critical_store_passes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_toy_checkpoint_store_passes() {
     suite::checkpoint_store::run("toy", || checkpoint_store(None)).await.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_toy_spill_store_passes() {
+    suite::spill_store::run("toy", || spill_store(None)).await.assert_passed();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,6 +269,15 @@ async fn broken_checkpoint_stores_are_noticed() {
         ForgetsAttempts in "forget_removes_checkpoints_and_keeps_the_attempt",
         PrunesTooMuch in "prune_keeps_what_it_is_told_to_keep",
         ForgetsOnReopen in "claims_rise_across_restarts",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_spill_stores_are_noticed() {
+    each_is_noticed!(
+        spill_store,
+        ReturnsOtherBytes in "what_was_appended_is_read_back_from_any_place",
+        KeepsDroppedFiles in "a_dropped_file_is_gone",
     );
 }
 
