@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use datafusion::prelude::SessionContext;
 use millstream_core::ports::{
     ChangeFeed, CheckpointStore, Clock, CriticalLoader, CriticalRow, CriticalStore, EpochSink, EventLog, EventStore, Isolation, JobRun,
-    LakeStore, ReferenceSource, ReportStore, SchemaRegistry, SystemStore, TopicSink, TopicSpec,
+    LakeStore, ReferenceSource, ReportStore, SchemaRegistry, SpillStore, SystemStore, TopicSink, TopicSpec,
 };
 use millstream_core::status::{FlowPhase, PipelineStatus, StatusSource};
 use millstream_core::time::micros_of;
@@ -31,6 +31,8 @@ use crate::patience::Patience;
 use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
 use crate::source::{FeedReader, SeveralSources, SharedSource, TopicSource};
+use crate::spill::SpillArea;
+use crate::spill::memory::StateMemory;
 use crate::{catalog, compile, plan};
 
 /// Everything outside that a pipeline needs.
@@ -58,6 +60,8 @@ pub struct Ports {
     pub system: Arc<dyn SystemStore>,
     /// One source for each reference table, by name.
     pub references: BTreeMap<String, Arc<dyn ReferenceSource>>,
+    /// Files for state that outgrows its memory. `None`: there are none, and a flow with more state stops.
+    pub spill: Option<Arc<dyn SpillStore>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -91,6 +95,8 @@ pub struct Engine {
     pub(crate) commands: BTreeMap<FlowId, Commands>,
     critical: CriticalRows,
     scheduler: Scheduler,
+    /// For the state of its flows.
+    memory: Arc<StateMemory>,
     running: AtomicBool,
 }
 
@@ -123,7 +129,21 @@ impl Engine {
         });
         let commands = commands.collect();
         let running = AtomicBool::new(false);
-        Ok(Arc::new(Self { pipeline, ports, settings, references, sources, monitors, spark, commands, critical, scheduler, running }))
+        let memory = StateMemory::new(settings.state_memory_bytes_max);
+        Ok(Arc::new(Self {
+            pipeline,
+            ports,
+            settings,
+            references,
+            sources,
+            monitors,
+            spark,
+            commands,
+            critical,
+            scheduler,
+            memory,
+            running,
+        }))
     }
 
     /// Runs all flows, the scheduler and the refresh of reference data until `shutdown`; each flow then finishes its epoch.
@@ -178,6 +198,8 @@ impl Engine {
             obstacle: repetition::obstacle(&self.pipeline, flow),
             is_cache: table.spec.kind == TableKind::Critical,
             sink,
+            spill: self.ports.spill.clone().map(|store| SpillArea::new(store, flow.id.clone())),
+            memory: self.memory.share(),
             fresh: {
                 let (engine, flow) = (self.clone(), flow.clone());
                 Box::new(move || engine.processor(&flow))

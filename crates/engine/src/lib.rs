@@ -19,6 +19,7 @@ pub mod replay;
 mod reset;
 pub mod settings;
 pub mod source;
+pub mod spill;
 pub mod verify;
 pub mod window;
 

@@ -15,8 +15,10 @@ pub struct EngineSettings {
     pub epoch_bytes_max: usize,
     /// Decoded rows that flows of one source share are kept up to so many bytes; a flow that falls further behind reads for itself.
     pub shared_window_bytes_max: usize,
-    /// A flow whose state outgrows so many bytes stops with an error.
-    pub state_bytes_max: usize,
+    /// The state of all flows together is kept in memory up to so many bytes; beyond that, windows are kept on disk.
+    pub state_memory_bytes_max: usize,
+    /// A flow whose state, in memory and on disk, outgrows so many bytes stops with an error.
+    pub state_bytes_max: u64,
     /// A partition that is read to its end and silent for so long no longer holds the watermark back.
     pub idle_after_ms: u64,
     /// How many restore points a flow keeps: full checkpoints with all that follows them; at least 2.
@@ -32,7 +34,8 @@ impl Default for EngineSettings {
             epoch_rows_max: 32_768,
             epoch_bytes_max: 2 << 20,
             shared_window_bytes_max: 64 << 20,
-            state_bytes_max: 512 << 20,
+            state_memory_bytes_max: 512 << 20,
+            state_bytes_max: 16 << 30,
             idle_after_ms: 10_000,
             checkpoints_kept: 2,
             #[cfg(feature = "fault-injection")]
@@ -48,7 +51,8 @@ impl EngineSettings {
             ("epoch_rows_max", self.epoch_rows_max as u64),
             ("epoch_bytes_max", self.epoch_bytes_max as u64),
             ("shared_window_bytes_max", self.shared_window_bytes_max as u64),
-            ("state_bytes_max", self.state_bytes_max as u64),
+            ("state_memory_bytes_max", self.state_memory_bytes_max as u64),
+            ("state_bytes_max", self.state_bytes_max),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::invalid(format!("engine.{name} is 0: set it to at least 1")));

@@ -21,6 +21,11 @@ pub fn store(dir: &Path) -> PathBuf {
     dir.join("store")
 }
 
+/// The folder of state that outgrows its memory: nothing in it is needed after a restart.
+pub fn state(dir: &Path) -> PathBuf {
+    dir.join("state")
+}
+
 /// The folder of tables of files.
 pub fn lake(dir: &Path) -> PathBuf {
     dir.join("lake")

@@ -13,7 +13,7 @@ mod watched;
 use std::path::Path;
 use std::sync::Arc;
 
-use millstream_adapters::embedded::{self, DataDir, EmbeddedStore, StoreSettings};
+use millstream_adapters::embedded::{self, DataDir, EmbeddedStore, LocalSpillStore, StoreSettings};
 use millstream_adapters::lake::LakeTableStore;
 use millstream_adapters::schema_registry::HttpSchemaRegistry;
 use millstream_adapters::{postgresql, redis, schema_registry};
@@ -77,6 +77,7 @@ pub async fn open_ports(config: &Config, pipeline: &Pipeline, lock: DataDir, eng
     let boxes = boxes::Boxes { config, pipeline, store: &store, dir: lock.path(), engines, clock: clock.clone() };
     let boxes::Served { topics: (log, topics, endpoint), event_store, change_feed, reports, critical, lake, lake_port, checkpoints } =
         boxes.serve().await?;
+    let spilled = LocalSpillStore::emptied(data_dir::state(lock.path()))?;
     let ports = Ports {
         log,
         event_store: Arc::new(InvalidatingEventStore::new(event_store, invalidations.clone())),
@@ -89,6 +90,7 @@ pub async fn open_ports(config: &Config, pipeline: &Pipeline, lock: DataDir, eng
         checkpoints,
         system: store.system(),
         references: references::all(config, pipeline, engines)?,
+        spill: Some(Arc::new(spilled)),
         clock,
     };
     Ok(OpenPorts { ports, endpoint, lake, store, invalidations, lock })

@@ -182,6 +182,7 @@ impl World {
             checkpoints: Arc::new(toy::ToyCheckpointStore::open(disk.clone())),
             system: Arc::new(toy::ToySystemStore::open(disk)),
             references: [("airlines".to_owned(), Arc::new(Fixed(airlines)) as Arc<dyn ReferenceSource>)].into(),
+            spill: None,
             clock: clock.clone(),
         };
         for table in pipeline.tables.values() {

@@ -8,8 +8,8 @@
 //! Version 4, which is written now: a byte 4; the CRC-32C (RFC 3720) of all that follows, 4 bytes, big endian; then as in version 3. Up to version 3
 //! a header names its query by the plan's text, from version 4 on by a signature.
 //!
-//! A checkpoint is *full* (its state is everything) or a *delta* (the groups that its epoch changed); a flow is restored from the last
-//! full one and the deltas after it.
+//! A checkpoint has the groups that its epoch changed and, where a [round](super::rounds) is under way, a part of the others; a flow is restored from the
+//! checkpoints since the beginning of the last whole round, in order. A round of one epoch is a full checkpoint.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ pub struct Header {
     /// How far back rows can reach that are not late, where only the rows say so: sessions whose gaps differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reach: Option<Reach>,
-    /// The epoch of the full checkpoint that this one builds upon; its own for a full one.
+    /// The epoch from whose checkpoint on all of the state is in the checkpoints up to this one; its own for a full one.
     pub base: Epoch,
     /// Since when rows are written by this query, where an earlier one wrote the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]

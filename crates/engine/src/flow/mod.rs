@@ -8,6 +8,7 @@
 //! [`process`] decides and does no I/O; [`runner`] does the I/O and decides nothing.
 
 mod aside;
+mod bounds;
 pub mod checkpoint;
 pub mod compatibility;
 pub mod fault;
@@ -19,6 +20,7 @@ mod repair;
 pub mod repetition;
 mod restore;
 mod restore_points;
+mod rounds;
 pub mod runner;
 mod siblings;
 pub mod state;

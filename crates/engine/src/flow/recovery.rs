@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::fault;
 use super::restore::Restored;
 use super::restore_points::RestorePoints;
+use super::rounds::Rounds;
 use super::runner::{FlowRunner, Progress};
 use super::watermark::WatermarkTracker;
 use crate::identity;
@@ -83,8 +84,8 @@ impl FlowRunner {
         // What an epoch put aside whose changes are lost is as it was: the flow does that epoch again.
         let done = lost.as_ref().map_or(committed, |(epoch, _)| *epoch);
         patiently!(self, shutdown, self.ports.system.discard_after(&id, if from_beginning { Epoch(0) } else { done }));
-        let Restored { source, base } = if from_beginning {
-            Restored { source: patiently!(self, shutdown, self.spec.source.beginning()), base: committed.next() }
+        let Restored { source, base, is_unbroken } = if from_beginning {
+            Restored { source: patiently!(self, shutdown, self.spec.source.beginning()), base: committed.next(), is_unbroken: false }
         } else {
             match self.restore(committed, &prepared, shutdown).await? {
                 Some(restored) => restored,
@@ -101,7 +102,8 @@ impl FlowRunner {
         if !from_beginning {
             points.add(base);
         }
-        Ok(Some(Progress::new(attempt, committed, source, points, self.ports.clock.now())))
+        let rounds = if is_unbroken { Rounds::restored(base) } else { Rounds::default() };
+        Ok(Some(Progress::new(attempt, committed, source, (rounds, points), self.ports.clock.now())))
     }
 
     /// Refuses to go on when the changes of `epoch`, which may have been written in part, can't be read, and can't be made again.

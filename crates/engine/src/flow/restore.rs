@@ -1,4 +1,4 @@
-//! How a flow gets its state back: from the newest restore point, a full checkpoint and the deltas after it, that can be read.
+//! How a flow gets its state back: from the newest restore point, a [round](super::rounds) of checkpoints and those after it, that can be read.
 //!
 //! Where the checkpoint of the committed epoch, or one that it builds upon, is damaged, the flow goes on from an older one, if it can do the
 //! epochs since then [again](super::repetition); else it stops, and names the command that rebuilds the table.
@@ -18,7 +18,7 @@ const VERSIONS_OF_A_LOST_EPOCH: i64 = 1_000_000;
 
 /// What trying a restore point came to.
 enum Tried {
-    /// The state is back; the source goes on here, from the restore point that begins with this full checkpoint.
+    /// The state is back; the source goes on here, from the restore point that begins with this checkpoint.
     Restored(SourceState, Epoch),
     /// The checkpoint of this epoch can't be used.
     Damaged(Epoch, Error),
@@ -30,8 +30,10 @@ enum Tried {
 pub(super) struct Restored {
     /// The source's state.
     pub(super) source: SourceState,
-    /// The full checkpoint that it came from.
+    /// The first checkpoint that it came from.
     pub(super) base: Epoch,
+    /// Whether these go up to the committed epoch, so that further ones can build upon them.
+    pub(super) is_unbroken: bool,
 }
 
 impl FlowRunner {
@@ -43,10 +45,11 @@ impl FlowRunner {
             match self.try_restore(at, shutdown).await? {
                 Tried::Stopped => return Ok(None),
                 Tried::Restored(source, base) => {
+                    let is_unbroken = damage.is_none();
                     if let Some(damage) = damage {
                         self.fell_back(at, committed, &damage);
                     }
-                    return Ok(self.go_on_repeating(shutdown).await?.map(|()| Restored { source, base }));
+                    return Ok(self.go_on_repeating(shutdown).await?.map(|()| Restored { source, base, is_unbroken }));
                 }
                 Tried::Damaged(epoch, why) => {
                     tracing::warn!(flow = %self.spec.id, %epoch, %why, "a checkpoint can't be used");
@@ -146,6 +149,7 @@ impl FlowRunner {
                 Some(Err(why)) => return Ok(Tried::Damaged(earlier, why)),
                 None => return Ok(Tried::Stopped),
             }
+            let Some(()) = self.give_memory_back(shutdown).await? else { return Ok(Tried::Stopped) };
         }
         let (reach, repetition) = (last.header.reach, last.header.repetition);
         if let Some(reach) = reach {

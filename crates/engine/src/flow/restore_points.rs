@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use millstream_core::Epoch;
 
-/// The last full checkpoints of a flow: each, with the deltas after it, is what a flow can be restored from.
+/// The checkpoints that the last rounds of a flow began with: each, with all that follow it, is what a flow can be restored from.
 #[derive(Debug)]
 pub struct RestorePoints {
     kept: usize,
@@ -18,8 +18,11 @@ impl RestorePoints {
         Self { kept: usize::try_from(kept).unwrap_or(usize::MAX), full: VecDeque::new() }
     }
 
-    /// The checkpoint of `epoch` is a full one, and committed. Epochs rise.
+    /// A checkpoint that is committed builds upon that of `epoch`. Epochs never fall.
     pub fn add(&mut self, epoch: Epoch) {
+        if self.full.back() == Some(&epoch) {
+            return;
+        }
         self.full.push_back(epoch);
         if self.full.len() > self.kept {
             self.full.pop_front();

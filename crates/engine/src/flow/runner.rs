@@ -17,14 +17,14 @@ use super::monitor::{EpochSummary, FlowMonitor};
 use super::process::{Lateness, Processor};
 use super::repetition::{Repeating, Repetition};
 use super::restore_points::RestorePoints;
+use super::rounds::Rounds;
 use super::watermark::WatermarkTracker;
 use crate::patience::Patience;
 use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
 use crate::source::{Chunk, SharedSource, SourceCursor, SourcePosition, SourceState};
-
-/// A full checkpoint is written at least every so many epochs; those between are deltas.
-const DELTAS_MAX: u64 = 64;
+use crate::spill::SpillArea;
+use crate::spill::memory::MemoryShare;
 
 /// The log is told at most so often how far a flow has come (Event Hubs takes 4 commits a second and partition).
 const ACKNOWLEDGE_EVERY: Duration = Duration::from_secs(1);
@@ -50,6 +50,10 @@ pub struct FlowSpec {
     pub obstacle: Option<String>,
     /// Whether the table is a cache, which may lose what it holds.
     pub is_cache: bool,
+    /// Where its state goes that there is no memory for. `None`: nowhere.
+    pub spill: Option<SpillArea>,
+    /// Its part of the memory for state.
+    pub memory: MemoryShare,
     /// Makes a processor of its query without state: for repairs.
     pub fresh: Box<dyn Fn() -> Result<Processor> + Send + Sync>,
 }
@@ -144,9 +148,9 @@ pub(super) struct Progress {
     attempt: Attempt,
     epoch: Epoch,
     pub(super) source: SourceState,
-    /// The epoch of the last full checkpoint of this attempt.
-    base: Option<Epoch>,
-    /// The full checkpoints that there are.
+    /// How far its state is in the checkpoints of this attempt, and of those that it goes on from.
+    rounds: Rounds,
+    /// The epochs that it can be restored from.
     points: RestorePoints,
     /// For each partition, when it was last seen with something to read.
     active: Vec<Timestamp>,
@@ -160,13 +164,19 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Of a flow that goes on after `epoch`, at `source`.
-    pub(super) fn new(attempt: Attempt, epoch: Epoch, source: SourceState, points: RestorePoints, now: Timestamp) -> Self {
+    pub(super) fn new(
+        attempt: Attempt,
+        epoch: Epoch,
+        source: SourceState,
+        (rounds, points): (Rounds, RestorePoints),
+        now: Timestamp,
+    ) -> Self {
         let partitions = source.partitions.len();
         Self {
             attempt,
             epoch,
             source,
-            base: None,
+            rounds,
             points,
             active: vec![now; partitions],
             at_end: vec![false; partitions],
@@ -177,7 +187,7 @@ impl Progress {
 
     /// The next checkpoint has all of the state.
     pub(super) fn write_full_checkpoint(&mut self) {
-        self.base = None;
+        self.rounds = Rounds::default();
     }
 
     /// When the log is to be told next; `None`: it knows.
@@ -232,6 +242,7 @@ impl FlowRunner {
         self.reached = None;
         (self.carried, self.repeating) = (Carried::default(), None);
         self.monitor.set_repeats(false);
+        let Some(()) = self.clear_spilled(shutdown).await? else { return Ok(()) };
         let Some(mut progress) = self.start(shutdown).await? else { return Ok(()) };
         self.reached = Some((progress.attempt, progress.epoch));
         let mut cursor = self.spec.source.cursor();
@@ -251,6 +262,7 @@ impl FlowRunner {
             if chunk.is_empty() && !idle_changed {
                 self.monitor.idle();
                 self.acknowledge(&mut progress).await;
+                let Some(()) = self.give_memory_back(shutdown).await? else { break };
                 if let Some(command) = self.await_more(&cursor, &progress, &mut commands, shutdown).await? {
                     self.obey(command, &mut progress, shutdown).await;
                 }
@@ -259,6 +271,7 @@ impl FlowRunner {
             if !self.epoch(&mut progress, &chunk, shutdown).await? {
                 break;
             }
+            let Some(()) = self.give_memory_back(shutdown).await? else { break };
         }
         Ok(())
     }
@@ -336,6 +349,7 @@ impl FlowRunner {
         tokio::select! {
             () = shutdown.cancelled() => Ok(None),
             () = idle => Ok(None),
+            () = self.spec.memory.pressed() => Ok(None),
             Some(command) = commands.recv() => Ok(Some(command)),
             waited = cursor.wait(&progress.source) => match waited {
                 Err(error) => self.wait_out(error, shutdown).await.map(|_| None),
@@ -371,8 +385,8 @@ impl FlowRunner {
     /// Prepares, writes and commits the next epoch. `false`: asked to stop before it was committed.
     pub(super) async fn commit(&mut self, progress: &mut Progress, write: Write, shutdown: &CancellationToken) -> Result<bool> {
         let epoch = progress.epoch.next();
-        let checkpoint = self.prepare(progress, epoch, &write)?;
-        let full = checkpoint.header.base == epoch;
+        let (checkpoint, rounds) = self.prepare(progress, epoch, &write)?;
+        let base = checkpoint.header.base;
         let bytes = checkpoint.encode()?;
         let id = self.spec.id.clone();
         if !write.aside.is_empty() {
@@ -392,10 +406,8 @@ impl FlowRunner {
         progress.epoch = epoch;
         progress.source = write.end;
         self.reached = Some((progress.attempt, epoch));
-        if full {
-            progress.base = Some(epoch);
-            progress.points.add(epoch);
-        }
+        progress.rounds = rounds;
+        progress.points.add(base);
         self.monitor.committed(epoch, &progress.source, &write.summary, self.ports.clock.now());
         // What else there is to count, the status says.
         metrics::counter!("millstream_flow_epochs_total", "flow" => self.spec.id.as_str().to_owned()).increment(1);
@@ -404,37 +416,24 @@ impl FlowRunner {
         Ok(true)
     }
 
-    /// The checkpoint of the state after `write`.
-    fn prepare(&self, progress: &Progress, epoch: Epoch, write: &Write) -> Result<Checkpoint> {
+    /// The checkpoint of the state after `write`, and how far the state is in the checkpoints then.
+    fn prepare(&self, progress: &Progress, epoch: Epoch, write: &Write) -> Result<(Checkpoint, Rounds)> {
+        self.check_bounds()?;
         let state = self.processor.state();
-        let bytes = state.bytes();
-        if bytes > self.settings.state_bytes_max {
-            let remedy =
-                if self.processor.joins_streams() { "bring the bounds of the join nearer together" } else { "group by fewer values" };
-            return Err(Error::invalid(format!(
-                "flow {}: {} take {} MB, over the budget of {} MB: raise engine.state_bytes_max, shorten the watermark's delay, or {remedy}",
-                self.spec.id,
-                state.what(),
-                bytes >> 20,
-                self.settings.state_bytes_max >> 20
-            )));
-        }
-        let reach = state.reach();
-        let delta_on = progress.base.filter(|base| state.is_kept() && epoch.0 - base.0 < DELTAS_MAX);
-        let state = if delta_on.is_some() { write.delta.clone() } else { state.snapshot()? };
+        let (base, rows, rounds) = self.stored_state(&progress.rounds, epoch, write)?;
         let header = Header {
             signature: Some(self.spec.flow.signature.clone()),
             fingerprint: None,
             source: write.end.clone(),
             watermark: self.processor.watermark().cloned(),
             version_bound: self.processor.version_bound(),
-            reach,
-            base: delta_on.unwrap_or(epoch),
+            reach: state.reach(),
+            base,
             altered: self.carried.altered.clone(),
             repetition: self.carried.repetition,
         };
         let redo = (self.spec.redo && !write.changes.is_empty()).then(|| write.changes.clone());
-        Ok(Checkpoint { header, state, redo })
+        Ok((Checkpoint { header, state: rows, redo }, rounds))
     }
 
     /// Removes the checkpoints that recovery can't need any more.
@@ -492,14 +491,14 @@ impl FlowRunner {
     }
 
     /// A port has answered: an outage, if there was one, is over.
-    fn answered(&self) {
+    pub(super) fn answered(&self) {
         if self.patience.answered() {
             self.monitor.set_phase(if self.reached.is_some() { FlowPhase::Running } else { FlowPhase::Starting });
         }
     }
 
     /// Waits before the next try, if `error` may pass. `false`: asked to stop.
-    async fn wait_out(&self, error: Error, shutdown: &CancellationToken) -> Result<bool> {
+    pub(super) async fn wait_out(&self, error: Error, shutdown: &CancellationToken) -> Result<bool> {
         let Some(delay) = self.patience.failed(&error) else { return Err(error) };
         self.monitor.failed(self.ports.clock.now(), &error, FlowPhase::Waiting);
         tokio::select! {

@@ -5,7 +5,8 @@ use arrow::array::RecordBatch;
 use millstream_core::{Error, EventTime, Result};
 
 use crate::join::StreamJoin;
-use crate::window::{Reach, Stages};
+use crate::spill::SpillArea;
+use crate::window::{Reach, Size, Stages, StagesMark};
 
 /// The state of a flow.
 #[derive(Default)]
@@ -21,10 +22,19 @@ impl State {
         self.join.is_some() || self.stages.is_some()
     }
 
-    /// About how much memory it takes, in bytes.
+    /// About what it takes. The rows of a join stay in memory.
     #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.join.as_ref().map_or(0, StreamJoin::state_bytes) + self.stages.as_ref().map_or(0, Stages::state_bytes)
+    pub fn size(&self) -> Size {
+        let join = self.join.as_ref().map_or(0, StreamJoin::memory_bytes);
+        let windows = self.stages.as_ref().map(Stages::size).unwrap_or_default();
+        windows.plus(Size { memory: join, pinned: join, disk: 0 })
+    }
+
+    /// Puts state into files, until about `bytes_max` bytes are in memory, as far as that can be. When it fails, nothing is lost, and it can be
+    /// asked again.
+    pub fn spill(&mut self, area: &SpillArea, bytes_max: usize) -> Result<()> {
+        let join = self.join.as_ref().map_or(0, StreamJoin::memory_bytes);
+        self.stages.as_mut().map_or(Ok(()), |stages| stages.spill(area, bytes_max.saturating_sub(join)))
     }
 
     /// What it consists of, for people.
@@ -37,11 +47,14 @@ impl State {
         }
     }
 
-    /// All of it: what a full checkpoint stores.
-    pub fn snapshot(&self) -> Result<Vec<RecordBatch>> {
-        let mut rows = self.join.as_ref().map(StreamJoin::snapshot).transpose()?.unwrap_or_default();
-        rows.extend(self.stages.as_ref().map(Stages::snapshot).transpose()?.unwrap_or_default());
-        Ok(rows)
+    /// All rows of a join, by side; none where there is no join.
+    pub fn joined(&self) -> Result<Vec<RecordBatch>> {
+        self.join.as_ref().map(StreamJoin::snapshot).transpose().map(Option::unwrap_or_default)
+    }
+
+    /// A part of the windows, by aggregation: about `bytes_max` of what is behind `mark`, and the mark behind it; without one, all is written.
+    pub fn windows(&self, mark: &StagesMark, bytes_max: usize) -> Result<(Vec<RecordBatch>, Option<StagesMark>)> {
+        self.stages.as_ref().map_or(Ok((Vec::new(), None)), |stages| stages.part(mark, bytes_max))
     }
 
     /// A delta in which nothing has changed.

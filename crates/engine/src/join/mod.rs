@@ -171,7 +171,7 @@ impl StreamJoin {
 
     /// About how much memory the kept rows take, in bytes.
     #[must_use]
-    pub fn state_bytes(&self) -> usize {
+    pub fn memory_bytes(&self) -> usize {
         self.left.state.bytes() + self.right.state.bytes()
     }
 

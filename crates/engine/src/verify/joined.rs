@@ -97,7 +97,7 @@ impl Engine {
         processor.decide_lateness(Lateness::Exactly(late.clone()));
         let (mut events, mut met, mut superseded) = (0, 0, 0);
         let mut dead = HashSet::new();
-        let budget = self.settings.state_bytes_max;
+        let budget = self.settings.state_memory_bytes_max;
         let mut outgrown = false;
         let replayed = self
             .replay_source(flow, None, until, &mut |chunk| {
@@ -108,7 +108,7 @@ impl Engine {
                 let mine = chunk.rejected.iter().filter(|r| r.directed.as_ref().is_none_or(|flows| flows.contains(&flow.id)));
                 dead.extend(mine.map(|r| r.position));
                 dead.extend(processed.rejected.iter().map(|(position, ..)| *position));
-                if processor.state().bytes() > budget {
+                if processor.state().size().memory > budget {
                     outgrown = true;
                     return Err(Error::exhausted("the streams are larger than the budget of state"));
                 }
@@ -118,7 +118,7 @@ impl Engine {
         let whole = match replayed {
             Err(_) if outgrown => {
                 check.note(format!(
-                    "flow {}: its streams hold more than engine.state_bytes_max ({} MB), so what they give joined was not compared",
+                    "flow {}: its streams hold more than engine.state_memory_bytes_max ({} MB), so what they give joined was not compared",
                     flow.id,
                     budget >> 20
                 ));

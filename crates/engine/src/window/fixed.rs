@@ -15,8 +15,9 @@ use super::functions::Functions;
 use super::grouping::every;
 use super::placement::RowWindows;
 use super::state::{GroupKey, GroupState};
-use super::{Advanced, Arrivals, LateRow, required, window_ends};
+use super::{Advanced, Arrivals, LateRow, Mark, Size, required, window_ends};
 use crate::compile::Aggregation;
+use crate::spill::SpillArea;
 
 /// An aggregation over such windows, with its state.
 pub(super) struct FixedAggregator {
@@ -47,19 +48,20 @@ impl FixedAggregator {
         self.functions.state_schema()
     }
 
-    /// About how much memory the state takes, in bytes.
-    pub(super) fn state_bytes(&self) -> usize {
-        self.state.bytes()
+    /// About what the state takes.
+    pub(super) fn size(&self) -> Size {
+        Size { memory: self.state.bytes(), pinned: self.state.pinned_bytes(), disk: self.state.disk_bytes() }
     }
 
-    /// How many groups are open.
-    pub(super) fn open_groups(&self) -> usize {
-        self.state.len()
+    /// See [`GroupState::spill`].
+    pub(super) fn spill(&mut self, area: &SpillArea, bytes_max: usize) -> Result<()> {
+        self.state.spill(area, bytes_max)
     }
 
-    /// The whole state: what a full checkpoint stores.
-    pub(super) fn snapshot(&self) -> Result<RecordBatch> {
-        self.state.all()
+    /// A part of the state, of about `bytes_max`: what is behind `mark`, and the mark behind it; without, all is written.
+    pub(super) fn part(&self, mark: &Mark, bytes_max: usize) -> Result<(RecordBatch, Option<Mark>)> {
+        let (rows, last) = self.state.part(mark.after.as_ref(), bytes_max)?;
+        Ok((rows, last.map(|last| Mark { after: Some(last), ..Mark::default() })))
     }
 
     /// The results of the windows whose end `only` picks, as the aggregation's output columns.
@@ -79,7 +81,7 @@ impl FixedAggregator {
     /// Forgets the windows that the watermark has reached: for deltas that were stored before they closed.
     pub(super) fn drop_closed(&mut self, watermark: Option<EventTime>) -> Result<()> {
         if let Some(watermark) = watermark {
-            self.state.close(watermark)?;
+            self.state.forget(watermark)?;
         }
         Ok(())
     }
@@ -94,15 +96,16 @@ impl FixedAggregator {
     pub(super) fn advance(&mut self, rows: &RecordBatch, arrivals: &Arrivals, watermark: Option<EventTime>) -> Result<Advanced> {
         let (open, late) = self.place(rows, &arrivals.watermarks)?;
         let merged = self.merge(rows, &open)?;
-        let due_now = match self.plan.mode {
-            OutputMode::Update => Some(self.functions.evaluate(&merged)?),
-            OutputMode::Append => None,
-        };
-        let closed = watermark.map(|w| self.state.close(w)).transpose()?.flatten().map(|(_, rows)| rows);
-        let due = match (due_now, closed) {
-            (Some(changed), _) => changed,
-            (None, Some(closed)) => self.functions.evaluate(&closed)?,
-            (None, None) => RecordBatch::new_empty(self.functions.output_schema().clone()),
+        let due = match self.plan.mode {
+            OutputMode::Update => {
+                let changed = self.functions.evaluate(&merged)?;
+                self.drop_closed(watermark)?;
+                changed
+            }
+            OutputMode::Append => match watermark.map(|w| self.state.close(w)).transpose()?.flatten() {
+                Some((_, closed)) => self.functions.evaluate(&closed)?,
+                None => RecordBatch::new_empty(self.functions.output_schema().clone()),
+            },
         };
         let ends = window_ends(merged.column(self.plan.window))?;
         let open: BooleanArray = ends.iter().map(|end| Some(end.is_some_and(|e| watermark.is_none_or(|w| e > w.0)))).collect();

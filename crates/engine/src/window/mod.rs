@@ -20,10 +20,11 @@ use millstream_core::{Error, EventTime, Result};
 use millstream_pipeline::graph::WindowKind;
 
 use crate::compile::Aggregation;
+use crate::spill::{GroupKey, SpillArea};
 use fixed::FixedAggregator;
 use session::SessionAggregator;
 pub use sessions::Reach;
-pub use stages::{Stages, StagesAdvanced};
+pub use stages::{Stages, StagesAdvanced, StagesMark};
 
 /// The aggregation of one flow, with its state.
 pub struct WindowAggregator {
@@ -50,6 +51,46 @@ macro_rules! on {
             Kind::Session($aggregator) => $call,
         }
     };
+}
+
+/// What state takes, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// In memory.
+    pub memory: usize,
+    /// Of that, what can't be put into files.
+    pub pinned: usize,
+    /// In files.
+    pub disk: u64,
+}
+
+impl Size {
+    /// Of both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { memory: self.memory + other.memory, pinned: self.pinned + other.pinned, disk: self.disk + other.disk }
+    }
+
+    /// In memory, and could be put into files.
+    #[must_use]
+    pub fn movable(self) -> usize {
+        self.memory.saturating_sub(self.pinned)
+    }
+
+    /// In memory and in files.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.disk.saturating_add(self.memory as u64)
+    }
+}
+
+/// How far the state of an aggregation is written, in the order of its keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Of sessions: all open ones are, and these are the remembered ones.
+    is_in_remembered: bool,
+    /// The last that is written; `None`: none is.
+    after: Option<GroupKey>,
 }
 
 /// When rows came.
@@ -136,21 +177,21 @@ impl WindowAggregator {
         on!(self, a => a.state_schema())
     }
 
-    /// About how much memory the state takes, in bytes.
+    /// About what the state takes.
     #[must_use]
-    pub fn state_bytes(&self) -> usize {
-        on!(self, a => a.state_bytes())
+    pub fn size(&self) -> Size {
+        on!(self, a => a.size())
     }
 
-    /// How many groups are open.
-    #[must_use]
-    pub fn open_groups(&self) -> usize {
-        on!(self, a => a.open_groups())
+    /// Puts state into files, until about `bytes_max` bytes are in memory, as far as that can be. When it fails, all is as it was, and
+    /// it can be asked again.
+    pub fn spill(&mut self, area: &SpillArea, bytes_max: usize) -> Result<()> {
+        on!(mut self, a => a.spill(area, bytes_max))
     }
 
-    /// The whole state: what a full checkpoint stores.
-    pub fn snapshot(&self) -> Result<RecordBatch> {
-        on!(self, a => a.snapshot())
+    /// The state rows behind `mark`, about `bytes_max` of them, and the mark behind these; without one, there are no more.
+    pub fn part(&self, mark: &Mark, bytes_max: usize) -> Result<(RecordBatch, Option<Mark>)> {
+        on!(self, a => a.part(mark, bytes_max))
     }
 
     /// The results of the windows whose end `only` picks, as the aggregation's output columns.

@@ -5,6 +5,7 @@
 //! delta too, told from open sessions by the column `fate`.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +21,9 @@ use super::functions::Functions;
 use super::grouping::{every, number};
 use super::sessions::{Joined, Reach, Sessions, Span};
 use super::state::{GroupKey, GroupState};
-use super::{Advanced, Arrivals, LateRow, required, window_bounds, window_ends};
+use super::{Advanced, Arrivals, LateRow, Mark, Size, required, window_bounds, window_ends};
 use crate::compile::Aggregation;
+use crate::spill::SpillArea;
 
 /// What a state row says of its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,11 @@ fn parts(session: &GroupKey) -> Result<(&[u8], Span)> {
     Ok((key, Span { start: i64::from_be_bytes(*start), end: session.end().0 }))
 }
 
+/// About what a remembered session takes in memory, in bytes.
+fn bytes_of(session: &GroupKey) -> usize {
+    64 + session.row().len()
+}
+
 impl SessionAggregator {
     /// Without state. `gap` is `None` where it differs by row.
     pub(super) fn new(plan: Aggregation, gap: Option<Duration>, input: &SchemaRef) -> Result<Self> {
@@ -93,13 +100,16 @@ impl SessionAggregator {
         &self.stored
     }
 
-    pub(super) fn state_bytes(&self) -> usize {
-        let remembered: usize = self.remembered.iter().map(|session| 64 + session.row().len()).sum();
-        self.state.bytes() + self.sessions.bytes() + remembered
+    /// Which sessions there are is known in memory, whatever becomes of their states.
+    pub(super) fn size(&self) -> Size {
+        let remembered: usize = self.remembered.iter().map(bytes_of).sum();
+        let index = self.sessions.bytes() + remembered;
+        Size { memory: self.state.bytes() + index, pinned: self.state.pinned_bytes() + index, disk: self.state.disk_bytes() }
     }
 
-    pub(super) fn open_groups(&self) -> usize {
-        self.state.len()
+    pub(super) fn spill(&mut self, area: &SpillArea, bytes_max: usize) -> Result<()> {
+        let index = self.size().pinned - self.state.pinned_bytes();
+        self.state.spill(area, bytes_max.saturating_sub(index))
     }
 
     pub(super) fn reach(&self) -> Option<Reach> {
@@ -110,17 +120,36 @@ impl SessionAggregator {
         self.sessions.reach = reach;
     }
 
-    pub(super) fn snapshot(&self) -> Result<RecordBatch> {
-        let open = self.with_fate(&self.state.all()?, Fate::Open)?;
+    /// A part of the state: open sessions first, then those that are remembered.
+    pub(super) fn part(&self, mark: &Mark, bytes_max: usize) -> Result<(RecordBatch, Option<Mark>)> {
+        let mut open = RecordBatch::new_empty(self.stored.clone());
+        let mut after = mark.after.as_ref();
+        if !mark.is_in_remembered {
+            let (rows, last) = self.state.part(after, bytes_max)?;
+            open = self.with_fate(&rows, Fate::Open)?;
+            if last.is_some() {
+                return Ok((open, Some(Mark { is_in_remembered: false, after: last })));
+            }
+            after = None;
+        }
         let parser = self.converter.parser();
-        let (mut keys, mut spans) = (Vec::new(), Vec::new());
-        for session in &self.remembered {
+        let (mut keys, mut spans, mut bytes) = (Vec::new(), Vec::new(), open.get_array_memory_size());
+        let mut last = None;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        for session in self.remembered.range::<GroupKey, _>((from, Bound::Unbounded)) {
+            if bytes >= bytes_max && last.is_some() {
+                break;
+            }
             let (key, span) = parts(session)?;
             keys.push(parser.parse(key));
             spans.push(span);
+            bytes = bytes.saturating_add(bytes_of(session));
+            last = Some(session);
         }
+        let more = last.filter(|last| self.remembered.last() != Some(*last));
         let closed = self.without_state(self.converter.convert_rows(keys)?, &spans, Fate::Closed)?;
-        Ok(concat_batches(&self.stored, [&open, &closed])?)
+        let mark = more.map(|last| Mark { is_in_remembered: true, after: Some(last.clone()) });
+        Ok((concat_batches(&self.stored, [&open, &closed])?, mark))
     }
 
     pub(super) fn results(&self, only: impl Fn(EventTime) -> bool) -> Result<RecordBatch> {

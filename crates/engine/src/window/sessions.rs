@@ -61,6 +61,9 @@ impl Reach {
     }
 }
 
+/// About what a key takes in memory beside its bytes, with one session: places in the table, and on the heap.
+const PER_KEY_BYTES: usize = 128;
+
 /// A session of a key.
 #[derive(Clone, Copy, Debug)]
 struct Session {
@@ -95,13 +98,15 @@ pub(super) struct Joined {
 #[derive(Debug)]
 pub(super) struct Sessions {
     of_key: HashMap<Box<[u8]>, Vec<Session>>,
+    /// Bytes of the keys.
+    key_bytes: usize,
     joined: Vec<Joined>,
     pub(super) reach: Reach,
 }
 
 impl Sessions {
     pub(super) fn new(reach: Reach) -> Self {
-        Self { of_key: HashMap::new(), joined: Vec::new(), reach }
+        Self { of_key: HashMap::new(), key_bytes: 0, joined: Vec::new(), reach }
     }
 
     /// Notes that a row with this span comes at `watermark`, and says whether it is late.
@@ -120,10 +125,13 @@ impl Sessions {
 
     /// Puts `row` into the sessions of `key` that `span` meets. Returns the number of the one that these are now.
     pub(super) fn join(&mut self, key: &[u8], row: usize, span: Span) -> usize {
-        let Self { of_key, joined, .. } = self;
+        let Self { of_key, key_bytes, joined, .. } = self;
         let sessions = match of_key.get_mut(key) {
             Some(sessions) => sessions,
-            None => of_key.entry(key.into()).or_default(),
+            None => {
+                *key_bytes += key.len();
+                of_key.entry(key.into()).or_default()
+            }
         };
         let (mut whole, mut number, mut taken_up) = (span, None, Vec::new());
         sessions.retain(|session| {
@@ -173,7 +181,11 @@ impl Sessions {
     pub(super) fn add(&mut self, key: &[u8], span: Span, closed: bool) {
         self.remove(key, span);
         let place = if closed { Place::Closed } else { Place::Stored };
-        self.of_key.entry(key.into()).or_default().push(Session { span, place });
+        let sessions = self.of_key.entry(key.into()).or_default();
+        if sessions.is_empty() {
+            self.key_bytes += key.len();
+        }
+        sessions.push(Session { span, place });
     }
 
     /// A session is closed.
@@ -188,13 +200,14 @@ impl Sessions {
             sessions.retain(|s| s.span != span);
             if sessions.is_empty() {
                 self.of_key.remove(key);
+                self.key_bytes -= key.len();
             }
         }
     }
 
     /// About how many bytes the keys and spans take.
     pub(super) fn bytes(&self) -> usize {
-        self.of_key.len() * 64
+        self.of_key.len() * PER_KEY_BYTES + self.key_bytes
     }
 }
 

@@ -13,8 +13,9 @@ use datafusion::physical_expr::utils::collect_columns;
 use millstream_core::{ChangeKind, Error, EventTime, Result};
 use millstream_pipeline::graph::{OutputMode, WindowKind};
 
-use super::{Arrivals, LateRow, Reach, WindowAggregator};
+use super::{Arrivals, LateRow, Mark, Reach, Size, WindowAggregator};
 use crate::compile::{self, Aggregation, AggregationStage, Rejects, Rows, Step};
+use crate::spill::SpillArea;
 
 struct Stage {
     plan: Aggregation,
@@ -26,6 +27,13 @@ struct Stage {
 pub struct Stages {
     first: Stage,
     further: Vec<Stage>,
+}
+
+/// How far the state of a flow's aggregations is written. The default: nothing is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StagesMark {
+    stage: usize,
+    in_stage: Mark,
 }
 
 /// What rows did to the state.
@@ -148,15 +156,42 @@ impl Stages {
         !self.further.is_empty() || matches!(self.kind(), WindowKind::Session { .. })
     }
 
-    /// About how much memory the state takes, in bytes.
+    /// About what the state takes.
     #[must_use]
-    pub fn state_bytes(&self) -> usize {
-        self.all().map(|stage| stage.aggregator.state_bytes()).sum()
+    pub fn size(&self) -> Size {
+        self.all().map(|stage| stage.aggregator.size()).fold(Size::default(), Size::plus)
     }
 
-    /// The whole state, by aggregation: what a full checkpoint stores.
-    pub fn snapshot(&self) -> Result<Vec<RecordBatch>> {
-        self.all().map(|stage| stage.aggregator.snapshot()).collect()
+    /// Puts state into files, until about `bytes_max` bytes are in memory, as far as that can be: of each aggregation the same share. When it
+    /// fails, nothing is lost, and it can be asked again.
+    pub fn spill(&mut self, area: &SpillArea, bytes_max: usize) -> Result<()> {
+        let all = self.size();
+        let room = bytes_max.saturating_sub(all.pinned) as u128;
+        self.all_mut().try_for_each(|stage| {
+            let own = stage.aggregator.size();
+            let kept = own.movable() as u128 * room / all.movable().max(1) as u128;
+            stage.aggregator.spill(area, own.pinned.saturating_add(usize::try_from(kept).unwrap_or(usize::MAX)))
+        })
+    }
+
+    /// A part of the state, by aggregation: about `bytes_max` of what is behind `mark`, and the mark behind it; without one, all is written.
+    pub fn part(&self, mark: &StagesMark, bytes_max: usize) -> Result<(Vec<RecordBatch>, Option<StagesMark>)> {
+        let mut parts = self.nothing();
+        let mut from = mark.in_stage.clone();
+        let mut left = bytes_max;
+        for (number, (stage, part)) in self.all().zip(&mut parts).enumerate().skip(mark.stage) {
+            let (rows, next) = stage.aggregator.part(&from, left)?;
+            left = left.saturating_sub(rows.get_array_memory_size());
+            *part = rows;
+            if let Some(in_stage) = next {
+                return Ok((parts, Some(StagesMark { stage: number, in_stage })));
+            }
+            from = Mark::default();
+            if left == 0 && number < self.further.len() {
+                return Ok((parts, Some(StagesMark { stage: number + 1, in_stage: from })));
+            }
+        }
+        Ok((parts, None))
     }
 
     /// No state rows, by aggregation.

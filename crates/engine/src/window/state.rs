@@ -1,68 +1,78 @@
-//! Keyed state as columns: one row of partial results for each open group, found by key, ordered by window end.
+//! Keyed state as columns: one row of partial results for each open group, found by key, ordered by window end. What there is no memory for is in
+//! [runs](crate::spill).
+//!
+//! What is put is in memory, until [`GroupState::spill`] is asked to make room: between epochs, so that a full disk interrupts nothing. Then the rows go
+//! that have not been touched for longest. A row that is needed again is read, and what becomes of it is in memory again.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use arrow::array::RecordBatch;
-use arrow::compute::interleave_record_batch;
+use arrow::compute::{concat_batches, interleave_record_batch};
 use arrow::datatypes::SchemaRef;
 use millstream_core::{Error, EventTime, Result};
 
-/// A group: its window's end, then its group columns in Arrow's row format. Never stored outside of memory.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GroupKey {
-    end: EventTime,
-    row: Box<[u8]>,
-}
-
-impl GroupKey {
-    /// The group `row` of the window that ends at `end`.
-    #[must_use]
-    pub fn new(end: EventTime, row: &[u8]) -> Self {
-        Self { end, row: row.into() }
-    }
-
-    /// The end of its window.
-    #[must_use]
-    pub fn end(&self) -> EventTime {
-        self.end
-    }
-
-    /// The group as it was given.
-    #[must_use]
-    pub fn row(&self) -> &[u8] {
-        &self.row
-    }
-}
-
-/// Where a group's row is: a batch and a row in it.
-type Place = (usize, usize);
+pub use crate::spill::GroupKey;
+use crate::spill::{At, GONE, Merge, Picker, Place, Runs, Source, SpillArea, Written, write};
 
 /// The open groups.
 pub(super) struct GroupState {
     schema: SchemaRef,
+    /// The groups in memory; with [`GONE`], those that runs may have and that are there no more.
     places: BTreeMap<GroupKey, Place>,
     batches: Vec<RecordBatch>,
     rows: usize,
     /// Bytes of the batches and of the keys.
     batch_bytes: usize,
     key_bytes: usize,
+    /// All that is not in memory.
+    runs: Runs,
 }
 
 /// State is compacted when fewer than one row in so many is live, and there are enough to make it worth while.
 const DEAD_ROWS_FACTOR: usize = 4;
 const ROWS_MIN: usize = 4_096;
 
+/// Memory that a group takes beside its key and its row.
+const PLACE_BYTES: usize = 64;
+
+/// Groups of memory and runs are put together so many at a time.
+const STEP_ROWS: usize = 4_096;
+
+/// A part has at least so many, if they are there.
+const PART_ROWS_MIN: usize = 16;
+
+/// Groups with their rows.
+pub(super) type Groups = (Vec<GroupKey>, RecordBatch);
+
 impl GroupState {
     pub(super) fn new(schema: SchemaRef) -> Self {
-        Self { schema, places: BTreeMap::new(), batches: Vec::new(), rows: 0, batch_bytes: 0, key_bytes: 0 }
+        Self { schema, places: BTreeMap::new(), batches: Vec::new(), rows: 0, batch_bytes: 0, key_bytes: 0, runs: Runs::default() }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.places.len()
-    }
-
+    /// About what the state takes in memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.batch_bytes + self.key_bytes + self.places.len() * 64
+        self.resident_bytes() + self.pinned_bytes()
+    }
+
+    /// What of that stays, however much is put into runs.
+    pub(super) fn pinned_bytes(&self) -> usize {
+        self.runs.memory_bytes()
+    }
+
+    /// What the state takes on disk, in bytes.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        self.runs.disk_bytes()
+    }
+
+    fn resident_bytes(&self) -> usize {
+        self.batch_bytes + self.key_bytes + self.places.len() * PLACE_BYTES
+    }
+
+    /// About how many bytes a row takes.
+    fn row_bytes(&self) -> usize {
+        let rows = self.rows + self.runs.entries();
+        (self.batch_bytes + usize::try_from(self.disk_bytes()).unwrap_or(usize::MAX)) / rows.max(1)
     }
 
     /// Stores `rows` under `keys` (as many), in place of what the keys had.
@@ -75,30 +85,54 @@ impl GroupState {
         self.batch_bytes += rows.get_array_memory_size();
         self.batches.push(rows);
         for (row, key) in keys.into_iter().enumerate() {
-            let bytes = key.row.len();
+            let bytes = key.row().len();
             if self.places.insert(key, (batch, row)).is_none() {
                 self.key_bytes += bytes;
             }
         }
-        if self.rows > ROWS_MIN.max(self.places.len() * DEAD_ROWS_FACTOR) {
-            self.compact()?;
-        }
-        Ok(())
+        self.compact_if_due()
     }
 
     /// The rows of those of `keys` that are known, and which of the keys they are.
     pub(super) fn gather(&self, keys: &[GroupKey]) -> Result<(RecordBatch, Vec<usize>)> {
+        if !self.runs.is_empty() {
+            return self.gather_with_runs(keys);
+        }
         let known = keys.iter().enumerate().filter_map(|(i, key)| self.places.get(key).map(|place| (i, *place)));
         let (indices, places): (Vec<usize>, Vec<Place>) = known.unzip();
         Ok((self.pick(&places)?, indices))
+    }
+
+    fn gather_with_runs(&self, keys: &[GroupKey]) -> Result<(RecordBatch, Vec<usize>)> {
+        let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
+        for (i, key) in keys.iter().enumerate() {
+            match self.places.get(key) {
+                Some(place) if *place == GONE => {}
+                Some(place) => here.push((i, *place)),
+                None => elsewhere.push(i),
+            }
+        }
+        let found = self.runs.find(keys, elsewhere)?;
+        // The rows of both, numbered through: those of runs behind those in memory.
+        let first = self.batches.len();
+        here.extend(found.places.into_iter().map(|(i, (batch, row))| (i, (first + batch, row))));
+        here.sort_unstable_by_key(|(i, _)| *i);
+        let mut picker = Picker::of_both(&self.batches, &found.batches);
+        here.iter().for_each(|(_, place)| picker.add(Some(At::Memory(*place))));
+        Ok((picker.rows(&self.schema)?, here.into_iter().map(|(i, _)| i).collect()))
     }
 
     /// Removes the groups `keys`, as far as they are known, and returns their rows.
     pub(super) fn take(&mut self, keys: &[GroupKey]) -> Result<RecordBatch> {
         let (rows, _) = self.gather(keys)?;
         for key in keys {
-            if self.places.remove(key).is_some() {
-                self.key_bytes -= key.row.len();
+            let bytes = key.row().len();
+            if self.runs.may_hold(key) {
+                if self.places.insert(key.clone(), GONE).is_none() {
+                    self.key_bytes += bytes;
+                }
+            } else if self.places.remove(key).is_some() {
+                self.key_bytes -= bytes;
             }
         }
         Ok(rows)
@@ -106,30 +140,155 @@ impl GroupState {
 
     /// Removes the windows whose end is not after `watermark`, and returns their groups and rows in the order of their ends, if there are
     /// any.
-    pub(super) fn close(&mut self, watermark: EventTime) -> Result<Option<(Vec<GroupKey>, RecordBatch)>> {
-        if self.places.first_key_value().is_none_or(|(key, _)| key.end > watermark) {
+    pub(super) fn close(&mut self, watermark: EventTime) -> Result<Option<Groups>> {
+        if self.runs.is_empty() {
+            let Some(closed) = self.split_closed(watermark)? else { return Ok(None) };
+            let (keys, places): (Vec<GroupKey>, Vec<Place>) = closed.into_iter().unzip();
+            let rows = self.pick(&places)?;
+            self.settle()?;
+            return Ok(Some((keys, rows)));
+        }
+        let (mut keys, mut batches) = (Vec::new(), Vec::new());
+        let mut merge = self.merge(None)?;
+        loop {
+            let (some, rows) = self.step(&mut merge, Some(watermark), STEP_ROWS)?;
+            if some.is_empty() {
+                break;
+            }
+            keys.extend(some);
+            batches.push(rows);
+        }
+        drop(merge);
+        self.forget(watermark)?;
+        let rows = concat_batches(&self.schema, &batches)?;
+        Ok((!keys.is_empty()).then_some((keys, rows)))
+    }
+
+    /// Removes the windows whose end is not after `watermark`.
+    pub(super) fn forget(&mut self, watermark: EventTime) -> Result<()> {
+        self.split_closed(watermark)?;
+        self.runs.close(watermark);
+        if self.runs.is_empty() {
+            self.forget_gone();
+        }
+        self.settle()
+    }
+
+    /// Takes out of memory what is closed at `watermark`, if there is something.
+    fn split_closed(&mut self, watermark: EventTime) -> Result<Option<BTreeMap<GroupKey, Place>>> {
+        if self.places.first_key_value().is_none_or(|(key, _)| key.end() > watermark) {
             return Ok(None);
         }
         let Some(after) = watermark.0.checked_add(1) else { return Err(Error::internal("the watermark is at the end of time")) };
-        let open = self.places.split_off(&GroupKey { end: EventTime(after), row: Box::default() });
+        let open = self.places.split_off(&GroupKey::new(EventTime(after), &[]));
         let closed = std::mem::replace(&mut self.places, open);
-        self.key_bytes -= closed.keys().map(|k| k.row.len()).sum::<usize>();
-        let (keys, places): (Vec<GroupKey>, Vec<Place>) = closed.into_iter().unzip();
-        let rows = self.pick(&places)?;
-        if self.places.is_empty() {
-            self.batches.clear();
-            self.rows = 0;
-            self.batch_bytes = 0;
-        } else if self.rows > ROWS_MIN.max(self.places.len() * DEAD_ROWS_FACTOR) {
-            self.compact()?;
+        self.key_bytes -= closed.keys().map(|k| k.row().len()).sum::<usize>();
+        Ok(Some(closed))
+    }
+
+    /// Frees batches that hold no rows any more, or few.
+    fn settle(&mut self) -> Result<()> {
+        if !self.places.is_empty() {
+            return self.compact_if_due();
         }
-        Ok(Some((keys, rows)))
+        self.batches.clear();
+        self.rows = 0;
+        self.batch_bytes = 0;
+        Ok(())
     }
 
     /// All rows, in the order of window ends.
     pub(super) fn all(&self) -> Result<RecordBatch> {
-        let places: Vec<Place> = self.places.values().copied().collect();
-        self.pick(&places)
+        Ok(self.part(None, usize::MAX)?.0)
+    }
+
+    /// Rows in the order of window ends: those behind the group `after`, about `bytes_max` of them; and the last of their groups, if there may be
+    /// more.
+    pub(super) fn part(&self, after: Option<&GroupKey>, bytes_max: usize) -> Result<(RecordBatch, Option<GroupKey>)> {
+        let mut merge = self.merge(after)?;
+        let (mut batches, mut bytes) = (Vec::new(), 0_usize);
+        let rows_max = (bytes_max / self.row_bytes().max(1)).clamp(PART_ROWS_MIN, STEP_ROWS);
+        let last = loop {
+            let (mut keys, rows) = self.step(&mut merge, None, rows_max)?;
+            let Some(last) = keys.pop() else { break None };
+            bytes = bytes.saturating_add(rows.get_array_memory_size());
+            batches.push(rows);
+            if bytes >= bytes_max {
+                break Some(last);
+            }
+        };
+        Ok((concat_batches(&self.schema, &batches)?, last))
+    }
+
+    /// All groups behind `after`, of memory and runs.
+    fn merge(&self, after: Option<&GroupKey>) -> Result<Merge<'_>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut sources = vec![Source::memory(self.places.range::<GroupKey, _>((from, Bound::Unbounded)))];
+        sources.extend(self.runs.sources(after.map(GroupKey::borrowed))?);
+        Ok(Merge::new(sources))
+    }
+
+    /// The next groups that are there, with their rows: none at the end.
+    fn step(&self, merge: &mut Merge<'_>, until: Option<EventTime>, rows_max: usize) -> Result<Groups> {
+        let (mut keys, mut picker) = (Vec::new(), Picker::new(&self.batches));
+        while picker.len() < rows_max {
+            let Some(entry) = merge.next_until(until)? else { break };
+            if entry.at.is_some() {
+                picker.add(entry.at);
+                keys.push(entry.key);
+            }
+        }
+        Ok((keys, picker.rows(&self.schema)?))
+    }
+
+    /// Puts rows into a run, those first that were touched longest ago, until the state takes at most about `bytes_max` bytes of memory, as far as that can be.
+    /// When that fails, nothing has changed but that runs may have been merged.
+    pub(super) fn spill(&mut self, area: &SpillArea, bytes_max: usize) -> Result<()> {
+        self.runs.tidy(area, &self.schema)?;
+        if self.bytes() <= bytes_max || self.places.is_empty() {
+            return Ok(());
+        }
+        let live = self.places.values().filter(|place| **place != GONE).count();
+        let room = bytes_max.saturating_sub(self.pinned_bytes());
+        let keep = usize::try_from(live as u128 * room as u128 / self.resident_bytes().max(1) as u128).unwrap_or(usize::MAX);
+        let first_kept = first_kept(&self.live_rows(), keep);
+        let goes = |place: &Place| *place == GONE || place.0 < first_kept;
+        let written = Written {
+            entries: Merge::new(vec![Source::memory(self.places.iter().filter(|(_, place)| goes(place)))]),
+            entries_max: self.places.len(),
+            memory: &self.batches,
+            row_bytes: self.row_bytes(),
+            keeps_gone: !self.runs.is_empty(),
+        };
+        if let Some(run) = write(area, &self.schema, written)? {
+            self.runs.push(run);
+        }
+        self.places.retain(|_, place| !goes(place));
+        self.key_bytes = self.places.keys().map(|key| key.row().len()).sum();
+        self.compact()?;
+        self.runs.tidy(area, &self.schema)
+    }
+
+    /// How many groups have their rows in each batch.
+    fn live_rows(&self) -> Vec<usize> {
+        let mut live = vec![0; self.batches.len()];
+        for (batch, _) in self.places.values() {
+            if let Some(rows) = live.get_mut(*batch) {
+                *rows += 1;
+            }
+        }
+        live
+    }
+
+    /// Forgets which groups are gone: there are no runs that could have them.
+    fn forget_gone(&mut self) {
+        let mut bytes = 0;
+        self.places.retain(|key, place| {
+            let stays = *place != GONE;
+            bytes += if stays { key.row().len() } else { 0 };
+            stays
+        });
+        self.key_bytes = bytes;
     }
 
     fn pick(&self, places: &[Place]) -> Result<RecordBatch> {
@@ -150,17 +309,33 @@ impl GroupState {
         Ok(interleave_record_batch(&batches, &indices)?)
     }
 
-    /// Copies the live rows together and forgets the others.
+    fn compact_if_due(&mut self) -> Result<()> {
+        if self.rows > ROWS_MIN.max(self.places.len() * DEAD_ROWS_FACTOR) { self.compact() } else { Ok(()) }
+    }
+
+    /// Copies the live rows in memory together and forgets the others.
     fn compact(&mut self) -> Result<()> {
-        let live = self.all()?;
-        for (row, place) in self.places.values_mut().enumerate() {
+        let places: Vec<Place> = self.places.values().copied().filter(|place| *place != GONE).collect();
+        let live = self.pick(&places)?;
+        for (row, place) in self.places.values_mut().filter(|place| **place != GONE).enumerate() {
             *place = (0, row);
         }
         self.rows = live.num_rows();
-        self.batch_bytes = live.get_array_memory_size();
+        self.batch_bytes = if self.rows == 0 { 0 } else { live.get_array_memory_size() };
         self.batches = vec![live];
         Ok(())
     }
+}
+
+/// The first batch that stays in memory, when about `keep` rows are to: those of the newest batches. `live` are the rows of each batch. Pure.
+fn first_kept(live: &[usize], keep: usize) -> usize {
+    let mut room = keep;
+    let fits = live.iter().rev().take_while(|rows| {
+        let fits = **rows <= room;
+        room = room.saturating_sub(**rows);
+        fits
+    });
+    live.len() - fits.count()
 }
 
 #[cfg(test)]

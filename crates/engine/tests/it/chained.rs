@@ -83,7 +83,7 @@ fn expected(events: &[Reading], all: bool) -> Expected {
     }
 }
 
-async fn check(engine: &Arc<Engine>, events: &[Reading], replayed: bool) {
+pub async fn check(engine: &Arc<Engine>, events: &[Reading], replayed: bool) {
     let expected = expected(events, replayed);
     let found: BTreeSet<String> = rows(engine, "SELECT hour, most, total, parts FROM busiest").await.into_iter().collect();
     assert_eq!(found, expected.busiest, "busiest");
@@ -95,7 +95,7 @@ async fn check(engine: &Arc<Engine>, events: &[Reading], replayed: bool) {
     assert!(report.is_clean(), "{report}");
 }
 
-fn world(epoch_rows: usize) -> World {
+pub fn world(epoch_rows: usize) -> World {
     let mut world = World::with_epochs_of(epoch_rows);
     world.pipeline = checked(CHAINED);
     world

@@ -13,7 +13,7 @@ use crate::torn;
 use crate::world::{World, checked, rows};
 
 /// Damages the checkpoints of `flow` that `which` picks, of its epochs in order.
-async fn damage(world: &World, flow: &str, which: impl Fn(usize, usize) -> bool) -> usize {
+pub async fn damage(world: &World, flow: &str, which: impl Fn(usize, usize) -> bool) -> usize {
     let (store, flow) = (world.ports().checkpoints, FlowId::new(flow));
     let epochs = store.epochs(&flow).await.unwrap();
     let attempt = store.claim(&flow).await.unwrap();

@@ -282,7 +282,7 @@ async fn late_rows_of_a_join_are_not_replayed_and_it_is_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_join_whose_rows_outgrow_the_budget_stops_with_what_to_do() {
     let mut world = world(50);
-    world.settings.state_bytes_max = 20_000;
+    world.settings.state_memory_bytes_max = 20_000;
     drop(world.engine().await);
     publish(&world, &events(3, 200)).await;
     let error = world.run().await.err().unwrap();

@@ -16,6 +16,7 @@ mod quarantine;
 mod relational;
 mod sessions;
 mod sliding;
+mod spilled;
 mod straight;
 mod topics;
 mod torn;

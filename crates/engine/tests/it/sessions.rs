@@ -97,7 +97,7 @@ fn expected(events: &[Reading], delay: i64, gap: fn(&Reading) -> i64, all: bool)
     Expected { sessions: lines, late, watermark }
 }
 
-async fn check(engine: &Arc<Engine>, events: &[Reading], delay: i64, replayed: bool) {
+pub async fn check(engine: &Arc<Engine>, events: &[Reading], delay: i64, replayed: bool) {
     for (table, gap) in [("steady", steady as fn(&Reading) -> i64), ("varying", varying)] {
         let mut expected_now = expected(events, delay, gap, replayed);
         if replayed {
@@ -113,7 +113,7 @@ async fn check(engine: &Arc<Engine>, events: &[Reading], delay: i64, replayed: b
     assert!(report.is_clean(), "{report}");
 }
 
-fn world(delay: &str, epoch_rows: usize) -> World {
+pub fn world(delay: &str, epoch_rows: usize) -> World {
     let mut world = World::with_epochs_of(epoch_rows);
     world.pipeline = checked(&pipeline(delay));
     world

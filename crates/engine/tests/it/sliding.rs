@@ -82,13 +82,13 @@ impl Windows {
     }
 }
 
-fn world(epoch_rows: usize) -> World {
+pub fn world(epoch_rows: usize) -> World {
     let mut world = World::with_epochs_of(epoch_rows);
     world.pipeline = checked(SLIDING);
     world
 }
 
-async fn check(engine: &Arc<Engine>, events: &[Reading], replayed: bool) {
+pub async fn check(engine: &Arc<Engine>, events: &[Reading], replayed: bool) {
     let expected = SLIDING_WINDOWS.aggregate(events, replayed);
     assert_eq!(hours(engine, "sliding").await, expected.windows, "sliding");
     let late = rows(engine, "SELECT count(*) FROM system.late_rows WHERE flow = 'sliding'").await;

@@ -96,6 +96,12 @@ impl World {
         world
     }
 
+    /// With so little memory for state that hardly any of it stays there.
+    pub fn with_little_memory(mut self) -> Self {
+        self.settings.state_memory_bytes_max = 6_000;
+        self
+    }
+
     pub fn ports(&self) -> Ports {
         let log = Arc::new(toy::ToyEventLog::open(self.disk.clone(), self.clock.clone()));
         let store = Arc::new(toy::ToyEventStore::open(self.disk.clone(), self.clock.clone()));
@@ -114,8 +120,14 @@ impl World {
             checkpoints: Arc::new(FaultyCheckpointStore::new(checkpoints, self.faults.clone())),
             system: Arc::new(toy::ToySystemStore::open(self.disk.clone())),
             references: self.references.clone(),
+            spill: Some(Arc::new(self.spilled())),
             clock: self.clock.clone(),
         }
+    }
+
+    /// Where state goes that outgrows its memory.
+    pub fn spilled(&self) -> toy::ToySpillStore {
+        toy::ToySpillStore::open(self.disk.clone())
     }
 
     pub fn now(&self) -> millstream_core::Timestamp {

@@ -40,7 +40,11 @@ const BUILT_IN: &[Key] = &[
         "engine.shared_window_bytes_max",
         "Decoded rows that flows of one source share are kept up to so many bytes; a flow that falls further behind reads for itself.",
     ),
-    key("engine.state_bytes_max", "A flow whose state outgrows so many bytes stops with an error."),
+    key(
+        "engine.state_memory_bytes_max",
+        "The state of all flows together is kept in memory up to so many bytes; beyond that, windows are kept on disk, under `data_dir`.",
+    ),
+    key("engine.state_bytes_max", "A flow whose state, in memory and on disk, outgrows so many bytes stops with an error."),
     key(
         "engine.idle_after_ms",
         "A partition that is read to its end and silent for so many milliseconds no longer holds the watermark back.",

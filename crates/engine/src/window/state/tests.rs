@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, Int64Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use millstream_core::{ErrorKind, FlowId};
+use millstream_testkit::generate::Changes;
+use millstream_testkit::toy::{Disk, ToySpillStore};
 
 use super::*;
 
@@ -39,7 +42,7 @@ fn closing_takes_the_windows_that_the_watermark_has_reached_in_the_order_of_thei
     state.put(vec![key(30, 1), key(10, 2), key(20, 1), key(10, 1)], rows(&[4, 2, 3, 1])).unwrap();
     assert!(state.close(EventTime(9)).unwrap().is_none());
     assert_eq!(values(&state.close(EventTime(20)).unwrap().unwrap().1), [1, 2, 3]);
-    assert_eq!((state.len(), values(&state.all().unwrap())), (1, vec![4]));
+    assert_eq!(values(&state.all().unwrap()), [4]);
     assert_eq!(values(&state.close(EventTime(i64::MAX - 1)).unwrap().unwrap().1), [4]);
     assert_eq!(state.bytes(), 0);
 }
@@ -61,5 +64,115 @@ fn taken_groups_are_there_no_more() {
     let mut state = GroupState::new(schema());
     state.put(vec![key(30, 1), key(10, 2)], rows(&[4, 2])).unwrap();
     assert_eq!(values(&state.take(&[key(10, 2), key(99, 9)]).unwrap()), [2]);
-    assert_eq!((state.len(), values(&state.all().unwrap())), (1, vec![4]));
+    assert_eq!(values(&state.all().unwrap()), [4]);
+}
+
+/// A place for runs.
+fn area() -> (Arc<ToySpillStore>, SpillArea) {
+    let store = Arc::new(ToySpillStore::open(Arc::new(Disk::default())));
+    (store.clone(), SpillArea::new(store, FlowId::new("f")))
+}
+
+/// What parts of about `bytes_max` bytes have together.
+fn in_parts(state: &GroupState, bytes_max: usize) -> Vec<i64> {
+    let (mut after, mut all) = (None, Vec::new());
+    loop {
+        let (rows, last) = state.part(after.as_ref(), bytes_max).unwrap();
+        all.extend(values(&rows));
+        let Some(last) = last else { return all };
+        after = Some(last);
+    }
+}
+
+#[test]
+fn state_that_is_spilled_at_any_time_is_that_of_a_map() {
+    for seed in 0..30 {
+        let ((store, area), mut chance) = (area(), Changes::seeded(seed, 1));
+        let mut state = GroupState::new(schema());
+        let mut model: BTreeMap<GroupKey, i64> = BTreeMap::new();
+        let (mut watermark, mut next) = (0_i64, 0_i64);
+        for _ in 0..400 {
+            let mut some: BTreeMap<GroupKey, ()> = BTreeMap::new();
+            for _ in 0..=chance.below(40) {
+                let end = watermark + 1 + i64::try_from(chance.below(12)).unwrap();
+                some.insert(key(end, u8::try_from(chance.below(200)).unwrap()), ());
+            }
+            let some: Vec<GroupKey> = some.into_keys().collect();
+            let known: Vec<usize> = (0..some.len()).filter(|i| model.contains_key(&some[*i])).collect();
+            let known_values: Vec<i64> = known.iter().map(|i| model[&some[*i]]).collect();
+            match chance.below(8) {
+                0 => {
+                    assert_eq!(values(&state.take(&some).unwrap()), known_values);
+                    model.retain(|key, _| some.binary_search(key).is_err());
+                }
+                1 => {
+                    watermark += i64::try_from(chance.below(3)).unwrap();
+                    let open = model.split_off(&GroupKey::new(EventTime(watermark + 1), &[]));
+                    let closed = std::mem::replace(&mut model, open);
+                    if chance.below(2) == 0 {
+                        state.forget(EventTime(watermark)).unwrap();
+                    } else {
+                        let (keys, of_keys) =
+                            state.close(EventTime(watermark)).unwrap().map_or_else(Default::default, |(k, r)| (k, values(&r)));
+                        assert_eq!(keys.into_iter().zip(of_keys).collect::<BTreeMap<_, _>>(), closed);
+                    }
+                }
+                _ => {
+                    let (found, which) = state.gather(&some).unwrap();
+                    assert_eq!((values(&found), which), (known_values, known));
+                    let new: Vec<i64> = some
+                        .iter()
+                        .map(|_| {
+                            next += 1;
+                            next
+                        })
+                        .collect();
+                    model.extend(some.iter().cloned().zip(new.iter().copied()));
+                    state.put(some, rows(&new)).unwrap();
+                }
+            }
+            if chance.below(3) == 0 {
+                let bytes_max = state.pinned_bytes() + chance.below(state.resident_bytes() + 1);
+                state.spill(&area, bytes_max).unwrap();
+                assert!(state.bytes() <= bytes_max.max(state.pinned_bytes()) + 4_096, "{} of {bytes_max}", state.bytes());
+            }
+            if chance.below(10) == 0 {
+                assert_eq!(values(&state.all().unwrap()), model.values().copied().collect::<Vec<_>>());
+                assert_eq!(in_parts(&state, 1 + chance.below(4_000)), model.values().copied().collect::<Vec<_>>());
+            }
+        }
+        assert!(store.created() > 20, "only {} runs were written", store.created());
+        drop(state);
+        assert_eq!(store.files(), 0);
+    }
+}
+
+#[test]
+fn what_was_touched_last_stays_in_memory() {
+    assert_eq!(first_kept(&[5, 5, 5], 0), 3);
+    assert_eq!(first_kept(&[5, 5, 5], 9), 2);
+    assert_eq!(first_kept(&[5, 5, 5], 10), 1);
+    assert_eq!(first_kept(&[5, 0, 5], 15), 0);
+    let ((store, area), mut state) = (area(), GroupState::new(schema()));
+    for group in 0..100 {
+        state.put(vec![key(10, group)], rows(&[i64::from(group)])).unwrap();
+    }
+    state.spill(&area, state.bytes() / 2).unwrap();
+    store.damage();
+    assert_eq!(values(&state.gather(&[key(10, 99)]).unwrap().0), [99]);
+    assert_eq!(state.gather(&[key(10, 0)]).unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn a_full_disk_changes_nothing_and_is_tried_again() {
+    let ((store, area), mut state) = (area(), GroupState::new(schema()));
+    let numbers: Vec<i64> = (0..5_000).collect();
+    state.put(numbers.iter().map(|n| GroupKey::new(EventTime(10), &n.to_be_bytes())).collect(), rows(&numbers)).unwrap();
+    store.limit(Some(20_000));
+    assert_eq!(state.spill(&area, 0).unwrap_err().kind(), ErrorKind::Exhausted);
+    assert_eq!((values(&state.all().unwrap()), store.files()), (numbers.clone(), 0));
+    store.limit(None);
+    state.spill(&area, 0).unwrap();
+    assert_eq!((values(&state.all().unwrap()), state.resident_bytes()), (numbers, 0));
+    assert!(state.disk_bytes() > 40_000 && state.bytes() < 20_000, "{} bytes are in memory", state.bytes());
 }

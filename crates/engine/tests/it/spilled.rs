@@ -1,0 +1,176 @@
+//! With so little memory that state goes to disk and comes back all the time: nothing else changes, through deaths, damage and a full disk.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use millstream_core::status::{FlowPhase, StatusSource as _};
+use millstream_core::{Epoch, FlowId};
+use millstream_engine::ReplayRequest;
+use millstream_engine::flow::checkpoint::Checkpoint;
+use millstream_pipeline::graph::Pipeline;
+use millstream_testkit::faults::Call;
+
+use crate::damaged::damage;
+use crate::events::{hourly, readings};
+use crate::straight::check;
+use crate::world::{PIPELINE, World, checked, hours};
+use crate::{chained, sessions, sliding};
+
+/// The pipeline with a delay so long that no window closes, so that the state grows.
+fn without_closing() -> Arc<Pipeline> {
+    checked(&PIPELINE.replace("INTERVAL 1 HOUR", "INTERVAL 900 DAYS"))
+}
+
+/// Whether state has gone to disk again and again.
+fn has_spilled(world: &World) -> bool {
+    world.spilled().created() > 2
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_at_any_moment_changes_nothing() {
+    for nth in [1, 3, 9, 14] {
+        for call in [Call::Commit, Call::Put, Call::Get, Call::ReadLog] {
+            let world = World::with_epochs_of(17).with_little_memory();
+            let events = readings(100 + nth, 400);
+            let engine = world.run_with_deaths_at(call, nth, &events).await;
+            check(&engine, &events).await;
+            assert!(has_spilled(&world));
+            drop(engine);
+            assert_eq!(world.spilled().files(), 0, "flows that have stopped leave no files");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_that_overlap_sessions_and_windows_over_windows_are_the_same() {
+    for nth in [2, 7, 12] {
+        let events = readings(110 + nth, 400);
+        let world = sliding::world(23).with_little_memory();
+        let engine = world.run_with_deaths_at(Call::Commit, nth, &events).await;
+        sliding::check(&engine, &events, false).await;
+        assert!(has_spilled(&world));
+
+        let world = sessions::world("10 MINUTES", 19).with_little_memory();
+        let engine = world.run_with_deaths_at(Call::Commit, nth, &events).await;
+        sessions::check(&engine, &events, 600, false).await;
+        assert!(has_spilled(&world));
+
+        let world = chained::world(23).with_little_memory();
+        let engine = world.run_with_deaths_at(Call::Put, nth, &events).await;
+        chained::check(&engine, &events, false).await;
+        assert!(has_spilled(&world));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_rows_are_replayed_into_state_that_is_on_disk() {
+    let world = sessions::world("3 MINUTES", 7).with_little_memory();
+    let events = readings(120, 400);
+    drop(world.engine().await);
+    world.publish(&events).await;
+    let running = world.start().await;
+    let engine = running.engine.clone();
+    engine.caught_up().await.unwrap();
+    let outcome = engine.replay_late_rows(ReplayRequest::default()).await.unwrap();
+    assert!(outcome.released > 0, "{outcome:?}");
+    sessions::check(&engine, &events, 180, true).await;
+    running.stop().await;
+    assert!(has_spilled(&world));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_waited_for() {
+    let world = World::with_epochs_of(17).with_little_memory();
+    let events = readings(130, 400);
+    drop(world.engine().await);
+    world.publish(&events).await;
+    world.spilled().limit(Some(0));
+    let running = world.start().await;
+    let engine = running.engine.clone();
+    let waits = || engine.status().flows.into_iter().find(|f| f.flow == "hourly" && f.phase == FlowPhase::Waiting);
+    let waiting = loop {
+        if let Some(waiting) = waits() {
+            break waiting;
+        }
+        tokio::task::yield_now().await;
+    };
+    let why = waiting.last_error.unwrap().1;
+    assert!(why.contains("putting state on disk") && why.contains("full"), "{why}");
+    world.spilled().limit(None);
+    engine.caught_up().await.unwrap();
+    check(&engine, &events).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_stops_its_flow_and_the_checkpoint_has_all() {
+    let world = World::with_epochs_of(17).with_little_memory();
+    let events = readings(140, 600);
+    drop(world.engine().await);
+    world.publish(&events[..400]).await;
+    let running = world.start().await;
+    running.engine.caught_up().await.unwrap();
+    world.spilled().damage();
+    world.publish(&events[400..]).await;
+    let error = running.engine.caught_up().await.unwrap_err();
+    assert!(error.to_string().contains("fails its checksum"), "{error}");
+    running.stop().await;
+    world.spilled().mend();
+    check(&world.run().await.unwrap(), &events).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_that_may_not_even_be_on_disk_stops_the_flow_with_what_to_do() {
+    let mut world = World::with_epochs_of(17).with_little_memory();
+    world.pipeline = without_closing();
+    world.settings.state_bytes_max = 7_000;
+    drop(world.engine().await);
+    world.publish(&readings(150, 900)).await;
+    let error = world.run().await.err().unwrap();
+    assert!(error.to_string().contains("raise engine.state_bytes_max"), "{error}");
+}
+
+/// The checkpoints of `flow` that can be read, with their epochs.
+async fn checkpoints(world: &World, flow: &str) -> Vec<(Epoch, Checkpoint)> {
+    let (store, flow) = (world.ports().checkpoints, FlowId::new(flow));
+    let mut all = Vec::new();
+    for epoch in store.epochs(&flow).await.unwrap() {
+        let bytes = store.get(&flow, epoch).await.unwrap().unwrap();
+        all.extend(Checkpoint::decode(&bytes).ok().map(|checkpoint| (epoch, checkpoint)));
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full_checkpoints_are_written_in_parts_and_restored_from_any_epoch() {
+    let mut world = World::with_epochs_of(10).with_little_memory();
+    world.pipeline = without_closing();
+    world.settings.checkpoints_kept = 1_000;
+    let events = readings(160, 3_000);
+    drop(world.engine().await);
+    let mut bases = BTreeSet::new();
+    for piece in events.chunks(500) {
+        world.publish(piece).await;
+        // Each run is a restart, in the middle of whatever round there is.
+        let engine = world.run().await.unwrap();
+        let all = hourly(&events[..usize::try_from(piece.last().unwrap().id).unwrap() + 1]);
+        assert_eq!(hours(&engine, "hourly").await, all);
+    }
+    let written = checkpoints(&world, "hourly").await;
+    for (epoch, checkpoint) in &written {
+        let rows = checkpoint.state[0].num_rows();
+        assert!(rows < 100, "the checkpoint of epoch {epoch} has {rows} groups");
+        bases.insert(checkpoint.header.base);
+    }
+    assert!(bases.len() > 2 && written.len() > 250, "rounds began at {bases:?}, of {} epochs", written.len());
+    let (last, newest) = written.last().unwrap();
+    assert!(last.0 - newest.header.base.0 > 3, "a round takes several epochs");
+    // The newest checkpoints are lost: an older one is as good.
+    assert_eq!(damage(&world, "hourly", |at, of| at + 7 >= of).await, 7);
+    let engine = world.run().await.unwrap();
+    assert_eq!(hours(&engine, "hourly").await, hourly(&events));
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    let after = checkpoints(&world, "hourly").await;
+    assert!(after.iter().any(|(epoch, c)| c.header.base == *epoch && epoch > last), "after damage, all of the state is written at once");
+}
