@@ -13,6 +13,7 @@ mod native;
 mod probe;
 mod producer;
 mod producer_settings;
+mod queue;
 mod retention;
 mod settings;
 mod token;
