@@ -17,6 +17,7 @@ mod queue;
 mod retention;
 mod settings;
 mod token;
+mod topic_handle;
 mod topic_sink;
 mod topics;
 
