@@ -245,8 +245,12 @@ impl Cluster {
         Served::start(consumer)
     }
 
-    /// A producer that is told `extra` too.
-    pub(super) fn producer(&self, extra: &[(&str, String)]) -> Result<ThreadedProducer<Context>> {
+    /// A producer that is told `extra` too, with the context that `context` makes of the cluster's.
+    pub(super) fn producer<C: ProducerContext + 'static>(
+        &self,
+        extra: &[(&str, String)],
+        context: impl FnOnce(Context) -> C,
+    ) -> Result<ThreadedProducer<C>> {
         let mut all = vec![
             ("enable.idempotence", "true".to_owned()),
             ("acks", "all".to_owned()),
@@ -254,7 +258,7 @@ impl Cluster {
             ("message.max.bytes", self.settings.max_request_bytes().to_string()),
         ];
         all.extend_from_slice(extra);
-        self.make("making a producer", &all, |config, context| config.create_with_context(context))
+        self.make("making a producer", &all, |config, given| config.create_with_context(context(given)))
     }
 
     /// An admin client: for one call, so that its secrets are fresh.

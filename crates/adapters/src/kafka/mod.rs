@@ -13,9 +13,11 @@ mod native;
 mod probe;
 mod producer;
 mod producer_settings;
+mod queue;
 mod retention;
 mod settings;
 mod token;
+mod topic_handle;
 mod topic_sink;
 mod topics;
 

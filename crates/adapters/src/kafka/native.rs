@@ -1,14 +1,11 @@
-//! The three calls of librdkafka that rdkafka does not pass on, or not as they are meant, and nothing else.
-#![expect(unsafe_code, reason = "three foreign functions, on pointers that their owners outlive")]
+//! Two calls of librdkafka that rdkafka does not pass on, or not as they are meant; what reads records is in [`queue`](super::queue).
+#![expect(unsafe_code, reason = "foreign functions, on pointers that their owners outlive")]
 
 use std::ffi::CString;
 use std::time::Duration;
 
-use rdkafka::bindings::{
-    rd_kafka_err2str, rd_kafka_flush, rd_kafka_header_get_all, rd_kafka_headers_t, rd_kafka_oauthbearer_set_token, rd_kafka_resp_err_t,
-};
+use rdkafka::bindings::{rd_kafka_err2str, rd_kafka_flush, rd_kafka_oauthbearer_set_token, rd_kafka_resp_err_t};
 use rdkafka::client::{Client, ClientContext, OAuthToken};
-use rdkafka::message::{BorrowedMessage, Message};
 
 /// Sends everything that waits in the producer's queue now, however long its linger, and returns whether all of it was answered within
 /// `timeout`. rdkafka's own flush only looks whether the queue is empty, so that what lingers goes on lingering. Some other thread has to
@@ -46,31 +43,4 @@ pub(super) fn set_token<C: ClientContext>(client: &Client<C>, token: &OAuthToken
     let told: Vec<u8> = reason.iter().take_while(|c| **c != 0).map(|c| c.cast_unsigned()).collect();
     let told = String::from_utf8_lossy(&told).into_owned();
     Err(if told.is_empty() { text.to_string_lossy().into_owned() } else { told })
-}
-
-/// A header as it stands in a message: its name is whatever bytes the producer sent.
-pub(super) struct RawHeader<'a> {
-    pub(super) name: &'a [u8],
-    pub(super) value: Option<&'a [u8]>,
-}
-
-/// The headers of a message, in order. rdkafka's own way of reading them panics where a name is not UTF-8.
-pub(super) fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Vec<RawHeader<'a>> {
-    let Some(found) = message.headers() else { return Vec::new() };
-    let list = std::ptr::from_ref(found).cast::<rd_kafka_headers_t>();
-    let mut all = Vec::new();
-    loop {
-        let (mut name, mut value, mut size) = (std::ptr::null(), std::ptr::null(), 0);
-        // SAFETY: a `BorrowedHeaders` is librdkafka's list behind a reference; the three results are written before they are read.
-        let answer = unsafe { rd_kafka_header_get_all(list, all.len(), &raw mut name, &raw mut value, &raw mut size) };
-        if answer != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return all;
-        }
-        // SAFETY: the name ends with a zero byte, the value has `size` bytes or is null; both live as long as the message.
-        let (name, value) = unsafe {
-            let value = (!value.is_null()).then(|| std::slice::from_raw_parts(value.cast::<u8>(), size));
-            (std::ffi::CStr::from_ptr(name).to_bytes(), value)
-        };
-        all.push(RawHeader { name, value });
-    }
 }

@@ -39,14 +39,15 @@ impl Appender {
     fn producer(&self) -> Result<Arc<ThreadedProducer<Context>>> {
         let timeout_ms = self.cluster.settings.call_timeout_ms;
         let make = || {
-            self.cluster.producer(&[
+            let settings = [
                 ("linger.ms", (timeout_ms - 1).to_string()),
                 ("message.timeout.ms", timeout_ms.to_string()),
                 ("batch.num.messages", "1000000".to_owned()),
                 ("batch.size", "2147483647".to_owned()),
                 ("queue.buffering.max.messages", "0".to_owned()),
                 ("queue.buffering.max.kbytes", "2147483647".to_owned()),
-            ])
+            ];
+            self.cluster.producer(&settings, |context| context)
         };
         self.producer.get(|producer| producer.client().context().is_spoiled(), make)
     }

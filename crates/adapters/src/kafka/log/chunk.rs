@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use millstream_core::ports::Record;
 use millstream_core::{Offset, Timestamp};
-use rdkafka::message::{BorrowedMessage, Message, Timestamp as MessageTime};
 
-use super::super::native;
+use super::super::queue::{FetchedMessage, RawHeader};
 
 /// What a record costs beside its key, value and headers, in bytes: so that many empty ones are bounded too.
 const RECORD_BYTES: usize = 20;
@@ -44,23 +43,20 @@ impl Chunk {
     }
 
     /// Copies a message in.
-    pub(super) fn push(&mut self, message: &BorrowedMessage<'_>) {
-        let (key, value) = (message.key(), message.payload());
+    pub(super) fn push(&mut self, message: &FetchedMessage<'_>) {
+        let (key, value) = (message.key(), message.value());
         self.bytes.extend_from_slice(key.unwrap_or_default());
         let key_end = self.bytes.len();
         self.bytes.extend_from_slice(value.unwrap_or_default());
-        let header = |h: native::RawHeader<'_>| (String::from_utf8_lossy(h.name).into_owned(), h.value.map(Bytes::copy_from_slice));
+        let header = |h: RawHeader<'_>| (String::from_utf8_lossy(h.name).into_owned(), h.value.map(Bytes::copy_from_slice));
         self.entries.push(Entry {
             offset: message.offset(),
-            timestamp_ms: match message.timestamp() {
-                MessageTime::CreateTime(ms) | MessageTime::LogAppendTime(ms) => ms,
-                MessageTime::NotAvailable => -1,
-            },
+            timestamp_ms: message.timestamp_ms(),
             key_end,
             value_end: self.bytes.len(),
             has_key: key.is_some(),
             has_value: value.is_some(),
-            headers: native::headers(message).into_iter().map(header).collect(),
+            headers: message.headers().into_iter().map(header).collect(),
         });
     }
 

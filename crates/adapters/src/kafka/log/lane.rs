@@ -2,6 +2,7 @@
 //!
 //! Everything here may block and runs on threads that may.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,18 +11,20 @@ use millstream_core::{Error, Result};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use tokio::sync::watch;
 
 use super::super::client::{Cluster, Context};
+use super::super::queue::{FetchQueue, Fetched};
 use super::chunk::Chunk;
 
 /// A place in a partition.
 pub(super) struct Lane {
     cluster: Arc<Cluster>,
     consumer: Arc<BaseConsumer<Context>>,
-    queue: PartitionQueue<Context>,
+    queue: FetchQueue<Context>,
+    /// rdkafka's handle of the queue, which rings its bell.
+    _ringing: PartitionQueue<Context>,
     topic: String,
     partition: i32,
     /// Everything before it is given out, or is nothing that a reader sees.
@@ -32,14 +35,6 @@ pub(super) struct Lane {
     ahead: Option<Record>,
     /// Something came out of the queue since it was put to its place: what librdkafka says of its position is of this place.
     live: bool,
-}
-
-/// What came out of a queue.
-enum Polled<'a> {
-    Message(BorrowedMessage<'a>),
-    /// The end of the partition, as a fetch found it.
-    End,
-    Nothing,
 }
 
 /// What a lane had when it was asked for more.
@@ -53,6 +48,49 @@ pub(super) enum Found {
     Nothing,
 }
 
+/// A chunk on its way out of a queue.
+struct Filling<'c> {
+    chunk: &'c mut Chunk,
+    max_bytes: usize,
+    /// As in the lane, behind what is in the chunk.
+    position: i64,
+    live: bool,
+    /// What put an end to it.
+    ended: Option<Ended>,
+}
+
+/// Why a chunk takes nothing more.
+enum Ended {
+    Found(Found),
+    Failed(KafkaError),
+}
+
+impl Filling<'_> {
+    fn take(&mut self, fetched: Fetched<'_>) -> ControlFlow<()> {
+        match fetched {
+            // What librdkafka delivers again after a connection was lost.
+            Fetched::Message(message) if message.offset() < self.position => return ControlFlow::Continue(()),
+            Fetched::Message(message) => {
+                self.chunk.push(&message);
+                (self.position, self.live) = (message.offset() + 1, true);
+                if self.chunk.size() < self.max_bytes {
+                    return ControlFlow::Continue(());
+                }
+                self.ended = Some(Ended::Found(Found::Records));
+            }
+            Fetched::End => {
+                self.live = true;
+                if !self.chunk.is_empty() {
+                    return ControlFlow::Continue(());
+                }
+                self.ended = Some(Ended::Found(Found::End));
+            }
+            Fetched::Failed(error) => self.ended = Some(Ended::Failed(error)),
+        }
+        ControlFlow::Break(())
+    }
+}
+
 impl Lane {
     /// A lane of `consumer` that begins at `from`; `bell` rings when its queue gets something.
     pub(super) fn open(
@@ -63,11 +101,12 @@ impl Lane {
         bell: watch::Sender<u64>,
     ) -> Result<Self> {
         // The queue is split off before the assignment starts it, so that nothing comes out anywhere else.
-        let queue = consumer.split_partition_queue(topic, partition);
-        let mut queue = queue.ok_or_else(|| Error::invalid(format!("{topic}-{partition} can't be read: not a topic's name")))?;
-        queue.set_nonempty_callback(move || bell.send_modify(|n| *n += 1));
+        let split = consumer.split_partition_queue(topic, partition).zip(FetchQueue::of(&consumer, topic, partition));
+        let no_topic = || Error::invalid(format!("{topic}-{partition} can't be read: not a topic's name"));
+        let (mut ringing, queue) = split.ok_or_else(no_topic)?;
+        ringing.set_nonempty_callback(move || bell.send_modify(|n| *n += 1));
         let (topic, position, nothing_from) = (topic.to_owned(), from, from);
-        let lane = Self { cluster, consumer, queue, topic, partition, position, nothing_from, ahead: None, live: false };
+        let lane = Self { cluster, consumer, queue, _ringing: ringing, topic, partition, position, nothing_from, ahead: None, live: false };
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&lane.topic, partition, KafkaOffset::Offset(from)).map_err(|e| lane.failed(e))?;
         lane.consumer.incremental_assign(&list).map_err(|e| lane.failed(e))?;
@@ -97,45 +136,25 @@ impl Lane {
         Ok(())
     }
 
-    fn poll(&self, timeout: Duration) -> Result<Polled<'_>> {
-        match self.queue.poll(timeout) {
-            None => Ok(Polled::Nothing),
-            Some(Ok(message)) => Ok(Polled::Message(message)),
-            Some(Err(KafkaError::PartitionEOF(_))) => Ok(Polled::End),
-            Some(Err(error)) => Err(self.failed(error)),
-        }
-    }
-
-    /// Puts what is there into `chunk`, until that has `max_bytes`; waits at most `timeout` for the first record.
+    /// Puts what is there into `chunk`, which is empty, until that has `max_bytes`; waits at most `timeout` for the first record.
     pub(super) fn fill(&mut self, chunk: &mut Chunk, max_bytes: usize, timeout: Duration) -> Result<Found> {
-        let (mut wait, mut position, mut live) = (timeout, self.position, self.live);
+        let mut filling = Filling { chunk, max_bytes, position: self.position, live: self.live, ended: None };
         let found = loop {
-            if !chunk.is_empty() && chunk.size() >= max_bytes {
-                break Found::Records;
-            }
-            match self.poll(wait)? {
-                // What librdkafka delivers again after a connection was lost.
-                Polled::Message(message) if message.offset() < position => {}
-                Polled::Message(message) => {
-                    chunk.push(&message);
-                    position = message.offset() + 1;
-                    (wait, live) = (Duration::ZERO, true);
-                }
-                Polled::End => {
-                    live = true;
-                    if chunk.is_empty() {
-                        break Found::End;
-                    }
-                }
-                Polled::Nothing if chunk.is_empty() => break Found::Nothing,
-                Polled::Nothing => break Found::Records,
+            let wait = if filling.chunk.is_empty() { timeout } else { Duration::ZERO };
+            let was_there = self.queue.hand_out(wait, &mut |fetched| filling.take(fetched));
+            match filling.ended.take() {
+                Some(Ended::Found(found)) => break found,
+                Some(Ended::Failed(error)) => return Err(self.failed(error)),
+                None if was_there => {}
+                None if filling.chunk.is_empty() => break Found::Nothing,
+                None => break Found::Records,
             }
         };
-        (self.position, self.live) = (position, live);
-        if chunk.is_empty() {
+        (self.position, self.live) = (filling.position, filling.live);
+        if filling.chunk.is_empty() {
             self.pass_over_markers();
         } else {
-            self.nothing_from = position;
+            self.nothing_from = self.position;
         }
         Ok(found)
     }

@@ -3,6 +3,7 @@
 //! The cluster says which epoch is committed. It forgets that when a flow commits nothing for as long as the cluster keeps a group's
 //! offsets (`offsets.retention.minutes`, a week); then what the system store has put down of the last commit counts.
 
+mod failures;
 mod transactions;
 
 use std::sync::Arc;

@@ -16,14 +16,17 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{Producer, ThreadedProducer};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::super::client::{Cluster, Context, Served};
-use super::super::delivery::Deliveries;
-use super::super::producer::{OutgoingRecord, to_base_record};
+use super::super::client::{Cluster, Served};
+use super::super::topic_handle::TopicHandle;
+use super::failures::{self, TellingFailures};
 
 /// The partition whose offset carries the number.
 const CARRIER: i32 = 0;
 /// The metadata's format, `millstream/1/<attempt>/<epoch>`.
 const METADATA_PREFIX: &str = "millstream/1/";
+/// A transaction that follows another at once is refused while the cluster writes the other one's end, for some milliseconds; then it is tried
+/// again after so long, then twice as long, and so on. librdkafka's own 100 ms would be most of an epoch's time.
+const RETRY_AFTER_MS: u32 = 2;
 
 /// An epoch that was committed, and the attempt that did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +76,8 @@ pub(super) fn group_of_epochs(cluster: &Cluster, flow: &FlowId) -> String {
 pub(super) struct Transactions {
     cluster: Arc<Cluster>,
     names: Names,
-    producer: ThreadedProducer<Context>,
+    topic: TopicHandle<TellingFailures>,
+    producer: ThreadedProducer<TellingFailures>,
     group: Served,
 }
 
@@ -85,7 +89,8 @@ impl Transactions {
         let timeout_ms = s.transaction_timeout_ms;
         // A request has to be over before its transaction is.
         let request_ms = s.request_timeout_ms().min(timeout_ms - 100).min(300_000).to_string();
-        let producer = cluster.producer(&[
+        let (reports, only_failures) = failures::SETTING;
+        let settings = [
             ("transactional.id", names.transactional_id.clone()),
             ("transaction.timeout.ms", timeout_ms.to_string()),
             ("socket.timeout.ms", request_ms.clone()),
@@ -95,9 +100,14 @@ impl Transactions {
             // The engine bounds what an epoch holds.
             ("queue.buffering.max.messages", "0".to_owned()),
             ("queue.buffering.max.kbytes", "2147483647".to_owned()),
-        ])?;
+            ("retry.backoff.ms", RETRY_AFTER_MS.to_string()),
+            (reports, only_failures.to_owned()),
+        ];
+        let producer = cluster.producer(&settings, TellingFailures::new)?;
+        let topic = TopicHandle::new(&producer, &names.topic);
+        let topic = topic.map_err(|e| cluster.failed(format!("writing to topic {}", names.topic), e))?;
         let group = cluster.consumer(&[("group.id", names.group.clone()), ("enable.auto.commit", "false".to_owned())])?;
-        let this = Self { cluster: cluster.clone(), names, producer, group };
+        let this = Self { cluster: cluster.clone(), names, topic, producer, group };
         let begun = this.producer.init_transactions(s.call_timeout());
         begun.map_err(|e| this.failed("taking over the transactions of", e))?;
         let committed = this.committed()?;
@@ -146,15 +156,14 @@ impl Transactions {
 
     /// Commits `records` as what `number` says, in one transaction.
     pub(super) fn commit(&self, records: &[PlacedRecord], number: Committed) -> Result<()> {
-        let deliveries = Arc::new(Deliveries::default());
-        match self.try_commit(records, number, &deliveries) {
+        match self.try_commit(records, number) {
             Ok(()) => {
                 self.cluster.health.is_here();
                 Ok(())
             }
             Err(source) => {
                 // What became of a record says more than that the transaction can't be committed.
-                let source = deliveries.so_far().error.unwrap_or(source);
+                let source = self.producer.context().first().unwrap_or(source);
                 let error = self.failed("committing an epoch of", source);
                 // Readers need not wait for it until it times out. Where that fails, too, the next producer sees to it.
                 drop(self.producer.abort_transaction(self.cluster.settings.call_timeout()));
@@ -163,20 +172,11 @@ impl Transactions {
         }
     }
 
-    fn try_commit(&self, records: &[PlacedRecord], number: Committed, deliveries: &Arc<Deliveries>) -> Result<(), KafkaError> {
+    fn try_commit(&self, records: &[PlacedRecord], number: Committed) -> Result<(), KafkaError> {
         let settings = &self.cluster.settings;
         self.producer.begin_transaction()?;
         for PlacedRecord { partition, record, .. } in records {
-            let headers: Vec<_> = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
-            let outgoing = OutgoingRecord {
-                topic: &self.names.topic,
-                partition: Some(*partition),
-                key: record.key.as_deref(),
-                value: record.value.as_deref(),
-                headers: &headers,
-                timestamp: record.timestamp,
-            };
-            self.producer.send(to_base_record(&outgoing, deliveries.clone())).map_err(|(source, _)| source)?;
+            self.topic.send(*partition, record)?;
         }
         let mut offsets = TopicPartitionList::new();
         offsets.add_partition_offset(&self.names.topic, CARRIER, KafkaOffset::Offset(0))?;
