@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a developer's tool speaks on stdout")]
 
 mod bench;
+mod chance;
 mod ci;
 mod demo;
 mod docs;
