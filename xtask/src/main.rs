@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a developer's tool speaks on stdout")]
 
 mod bench;
+mod chance;
 mod ci;
 mod demo;
 mod docs;
@@ -81,14 +82,7 @@ enum Task {
     /// Print the table of contract suites by systems of the last test run
     Suites,
     /// Run the benchmarks, and write their figures to docs/benchmarks.md
-    Bench {
-        /// Only this one: demo, engines (real engines and endpoints beside the bare client or handler below them, and beside Spark), or stream
-        /// (the stream engine beside Spark and a bare client)
-        name: Option<String>,
-        /// Measure a release build, which takes an hour to make, in place of the demo's with our own crates at the highest level
-        #[arg(long)]
-        release: bool,
-    },
+    Bench(bench::Options),
 }
 
 impl Task {
@@ -104,7 +98,7 @@ impl Task {
             Self::Docs { check } => docs::run(check),
             Self::Oracle { filter, check } => oracle::run(filter.as_deref(), check),
             Self::Suites => suites::print(),
-            Self::Bench { name, release } => bench::run(name.as_deref(), if release { bench::Build::Release } else { bench::Build::Own }),
+            Self::Bench(options) => bench::run(options),
         }
     }
 }

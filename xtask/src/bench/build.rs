@@ -1,5 +1,6 @@
 //! Which build is measured, and what its measuring programs print.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -11,6 +12,8 @@ use crate::{run, workspace};
 /// The build that is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Build {
+    /// The demo's and the tests' as it is, to try a benchmark: its figures say little.
+    Tests,
     /// The demo's and the tests' build with our own crates at the highest level: minutes where that build is warm.
     Own,
     /// What is packaged: everything at the highest level, optimised across crates. An hour on 2 cores.
@@ -24,6 +27,7 @@ impl Build {
     /// What to write beside the figures.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Tests => "the tests'",
             Self::Own => "own crates at level 3, dependencies as in the demo's build, no optimisation across crates",
             Self::Release => "release",
         }
@@ -35,6 +39,7 @@ impl Build {
         let mut build = workspace::cargo();
         build.args(["build", "--locked", "--workspace", "--bins", "--examples"]);
         match self {
+            Self::Tests => &mut build,
             Self::Own => build.args(OWN.iter().flat_map(|name| [String::from("--config"), level_3(name)])),
             Self::Release => build.arg("--release"),
         };
@@ -51,6 +56,31 @@ impl Build {
         let mut example = Command::new(self.folder()?.join("examples").join(name));
         configure(&mut example);
         json_lines(&mut example)
+    }
+
+    /// Runs the example `name`, and hands each of its lines that are JSON to `each` when it comes; an error of `each` ends the example.
+    pub fn example_as_it_goes(
+        self,
+        name: &str,
+        configure: impl FnOnce(&mut Command),
+        mut each: impl FnMut(Value) -> Result<()>,
+    ) -> Result<()> {
+        let mut command = Command::new(self.folder()?.join("examples").join(name));
+        configure(&mut command);
+        let mut example = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| format!("can't start {name}"))?;
+        let stdout = BufReader::new(example.stdout.take().context("no stdout")?);
+        let outcome = stdout.lines().try_for_each(|line| match line? {
+            line if line.starts_with('{') => each(serde_json::from_str(&line)?),
+            _ => Ok(()),
+        });
+        if outcome.is_err() {
+            // It has ended already when this fails.
+            let _ = example.kill();
+        }
+        let status = example.wait()?;
+        outcome?;
+        ensure!(status.success(), "{name}: {status}");
+        Ok(())
     }
 
     /// Of an `Own` build it is the one that tests use, too: their next build puts its own programs there again.

@@ -59,7 +59,8 @@ fn measure(build: Build, job: &Job) -> Result<Value> {
     millstream.wait_until_ready(Duration::from_secs(60))?;
     let kafka = millstream.kafka.clone();
     let lines = build.example("latency", |example| {
-        example.args([kafka.as_str(), "latency_in", "latency_out", job.expects, &RATE.to_string(), &SECONDS.to_string()]);
+        let (rate, events) = (RATE.to_string(), (RATE * SECONDS).to_string());
+        example.args([&kafka, "latency_in", &rate, &events, "0", &format!("latency_out={}", job.expects)]);
     })?;
     millstream.must_run()?;
     lines.into_iter().next().context("no figures")

@@ -48,16 +48,19 @@ pub fn table(comparisons: &[Comparison]) -> String {
     text
 }
 
-/// The median, and the least and the most where there were several rounds.
 fn figures(samples: &[f64], unit: &str) -> String {
+    format!("{} {unit}{}", grouped(median(samples)), spread(samples))
+}
+
+/// The least and the most in parentheses, where there were several rounds.
+pub fn spread(samples: &[f64]) -> String {
     let least = samples.iter().copied().fold(f64::INFINITY, f64::min);
     let most = samples.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let spread = if samples.len() > 1 { format!(" ({} to {})", grouped(least), grouped(most)) } else { String::new() };
-    format!("{} {unit}{spread}", grouped(median(samples)))
+    if samples.len() > 1 { format!(" ({} to {})", grouped(least), grouped(most)) } else { String::new() }
 }
 
 /// A number with commas between the thousands; small ones keep a digit behind the point.
-fn grouped(number: f64) -> String {
+pub fn grouped(number: f64) -> String {
     if number < 100.0 {
         return format!("{number:.1}");
     }
@@ -78,6 +81,19 @@ pub fn write(name: &str, text: &str) -> Result<()> {
     let page = std::fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
     let page = replaced(&page, name, text).with_context(|| format!("{} has no section for {name}", file.display()))?;
     std::fs::write(&file, page).with_context(|| format!("can't write {}", file.display()))
+}
+
+/// What stands in the section of the benchmark `name`.
+pub fn read(name: &str) -> Result<String> {
+    let file = workspace::root().join("docs/benchmarks.md");
+    let page = std::fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
+    let text = section(&page, name).with_context(|| format!("{} has no section for {name}", file.display()))?;
+    Ok(text.to_owned())
+}
+
+fn section<'a>(page: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = page.split_once(&format!("<!-- begin {name} -->\n"))?;
+    Some(rest.split_once(&format!("<!-- end {name} -->"))?.0.trim())
 }
 
 fn replaced(page: &str, name: &str, text: &str) -> Option<String> {

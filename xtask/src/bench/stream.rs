@@ -1,272 +1,211 @@
-//! `cargo xtask bench stream`: the stream engine beside Apache Spark Structured Streaming and beside a bare Kafka client, on the flights of 15
-//! years.
+//! `cargo xtask bench stream`: the stream engine beside Apache Spark Structured Streaming, Apache Flink SQL and a bare Kafka client, on the flights
+//! of some years and on the events of the Nexmark benchmark.
 //!
-//! Needs `cargo xtask services up`, for the real Kafka. Everything runs on this one machine, one thing after the other. All jobs have the same
-//! topic and the same sink; a job is its query, which Spark runs as it stands.
+//! Needs `cargo xtask services up`, for the real Kafka. Everything runs on this one machine, one thing after the other. A job is its query
+//! ([`jobs`]), which Spark runs as it stands. The page is written anew with each figure, so that it has what was measured whatever comes after.
 
-use std::path::Path;
+mod flink;
+mod input;
+mod jobs;
+mod nexmark;
+mod ours;
+mod peer;
+mod spark;
+mod table;
+
+use std::collections::HashMap;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use toml::Table;
+use anyhow::{Context, Result, bail, ensure};
 
-use super::build::{Build, json_lines, number};
-use super::page::{Comparison, median, table};
+use self::input::Input;
+use self::jobs::{JOBS, Job};
+use self::ours::ROUNDS;
+use self::peer::Reached;
+use self::table::{Line, Table};
+use super::page::{grouped, median};
+use super::{Run, page};
 use crate::ci::now;
-use crate::e2e::engines::watch;
-use crate::e2e::process::{Millstream, Place, folder, until};
-use crate::services::{self, Site, install, kafka};
-use crate::{run, workspace};
+use crate::e2e::process::Place;
+use crate::run;
+use crate::services::{self, Site, kafka};
 
-/// The year of flights is published so many times, each a year of 365 days later.
-const YEARS: u64 = 15;
-const EVENTS: u64 = 336_776 * YEARS;
+/// The section of the page.
+const SECTION: &str = "stream";
 
-const ROUNDS: usize = 3;
-const LIMIT: Duration = Duration::from_secs(900);
+/// Every topic of the real Kafka that this makes.
+const TOPICS: &str = "bench_stream_.*";
 
-const TOPIC: &str = "bench_stream";
-const OUT: &str = "bench_out";
+/// How many partitions a topic has.
+const PARTITIONS: u32 = 4;
 
-/// What Spark takes into a micro-batch. Its first one warms it up and isn't counted.
-const SPARK_BATCH: &str = "1000000";
-const SPARK_JARS: &str = "spark-4.1.1-kafka";
-const SPARK_POM: &str = include_str!("stream/spark-pom.xml");
-const PYSPARK: &str = "4.1.1";
+/// What a bare client's consume loop allows: Millstream is to reach this share of it.
+const SHARE_OF_BARE: f64 = 0.8;
 
-const HEAD: &str = include_str!("stream/topic.sql");
-
-/// A query over the topic.
-struct Job {
-    what: &'static str,
-    query: &'static str,
-    /// What Spark runs in its place.
-    spark_query: Option<&'static str>,
-    /// Whether it writes enough rows for its sink to count.
-    to_topic: bool,
-    /// How many times faster than Spark it has to be from the built-in endpoint.
-    goal: f64,
-    /// Whether it keeps no state, so that a bare client's consume loop is what real Kafka allows.
-    stateless: bool,
-}
-
-const JOBS: [Job; 6] = [
-    Job {
-        what: "decode, all rows filtered out",
-        query: include_str!("stream/decode.sql"),
-        // Its optimizer would read the JSON anew for each comparison; its sink takes whatever comes and does nothing.
-        spark_query: Some("SELECT * FROM STREAM flights"),
-        to_topic: false,
-        goal: 10.0,
-        stateless: true,
-    },
-    Job {
-        what: "filter and projection to a topic",
-        query: include_str!("stream/filter.sql"),
-        spark_query: None,
-        to_topic: true,
-        goal: 4.0,
-        stateless: true,
-    },
-    Job {
-        what: "hourly window by origin",
-        query: include_str!("stream/hourly.sql"),
-        spark_query: None,
-        to_topic: false,
-        goal: 10.0,
-        stateless: false,
-    },
-    Job {
-        what: "window of an hour every 15 minutes, by origin",
-        query: include_str!("stream/sliding.sql"),
-        spark_query: None,
-        to_topic: false,
-        goal: 10.0,
-        stateless: false,
-    },
-    Job {
-        what: "join with reference data to a topic",
-        query: include_str!("stream/reference.sql"),
-        spark_query: None,
-        to_topic: true,
-        goal: 4.0,
-        stateless: false,
-    },
-    Job {
-        what: "join of two streams: the next departure of the same aircraft",
-        query: include_str!("stream/streams.sql"),
-        spark_query: None,
-        to_topic: true,
-        goal: 4.0,
-        stateless: false,
-    },
-];
-
-/// Ours over a round.
-struct Figures {
-    rows_per_s: f64,
-    rows_per_core_s: f64,
-    peak_bytes: f64,
-}
-
-/// Measures, and gives the text of the section.
-pub fn run(build: Build) -> Result<String> {
+/// Measures the jobs that were asked for, and writes the section as it goes.
+pub fn run(run: &Run) -> Result<()> {
     let site = services::instance()?.context("no real systems run: start them with cargo xtask services up")?;
-    let place = built_in(build)?;
-    kafka::delete_topics(&site, "bench_(stream|out)")?;
-    kafka::create_topic(&site, TOPIC, 4)?;
-    publish(build, &site.address("kafka", "port"))?;
-    let bare = bare_client(&site.address("kafka", "port"))?;
-    let mut comparisons = Vec::new();
-    let mut costs = String::from("| job | endpoint | rows/s a core | peak memory |\n|---|---|---:|---:|\n");
-    for (number, job) in JOBS.iter().enumerate() {
-        eprintln!("{}", job.what);
-        let ours = rounds(&place, build, job)?;
-        costs += &cost(job.what, "built in", &ours);
-        let spark = spark(&site, job)?;
-        comparisons.push(comparison(job.what.to_owned(), &ours, "Spark 4.1.1 from Kafka, warm", spark, Some(job.goal)));
-        if job.stateless {
-            let place = on_kafka(&site, number)?;
-            let ours = rounds(&place, build, job)?;
-            costs += &cost(job.what, "Kafka", &ours);
-            let what = format!("{}, from real Kafka", job.what);
-            comparisons.push(comparison(what, &ours, "kcat reading the topic and doing nothing", bare.clone(), Some(0.8)));
+    let chosen = jobs::chosen(&run.options.jobs)?;
+    let mut bench = Bench::new(run, &site, &chosen)?;
+    let mut failed = Vec::new();
+    for input in Input::ALL {
+        let of_input: Vec<_> = chosen.iter().filter(|job| job.input == input).collect();
+        if of_input.is_empty() {
+            continue;
         }
+        let place = bench.prepare(input)?;
+        for job in of_input {
+            eprintln!("{}: {}", job.name, job.what);
+            if let Err(error) = bench.measure(&place, job) {
+                eprintln!("{}: {error:#}", job.name);
+                failed.push(job.name);
+            }
+        }
+        // What the next ones write needs the space.
+        std::fs::remove_dir_all(place.folder())?;
+        kafka::delete_topics(&site, TOPICS)?;
     }
-    kafka::delete_topics(&site, "bench_(stream|out)")?;
-    let head = format!(
-        "{EVENTS} flights as JSON in 4 partitions. Kafka 4.3.1 and Spark 4.1.1 on the same machine. Medians of {ROUNDS} rounds, with the least and the most."
-    );
-    Ok(format!("{head}\n\n{}\n{costs}", table(&comparisons)))
-}
-
-/// A place on built-in engines whose topic holds the events.
-fn built_in(build: Build) -> Result<Place> {
-    let folder = folder("bench-stream")?;
-    let place = Place::new(&folder, "")?;
-    write_pipeline(&folder, &JOBS[0])?;
-    let mut millstream = place.start_build(&build.program()?, &["run", &pipeline(&folder)])?;
-    millstream.wait_until_ready(Duration::from_secs(60))?;
-    publish(build, &millstream.kafka)?;
-    Ok(place)
-}
-
-/// A place whose topics are the real Kafka's.
-fn on_kafka(site: &Site, number: usize) -> Result<Place> {
-    let mut settings = site.table().get("kafka").and_then(toml::Value::as_table).cloned().context("no [kafka]")?;
-    settings.insert("group_id_prefix".to_owned(), format!("bench-stream-{number}").into());
-    let sections: Table = services::table([("kafka", settings.into())]);
-    Place::new(&folder("bench-stream-kafka")?, &sections.to_string())
-}
-
-fn pipeline(folder: &Path) -> String {
-    folder.join("pipeline.sql").display().to_string()
-}
-
-fn write_pipeline(folder: &Path, job: &Job) -> Result<()> {
-    std::fs::copy(airlines(), folder.join("airlines.parquet"))?;
-    std::fs::write(folder.join("pipeline.sql"), format!("{HEAD}{};\n", job.query.trim()))?;
+    ensure!(failed.is_empty(), "these jobs failed, in part or as a whole: {}", failed.join(", "));
     Ok(())
 }
 
-fn airlines() -> std::path::PathBuf {
-    workspace::root().join("examples/flights/reference/airlines.parquet")
+/// A run: where it measures, and what it has found.
+struct Bench<'a> {
+    run: &'a Run,
+    site: &'a Site,
+    head: String,
+    table: Table,
+    /// What a bare client reads of a topic, in events a second, once it was measured.
+    bare: HashMap<&'static str, Vec<f64>>,
 }
 
-fn publish(build: Build, endpoint: &str) -> Result<()> {
-    let mut publish = Command::new(build.program()?);
-    run::captured(publish.args(["publish-flights", "--bootstrap", endpoint, "--topic", TOPIC, "--years", &YEARS.to_string()])).map(drop)
-}
-
-/// The job from the topic's beginning, several times.
-fn rounds(place: &Place, build: Build, job: &Job) -> Result<Vec<Figures>> {
-    write_pipeline(place.folder(), job)?;
-    (0..ROUNDS)
-        .map(|_| {
-            // What stands there is of another job, or of the round before.
-            if place.has_data() {
-                place.run_build(&build.program()?, &["reset", "out", "--pipeline", &pipeline(place.folder())])?;
-            }
-            let figures = round(place, build)?;
-            eprintln!("millstream: {:.0} rows/s, {:.0} a core", figures.rows_per_s, figures.rows_per_core_s);
-            Ok(figures)
-        })
-        .collect()
-}
-
-/// Rows a second from the first committed epoch that is seen to the last.
-fn round(place: &Place, build: Build) -> Result<Figures> {
-    let mut millstream = place.start_build(&build.program()?, &["run", &pipeline(place.folder())])?;
-    let (begun, before) = reach(&mut millstream, 1)?;
-    let cpu_before = millstream.cpu_seconds()?;
-    let (ended, after) = reach(&mut millstream, EVENTS)?;
-    ensure!(after == EVENTS, "{after} events were processed of {EVENTS}");
-    ensure!(before < EVENTS / 2, "the flow was too fast to be watched: {before} events were done when it was first seen");
-    #[expect(clippy::cast_precision_loss, reason = "a number of rows, and of bytes")]
-    let (rows, peak_bytes) = ((after - before) as f64, millstream.peak_memory()? as f64);
-    let cpu = millstream.cpu_seconds()? - cpu_before;
-    Ok(Figures { rows_per_s: rows / ended.duration_since(begun).as_secs_f64(), rows_per_core_s: rows / cpu, peak_bytes })
-}
-
-/// When `rows` were seen processed, and how many were then.
-fn reach(millstream: &mut Millstream, rows: u64) -> Result<(std::time::Instant, u64)> {
-    let http = millstream.http.clone();
-    let mut processed = 0;
-    until(LIMIT, &format!("{rows} events are processed"), || {
-        millstream.must_run()?;
-        processed = watch::processed(&http, "out")?;
-        Ok(processed >= rows)
-    })?;
-    Ok((now(), processed))
-}
-
-/// The same by Spark, from the real Kafka.
-fn spark(site: &Site, job: &Job) -> Result<Vec<f64>> {
-    let columns = HEAD.split_once("TABLE flights (").and_then(|(_, rest)| rest.split_once("\n)")).context("the topic has no columns")?.0;
-    let mut command = Command::new(install::pyspark(PYSPARK)?);
-    command.arg(workspace::root().join("xtask/src/bench/stream/spark_stream.py"));
-    command.arg("--jars").arg(install::jars(SPARK_JARS, SPARK_POM)?).arg("--airlines").arg(airlines());
-    command.args([
-        "--bootstrap",
-        &site.address("kafka", "port"),
-        "--topic",
-        TOPIC,
-        "--query",
-        job.spark_query.unwrap_or(job.query),
-        "--rows-per-batch",
-        SPARK_BATCH,
-    ]);
-    // from_json takes no NOT NULL.
-    command.args(["--columns", &columns.replace(" NOT NULL", "")]);
-    if job.to_topic {
-        command.args(["--to", OUT]);
+impl<'a> Bench<'a> {
+    fn new(run: &'a Run, site: &'a Site, chosen: &[&Job]) -> Result<Self> {
+        let [flights, nexmark] = Input::ALL.map(|input| run.options.events.unwrap_or_else(|| input.usual_events()));
+        Input::ALL.iter().zip([flights, nexmark]).try_for_each(|(input, events)| input.check(events))?;
+        #[expect(clippy::cast_precision_loss, reason = "a number of events")]
+        let [flights, nexmark] = [flights, nexmark].map(|events| grouped(events as f64));
+        let head = format!(
+            "{}\n\n{flights} flights, {nexmark} events of Nexmark, as JSON in topics of {PARTITIONS} partitions. Kafka 4.3.1, Spark 4.1.1 and Flink 2.0.1 on \
+             the same machine. Millstream's rows/s are medians of {ROUNDS} rounds, with the least and the most; from the built-in endpoint if nothing else is said.",
+            run.head()
+        );
+        let measured: Vec<_> = chosen.iter().map(|job| job.what).collect();
+        let table = Table::new(JOBS.iter().map(|job| job.what).collect(), &measured, &head, &page::read(SECTION)?);
+        Ok(Self { run, site, head, table, bare: HashMap::new() })
     }
-    json_lines(&mut command)?.iter().map(|line| number(line, "rows_per_s")).collect()
+
+    fn events(&self, input: Input) -> u64 {
+        self.run.options.events.unwrap_or_else(|| input.usual_events())
+    }
+
+    fn bootstrap(&self) -> String {
+        self.site.address("kafka", "port")
+    }
+
+    /// Publishes an input's events to the real Kafka and to the built-in endpoint of the place that it gives.
+    fn prepare(&self, input: Input) -> Result<Place> {
+        kafka::delete_topics(self.site, TOPICS)?;
+        for topic in input.topics() {
+            kafka::create_topic(self.site, &topic.topic, PARTITIONS)?;
+        }
+        let kafka = self.bootstrap();
+        eprintln!("publishing {} events of {}", self.events(input), input.name());
+        ours::built_in(self.run.build, input, |built_in| input.publish(self.run.build, &[built_in, &kafka], self.events(input)))
+    }
+
+    /// Everybody at one job. A program that fails leaves the others their turn.
+    fn measure(&mut self, place: &Place, job: &'static Job) -> Result<()> {
+        let rows = job.rows(self.events(job.input));
+        let ours = ours::rounds(place, self.run.build, job, rows, "bench_stream_out")?;
+        self.add(job, &ours.line("**Millstream**"))?;
+        let mut errors = Vec::new();
+        let rate = ours.rate();
+        errors.extend(self.spark(job, rate).err());
+        if let Some(query) = job.flink_query {
+            errors.extend(self.flink(job, query, rate).err());
+        }
+        if job.stateless {
+            errors.extend(self.from_kafka(job, rows).err());
+        }
+        match errors.is_empty() {
+            true => Ok(()),
+            false => bail!(errors.iter().map(|error| format!("{error:#}")).collect::<Vec<_>>().join("\n")),
+        }
+    }
+
+    fn spark(&mut self, job: &'static Job, ours: f64) -> Result<()> {
+        let (limit, to) = (self.peer_limit(), self.topic_of_peer(job, "spark")?);
+        let watched = spark::run(&self.bootstrap(), job, self.events(job.input), to.as_deref(), limit)?;
+        self.delete(to.as_deref())?;
+        let line = Reached::read(&watched.lines)?.line(spark::NAME, &watched, ours, Some(job.goal()), limit);
+        self.add(job, &line)
+    }
+
+    fn flink(&mut self, job: &'static Job, query: &str, ours: f64) -> Result<()> {
+        let (limit, to) = (self.peer_limit(), self.topic_of_peer(job, "flink")?);
+        let watched = flink::run(&self.bootstrap(), job, query, self.events(job.input), to.as_deref(), limit)?;
+        self.delete(to.as_deref())?;
+        let line = Reached::read(&watched.lines)?.line(flink::NAME, &watched, ours, None, limit);
+        self.add(job, &line)
+    }
+
+    /// Millstream from the real Kafka, beside a client that reads the topic and does nothing.
+    fn from_kafka(&mut self, job: &'static Job, rows: u64) -> Result<()> {
+        let place = ours::on_kafka(self.site, job)?;
+        let out = format!("bench_stream_out_{}", job.name);
+        let ours = ours::rounds(&place, self.run.build, job, rows, &out)?;
+        kafka::delete_topics(self.site, &out)?;
+        self.add(job, &ours.line("**Millstream**, from Kafka"))?;
+        let [table] = job.reads else { bail!("{} reads several topics", job.name) };
+        let rates = match self.bare.get(table) {
+            Some(rates) => rates.clone(),
+            None => bare_client(&self.bootstrap(), &job.input.topic(table)?.topic, rows)?,
+        };
+        self.bare.insert(table, rates.clone());
+        let ratio = Some(ours.rate() / median(&rates));
+        let program = "kcat reading the topic, beside Millstream from Kafka".to_owned();
+        self.add(job, &Line { program, rates, ratio, goal: Some(SHARE_OF_BARE), ..Line::default() })
+    }
+
+    fn peer_limit(&self) -> Duration {
+        Duration::from_secs(self.run.options.peer_seconds)
+    }
+
+    /// An empty topic for what `peer` writes, if the job writes to one.
+    fn topic_of_peer(&self, job: &Job, peer: &str) -> Result<Option<String>> {
+        let topic = format!("bench_stream_{}_{peer}", job.name);
+        if !job.to_topic {
+            return Ok(None);
+        }
+        kafka::create_topic(self.site, &topic, PARTITIONS)?;
+        Ok(Some(topic))
+    }
+
+    /// What was written there needs the space.
+    fn delete(&self, topic: Option<&str>) -> Result<()> {
+        topic.map_or(Ok(()), |topic| kafka::delete_topics(self.site, topic))
+    }
+
+    /// Shows a figure, and writes the page with it.
+    fn add(&mut self, job: &Job, line: &Line) -> Result<()> {
+        let text = self.table.add(job.what, line).context("a job without a place in the table")?;
+        println!("{text}");
+        self.run.write(SECTION, &format!("{}\n\n{}", self.head, self.table.text()))
+    }
 }
 
 /// How fast kcat (librdkafka) reads the topic and drops what it reads, in events a second.
-fn bare_client(bootstrap: &str) -> Result<Vec<f64>> {
+fn bare_client(bootstrap: &str, topic: &str, rows: u64) -> Result<Vec<f64>> {
     (0..ROUNDS)
         .map(|_| {
             let start = now();
-            let arguments = ["-C", "-b", bootstrap, "-t", TOPIC, "-o", "beginning", "-e", "-q", "-f", ""];
-            run::captured(Command::new("kcat").args(arguments))?;
+            run::captured(Command::new("kcat").args(["-C", "-b", bootstrap, "-t", topic, "-o", "beginning", "-e", "-q", "-f", ""]))?;
             #[expect(clippy::cast_precision_loss, reason = "a number of rows")]
-            let rate = EVENTS as f64 / start.elapsed().as_secs_f64();
+            let rate = rows as f64 / start.elapsed().as_secs_f64();
             eprintln!("kcat: {rate:.0} events/s");
             Ok(rate)
         })
         .collect()
-}
-
-fn comparison(what: String, ours: &[Figures], peer: &str, theirs: Vec<f64>, goal: Option<f64>) -> Comparison {
-    let ours = ours.iter().map(|figures| figures.rows_per_s).collect();
-    Comparison { what, ours, peer: peer.to_owned(), theirs, unit: "rows/s", goal }
-}
-
-fn cost(what: &str, endpoint: &str, ours: &[Figures]) -> String {
-    let of = |figure: fn(&Figures) -> f64| median(&ours.iter().map(figure).collect::<Vec<_>>());
-    let (a_core, peak) = (of(|f| f.rows_per_core_s), of(|f| f.peak_bytes) / 1e6);
-    format!("| {what} | {endpoint} | {a_core:.0} | {peak:.0} MB |\n")
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 
 use super::clients;
 use crate::ci::now;
+use crate::services::processes;
 use crate::workspace;
 
 /// A folder under the build's own, emptied for this run.
@@ -178,6 +179,11 @@ impl Millstream {
     /// The peak of its resident memory so far, in bytes (VmHWM).
     pub fn peak_memory(&self) -> Result<u64> {
         peak_memory(self.child.id()).context("the process has no VmHWM")
+    }
+
+    /// The resident memory that it has now, in bytes.
+    pub fn resident_memory(&self) -> Result<u64> {
+        Ok(processes::resident_bytes(processes::of_child(&self.child)?))
     }
 
     /// Runs another `millstream ARGUMENTS` beside it, on the same data directory, and gives its stdout.

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::events::{Chance, time};
+use super::events::time;
+use crate::chance::Chance;
 
 const CARRIERS: [&str; 6] = ["AA", "B6", "DL", "EV", "UA", "ZZ"];
 const ORIGINS: [&str; 3] = ["EWR", "JFK", "LGA"];

@@ -5,7 +5,8 @@
 
 use serde_json::json;
 
-use super::events::{Chance, time};
+use super::events::time;
+use crate::chance::Chance;
 
 const BATCHES: u64 = 12;
 /// How many rows a batch has.

@@ -6,7 +6,8 @@
 
 use serde_json::json;
 
-use super::events::{Chance, time};
+use super::events::time;
+use crate::chance::Chance;
 
 const EVENTS: u64 = 1_000;
 const STEP_MS: u64 = 2_000;

@@ -11,7 +11,7 @@ pub mod install;
 pub mod kafka;
 pub mod mysql;
 pub mod postgresql;
-mod processes;
+pub mod processes;
 pub mod redis;
 mod site;
 mod system;

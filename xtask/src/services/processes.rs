@@ -40,10 +40,7 @@ pub fn spawn(command: &mut Command, log: &Path, account: Option<Account>) -> Res
     let errors = file.try_clone()?;
     command.stdin(Stdio::null()).stdout(file).stderr(errors).process_group(0);
     run_as(command, account);
-    let child = command.spawn().with_context(|| format!("can't start {}", command.get_program().display()))?;
-    let pid = child.id();
-    let started_ticks = stat(pid).map(|stat| stat.started_ticks).context("it ended as soon as it was started")?;
-    Ok(Process { pid, started_ticks })
+    of_child(&command.spawn().with_context(|| format!("can't start {}", command.get_program().display()))?)
 }
 
 /// Whether it is still there, and not only as a zombie.
@@ -71,6 +68,28 @@ pub fn signal_tree(process: Process, signal: Signal) {
         send(process.pid, signal);
         descendants.into_iter().for_each(|pid| send(pid, signal));
     }
+}
+
+/// The memory in bytes that the process and all its descendants have at this moment (VmRSS): what they have in common is counted for each.
+pub fn resident_bytes(process: Process) -> u64 {
+    if !is_alive(process) {
+        return 0;
+    }
+    let all = descendants(process.pid).into_iter().chain([process.pid]);
+    all.filter_map(|pid| resident(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)).sum()
+}
+
+/// The bytes that `/proc/<pid>/status` gives as VmRSS in KiB (proc_pid_status(5)); a process of the kernel's, or one that has ended, has none.
+fn resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// A process that was started as `child` of this one, and has not been waited for.
+pub fn of_child(child: &std::process::Child) -> Result<Process> {
+    let pid = child.id();
+    let started_ticks = stat(pid).map(|stat| stat.started_ticks).context("it ended as soon as it was started")?;
+    Ok(Process { pid, started_ticks })
 }
 
 fn send(pid: u32, signal: Signal) {

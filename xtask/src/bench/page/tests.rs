@@ -19,3 +19,15 @@ fn only_the_section_of_its_name_is_replaced() {
     assert_eq!(page, "# B\n<!-- begin demo -->\n\nnew\n<!-- end demo -->\n<!-- begin engines -->\nkept\n<!-- end engines -->\n");
     assert_eq!(replaced(&page, "stream", "new"), None);
 }
+
+#[test]
+fn a_section_is_read_without_what_surrounds_it() {
+    let page = "# B\n<!-- begin demo -->\n\nold\n\n<!-- end demo -->\n<!-- begin engines -->\nkept\n<!-- end engines -->\n";
+    assert_eq!((section(page, "demo"), section(page, "engines"), section(page, "stream")), (Some("old"), Some("kept"), None));
+}
+
+#[test]
+fn several_rounds_have_a_spread_and_one_has_none() {
+    assert_eq!(spread(&[2_000.0, 1_000.0, 3_000.0]), " (1,000 to 3,000)");
+    assert_eq!(spread(&[2_000.0]), "");
+}

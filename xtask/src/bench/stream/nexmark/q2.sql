@@ -1,0 +1,1 @@
+SELECT auction, price FROM STREAM bid WHERE auction % 123 = 0

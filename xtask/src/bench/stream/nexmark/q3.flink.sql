@@ -1,0 +1,4 @@
+SELECT p.name, p.city, p.state, a.id
+FROM auction a JOIN person p
+  ON a.seller = p.id AND a.date_time BETWEEN p.date_time - INTERVAL '1' MINUTE AND p.date_time + INTERVAL '1' MINUTE
+WHERE a.category = 10 AND p.state IN ('OR', 'ID', 'CA')
