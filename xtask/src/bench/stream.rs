@@ -127,7 +127,7 @@ impl<'a> Bench<'a> {
             errors.extend(self.flink(job, query, rate).err());
         }
         if job.stateless {
-            errors.extend(self.from_kafka(job, rows).err());
+            errors.extend(self.on_kafka(job, rows).err());
         }
         match errors.is_empty() {
             true => Ok(()),
@@ -152,7 +152,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Millstream from the real Kafka, beside a client that reads the topic and does nothing.
-    fn from_kafka(&mut self, job: &'static Job, rows: u64) -> Result<()> {
+    fn on_kafka(&mut self, job: &'static Job, rows: u64) -> Result<()> {
         let place = ours::on_kafka(self.site, job)?;
         let out = format!("bench_stream_out_{}", job.name);
         let ours = ours::rounds(&place, self.run.build, job, rows, &out)?;

@@ -59,7 +59,7 @@ fn produce(bootstrap: &str, topic: &str, rate: usize, events: usize, owed: &Owed
         let due = if rate == 0 { events } else { elapsed_us.saturating_mul(rate) / 1_000_000 };
         while id < due.min(events) {
             // Event time goes with the events, of which there are a million a second where no rate is asked for.
-            let micros = if rate == 0 { id } else { id.saturating_mul(1_000_000) / rate };
+            let micros = id.saturating_mul(1_000_000).checked_div(rate).unwrap_or(id);
             let ts = chrono::DateTime::from_timestamp_micros(1_704_067_200_000_000 + i64::try_from(micros)?).context("no such time")?;
             let key = format!("k{}", id % KEYS);
             let value = format!(r#"{{"id":{id},"ts":"{}","k":"{key}"}}"#, ts.format("%Y-%m-%dT%H:%M:%S%.6fZ"));

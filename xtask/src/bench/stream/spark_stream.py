@@ -28,6 +28,7 @@ spark = (
     .config("spark.driver.host", "127.0.0.1")
     .config("spark.driver.bindAddress", "127.0.0.1")
     .config("spark.ui.enabled", "false")
+    .config("spark.ui.showConsoleProgress", "false")
     .config("spark.sql.session.timeZone", "UTC")
     # As many as cores: the default of 200 would be slow on a small machine.
     .config("spark.sql.shuffle.partitions", str(os.cpu_count()))

@@ -45,7 +45,7 @@ fn ids_count_up_and_time_goes_on_by_a_tenth_of_a_millisecond() {
 fn about_half_of_the_bids_are_for_a_hot_auction_and_more_come_from_hot_bidders() {
     let bids = of_kind(Kind::Bid, 100_000);
     let share = |is_hot: &dyn Fn(&Value) -> bool| bids.iter().filter(|bid| is_hot(bid)).count() * 100 / bids.len();
-    let auctions = share(&|bid| number(bid, "auction") % HOT == 0);
+    let auctions = share(&|bid| number(bid, "auction").is_multiple_of(HOT));
     let bidders = share(&|bid| number(bid, "bidder") % HOT == 1);
     assert!((49..53).contains(&auctions), "{auctions} %");
     assert!((74..78).contains(&bidders), "{bidders} %");
