@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millstream_core::{Epoch, ErrorKind, FlowId};
-use millstream_engine::Engine;
+use millstream_engine::{Engine, Ports};
 use millstream_testkit::faults::Call;
 
 use crate::events::{Reading, readings};
+use crate::logs::AlteredLog;
 use crate::straight::check;
 use crate::torn;
 use crate::world::{World, checked, rows};
@@ -77,6 +78,27 @@ async fn a_flow_whose_newest_checkpoints_are_damaged_goes_on_from_an_older_one()
         assert_eq!(fell_back_to(&engine, "hourly").await, "");
         check(&engine, &events).await;
     }
+}
+
+/// Else no window would close, and no checkpoint go, for as long as somebody publishes.
+#[tokio::test(flavor = "multi_thread")]
+async fn epochs_are_done_again_only_until_the_flow_has_read_all_though_the_publisher_never_pauses() {
+    let events = readings(75, 1_000);
+    let (before, after) = events.split_at(300);
+    let world = processed(before, 11).await;
+    for flow in ["hourly", "closed"] {
+        damage(&world, flow, |at, of| at + 3 >= of).await;
+    }
+    let ports = world.ports();
+    let log = AlteredLog::steadily(ports.log.clone(), after);
+    let engine = world.run_on(Ports { log, ..ports }).await.unwrap();
+    for flow in ["hourly", "closed"] {
+        let fell_back_to: u64 = fell_back_to(&engine, flow).await.parse().unwrap();
+        let kept = world.ports().checkpoints.epochs(&FlowId::new(flow)).await.unwrap();
+        assert!(kept[0] > Epoch(fell_back_to), "{flow}: what it went on from has gone, and epochs from {} are kept", kept[0]);
+        assert!(kept.last().unwrap().0 > fell_back_to + 200, "{flow} took many epochs: {kept:?}");
+    }
+    check(&engine, &events).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

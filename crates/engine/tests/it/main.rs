@@ -10,6 +10,7 @@ mod damaged;
 mod events;
 mod formats;
 mod joins;
+mod logs;
 mod oracle;
 mod outages;
 mod quarantine;
