@@ -124,7 +124,9 @@ impl Engine {
             let new = repaired
                 .get(&(letter.position.partition, letter.position.offset))
                 .filter(|r| r.flow.as_ref().is_none_or(|f| f == letter.flow.as_str()));
-            if !request.repaired.is_empty() && new.is_none() {
+            // An event without key and value says nothing: most likely its topic no longer held it.
+            let is_empty = letter.key.is_none() && letter.value.is_none();
+            if new.is_none() && (is_empty || !request.repaired.is_empty()) {
                 continue;
             }
             let Some(topic) = self.topic_of(&letter.source) else {

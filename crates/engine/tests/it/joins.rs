@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use millstream_core::ErrorKind;
-use millstream_engine::{Engine, ReplayRequest};
+use millstream_engine::{Engine, Ports, ReplayRequest};
 use millstream_testkit::faults::Call;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::{Reading, readings};
+use crate::logs::AlteredLog;
 use crate::world::{World, checked, rows};
 
 const TABLES: &str = "
@@ -256,6 +257,33 @@ async fn a_row_that_cant_be_joined_is_a_dead_letter_of_its_own_source() {
     assert_eq!(dead, ["alarms 0 0", "alarms 0 2", "readings 0 1"]);
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report}");
+}
+
+/// A row of a join leaves when the watermark has passed it: hours may have gone since its record came, and retention may be shorter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_whose_record_is_gone_has_no_value_and_is_not_replayed() {
+    let mut world = World::with_epochs_of(10);
+    world.pipeline = checked(&format!(
+        "{TABLES} CREATE STREAMING TABLE shares USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading')
+         AS SELECT r.meter, r.id AS reading, 100 DIV coalesce(a.value, 0) AS share
+            FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 MINUTE r LEFT JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 1 MINUTE a
+            ON r.meter = a.meter AND a.ts BETWEEN r.ts AND r.ts + INTERVAL 1 HOUR;"
+    ));
+    let at = |id: i64, hour: i64, meter| Reading { id, ts: 1_704_067_200 + hour * 3_600, meter, value: Some(4) };
+    drop(world.engine().await);
+    publish(&world, &[(0, at(1, 0, "a")), (0, at(2, 0, "e")), (1, at(3, 0, "a")), (1, at(4, 0, "d"))]).await;
+    world.run().await.unwrap();
+    // The reading of meter e has found no alarm when the watermark passes it.
+    publish(&world, &[(0, at(5, 9, "a")), (0, at(6, 9, "e")), (1, at(7, 9, "a")), (1, at(8, 9, "e"))]).await;
+    let ports = world.ports();
+    let log = AlteredLog::kept_from(ports.log.clone(), 1);
+    let engine = world.run_on(Ports { log, ..ports }).await.unwrap();
+    let dead = rows(&engine, "SELECT source, \"partition\", \"offset\", value_text, reason FROM system.dead_letters").await;
+    assert_eq!(dead.len(), 1, "{dead:?}");
+    assert!(dead[0].starts_with("readings 1 0  ") && dead[0].ends_with("; the topic no longer holds the event"), "{dead:?}");
+    assert_eq!(rows(&engine, "SELECT reading, share FROM shares ORDER BY reading").await, ["1 25", "5 25", "6 25"]);
+    let outcome = engine.replay_dead_letters(ReplayRequest::default()).await.unwrap();
+    assert_eq!((outcome.published, outcome.released), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
