@@ -83,8 +83,8 @@ impl FlowRunner {
             from_beginning = false;
         }
         let Some(()) = self.claim_log(from_beginning, shutdown).await? else { return Ok(None) };
-        // What an epoch put aside whose changes are lost is as it was: the flow does that epoch again.
-        let done = lost.as_ref().map_or(committed, |(epoch, _)| *epoch);
+        // What an epoch put aside whose changes are lost is as it was, if the flow does that epoch again as it was; else it was not.
+        let done = lost.as_ref().filter(|_| self.spec.redo).map_or(committed, |(epoch, _)| *epoch);
         patiently!(self, shutdown, self.ports.system.discard_after(&id, if from_beginning { Epoch(0) } else { done }));
         let Restored { source, base } = if from_beginning {
             Restored { source: patiently!(self, shutdown, self.spec.source.beginning()), base: committed.next() }

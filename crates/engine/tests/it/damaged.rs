@@ -205,6 +205,33 @@ async fn late_rows_and_dead_letters_are_not_put_aside_twice() {
     assert!(report.is_clean(), "{report}");
 }
 
+/// Its store shows no part of an epoch: what the epoch put aside goes as its rows have gone, and comes again with them, in whatever epoch.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_uncommitted_epoch_put_aside_whose_checkpoint_is_lost_is_put_aside_once() {
+    let mut world = World::with_epochs_of(50);
+    world.pipeline = checked(
+        "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
+         USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');
+         CREATE STREAMING TABLE by_id USING cassandra PARTITIONED BY (id) AS SELECT id, meter FROM STREAM readings;",
+    );
+    let events = readings(97, 60);
+    drop(world.engine().await);
+    world.publish(&events[..20]).await;
+    world.run().await.unwrap();
+    world.publish(&events[20..40]).await;
+    world.publish_values([(0, "{broken".to_owned())]).await;
+    world.publish(&events[40..]).await;
+    world.faults.fail(Call::Commit, world.faults.calls(Call::Commit) + 1, ErrorKind::Internal);
+    world.run().await.err().unwrap();
+    damage(&world, "by_id", |at, of| at + 1 == of).await;
+    world.settings.epoch_rows_max = 5;
+    let engine = world.run().await.unwrap();
+    assert_eq!(rows(&engine, "SELECT count(*) FROM system.dead_letters").await, ["1"]);
+    assert_eq!(rows(&engine, "SELECT count(*) FROM by_id").await, ["60"]);
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_into_a_topic_stops_and_names_the_command() {
     let mut world = World::with_epochs_of(10);
