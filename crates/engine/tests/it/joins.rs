@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use millstream_core::ErrorKind;
-use millstream_engine::{Engine, Ports, ReplayRequest};
+use millstream_core::ports::Quarantined;
+use millstream_engine::{Engine, Ports, RepairedEvent, ReplayRequest};
 use millstream_testkit::faults::Call;
 use tokio_util::sync::CancellationToken;
 
@@ -284,6 +285,47 @@ async fn a_dead_letter_whose_record_is_gone_has_no_value_and_is_not_replayed() {
     assert_eq!(rows(&engine, "SELECT reading, share FROM shares ORDER BY reading").await, ["1 25", "5 25", "6 25"]);
     let outcome = engine.replay_dead_letters(ReplayRequest::default()).await.unwrap();
     assert_eq!((outcome.published, outcome.released), (0, 0));
+}
+
+/// Two topics can have a dead letter at the same place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repaired_event_goes_to_the_topic_that_it_came_from() {
+    let mut world = World::new();
+    world.pipeline = checked(&format!(
+        "{TABLES} CREATE STREAMING TABLE joined USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading, alarm')
+         AS SELECT r.meter, r.id AS reading, a.id AS alarm FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR r
+            JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 1 HOUR a
+            ON r.meter = a.meter AND a.ts BETWEEN r.ts AND r.ts + INTERVAL 1 HOUR;"
+    ));
+    let alarm = Reading { id: 2, ts: 1_704_067_200, meter: "a", value: Some(1) };
+    drop(world.engine().await);
+    for topic in ["readings", "alarms"] {
+        world.publish_to(topic, [(0, "{broken".to_owned())]).await;
+    }
+    publish(&world, &[(0, Reading { id: 1, ..alarm.clone() })]).await;
+    let engine = world.run().await.unwrap();
+    let repaired = |source: Option<&str>| {
+        let event = RepairedEvent { flow: None, source: source.map(str::to_owned), partition: 0, offset: 0, value: alarm.json() };
+        ReplayRequest { repaired: vec![event], ..ReplayRequest::default() }
+    };
+    let error = engine.replay_dead_letters(repaired(None)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    assert!(error.to_string().contains("name the source"), "{error}");
+    let error = engine.replay_dead_letters(repaired(Some("joined"))).await.unwrap_err();
+    assert!(error.to_string().contains("no dead letter of joined at partition 0 offset 0"), "{error}");
+    let outcome = engine.replay_dead_letters(repaired(Some("alarms"))).await.unwrap();
+    assert_eq!((outcome.published, outcome.released), (1, 1));
+    let engine = world.run().await.unwrap();
+    assert_eq!(rows(&engine, "SELECT reading, alarm FROM joined").await, ["1 2"]);
+    assert_eq!(rows(&engine, "SELECT source FROM system.dead_letters").await, ["readings"]);
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    // That the one at this place was replayed says nothing of the other.
+    let system = world.ports().system;
+    let dead_letters = system.dead_letters().await.unwrap();
+    system.release(&Quarantined { dead_letters, late_rows: Vec::new() }).await.unwrap();
+    let report = engine.verify(&|_| {}).await.unwrap().to_string();
+    assert!(report.contains("the event at readings-0 offset 0 is neither a row of flow joined nor a dead letter"), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
