@@ -9,6 +9,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use crate::check::tables::sql_type;
 use crate::spark::cast;
+use crate::spark::frequency::CHECKED_FREQUENCY;
 
 /// A longer text of a computed column is cut, and told from others by its digest: a column that is used twice on each of many levels
 /// would else grow beyond all bounds.
@@ -59,6 +60,8 @@ impl Writer {
             Expr::Case(case) => self.case(case, input),
             Expr::Cast(of) => format!("CAST({} AS {})", text(&of.expr), sql_type(of.field.data_type())),
             Expr::TryCast(of) => format!("TRY_CAST({} AS {})", text(&of.expr), sql_type(of.field.data_type())),
+            // What stands around a frequency is not written.
+            Expr::ScalarFunction(call) if call.func.name() == CHECKED_FREQUENCY => self.list(call.args.get(..1).unwrap_or_default(), input),
             Expr::ScalarFunction(call) => match cast::written(call) {
                 Some((word, data_type)) => format!("{word}({} AS {})", self.list(&call.args, input), sql_type(&data_type)),
                 None => format!("{}({})", call.func.name(), self.list(&call.args, input)),

@@ -128,3 +128,13 @@ fn joined_reference_data_is_part_of_it() {
     assert_eq!(parts(&topic, "r.meter = a.carrier", "r.meter = upper(a.carrier)"), ["result join 1"]);
     assert_eq!(parts(&topic, "LEFT JOIN airlines a", "LEFT JOIN (SELECT * FROM airlines WHERE name <> 'x') a"), ["result join 1"]);
 }
+
+/// It is checked row by row, which is nothing of the state.
+#[test]
+fn a_frequency_is_told_as_it_was_written() {
+    let flow = HOURLY.replace("sum(value) AS total", "percentile(value, 0.5, id) AS middle");
+    let change = changes(&flow, "0.5, id)", "0.5, id + 1)");
+    let aggregate = change.iter().find(|c| c.part == "aggregate 2").unwrap();
+    let was = aggregate.was.as_ref().unwrap();
+    assert!(was.starts_with("percentile(readings.value, ") && was.contains(", readings.id), kept as"), "{was}");
+}
