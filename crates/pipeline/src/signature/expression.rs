@@ -153,6 +153,12 @@ fn literal(value: &ScalarValue) -> String {
         ScalarValue::Boolean(Some(flag)) => flag.to_string().to_uppercase(),
         ScalarValue::Int32(Some(n)) => n.to_string(),
         ScalarValue::Int64(Some(n)) => format!("{n}L"),
+        // DataFusion shows the beginning of bytes.
+        ScalarValue::Binary(Some(bytes)) | ScalarValue::LargeBinary(Some(bytes)) | ScalarValue::BinaryView(Some(bytes)) => {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+            format!("X'{hex}'")
+        }
+        ScalarValue::FixedSizeBinary(_, Some(bytes)) => literal(&ScalarValue::Binary(Some(bytes.clone()))),
         other => format!("{} {other}", sql_type(&other.data_type())),
     }
 }

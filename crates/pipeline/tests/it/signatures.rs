@@ -138,3 +138,9 @@ fn a_frequency_is_told_as_it_was_written() {
     let was = aggregate.was.as_ref().unwrap();
     assert!(was.starts_with("percentile(readings.value, ") && was.contains(", readings.id), kept as"), "{was}");
 }
+
+#[test]
+fn bytes_are_told_to_the_last_one() {
+    let flow = HOURLY.replace("meter <> 'x'", "CAST(meter AS BINARY) <> X'000102030405060708090A0B'");
+    assert_eq!(parts(&flow, "0A0B'", "0A0C'"), ["state filter"]);
+}
