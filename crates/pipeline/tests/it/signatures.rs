@@ -144,3 +144,19 @@ fn bytes_are_told_to_the_last_one() {
     let flow = HOURLY.replace("meter <> 'x'", "CAST(meter AS BINARY) <> X'000102030405060708090A0B'");
     assert_eq!(parts(&flow, "0A0B'", "0A0C'"), ["state filter"]);
 }
+
+#[test]
+fn how_values_are_read_decides_the_state_or_else_what_is_written_from_now_on() {
+    let json = "value.format 'json'";
+    for (to, what) in [
+        ("value.format 'json', timestampFormat 'yyyy-MM-dd HH:mm'", "timestampFormat 'yyyy-MM-dd HH:mm'"),
+        ("value.format 'csv', sep ';', nullValue '-'", "sep ';', nullValue '-'"),
+    ] {
+        let found = changes(HOURLY, json, to);
+        let format = found.iter().find(|c| c.part == "format").unwrap();
+        assert_eq!((format.scope, format.is.as_deref()), (Scope::State, Some(what)));
+        let found = changes(PLAIN, json, to);
+        assert_eq!(found.iter().find(|c| c.part == "format").unwrap().scope, Scope::Result);
+    }
+    assert_eq!(parts(HOURLY, json, "value.format 'json', dateFormat 'dd.MM.yyyy'"), ["state format"]);
+}
