@@ -11,6 +11,7 @@ mod events;
 mod formats;
 mod joins;
 mod logs;
+mod lookups;
 mod oracle;
 mod outages;
 mod quarantine;

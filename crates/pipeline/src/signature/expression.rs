@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use datafusion::common::{Column, ScalarValue};
-use datafusion::logical_expr::expr::{AggregateFunction, Case};
+use datafusion::logical_expr::expr::{AggregateFunction, Case, Exists, InSubquery};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use crate::check::tables::sql_type;
@@ -67,7 +67,11 @@ impl Writer {
                 None => format!("{}({})", call.func.name(), self.list(&call.args, input)),
             },
             Expr::AggregateFunction(call) => self.aggregate(call, input),
-            // Not part of a streaming query; in the query of reference data its own words are the best there are.
+            // Not part of a streaming query; in the query of reference data its own words are the best there are. They leave out queries.
+            Expr::InSubquery(InSubquery { subquery, .. }) | Expr::Exists(Exists { subquery, .. }) | Expr::ScalarSubquery(subquery) => {
+                let query = subquery.subquery.display_indent().to_string();
+                format!("{expr} #{:016x}", digest(query.as_bytes()))
+            }
             other => other.to_string(),
         }
     }

@@ -160,3 +160,14 @@ fn how_values_are_read_decides_the_state_or_else_what_is_written_from_now_on() {
     }
     assert_eq!(parts(HOURLY, json, "value.format 'json', dateFormat 'dd.MM.yyyy'"), ["state format"]);
 }
+
+#[test]
+fn a_query_within_the_query_of_reference_data_is_a_part_of_it() {
+    let flow = "
+        CREATE TABLE places (meter STRING, area INT) USING parquet LOCATION 'places.parquet';
+        CREATE TABLE areas (area INT, open BOOLEAN) USING parquet LOCATION 'areas.parquet';
+        CREATE STREAMING TABLE plain USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'id')
+        AS SELECT r.meter, r.id, p.area FROM STREAM readings r
+           JOIN (SELECT * FROM places WHERE area IN (SELECT area FROM areas WHERE open)) p ON r.meter = p.meter;";
+    assert_eq!(parts(flow, "WHERE open)", "WHERE NOT open)"), ["result join 1"]);
+}
