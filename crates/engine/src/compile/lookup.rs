@@ -13,6 +13,7 @@ use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
+use millstream_core::floats::normalized;
 use millstream_core::{Error, Result};
 
 use super::steps::{Rows, StepError, matches};
@@ -60,7 +61,7 @@ fn fatal(error: Error) -> StepError {
 }
 
 fn evaluate(keys: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> std::result::Result<Vec<ArrayRef>, StepError> {
-    keys.iter().map(|k| Ok(k.evaluate(batch)?.into_array(batch.num_rows())?)).collect()
+    keys.iter().map(|k| Ok(normalized(&k.evaluate(batch)?.into_array(batch.num_rows())?))).collect()
 }
 
 fn converter(types: impl Iterator<Item = DataType>) -> Result<RowConverter> {

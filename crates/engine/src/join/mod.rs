@@ -14,6 +14,7 @@ use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::JoinType;
 use datafusion::physical_expr::PhysicalExpr;
+use millstream_core::floats::normalized;
 use millstream_core::{ChangeKind, Error, EventTime, Result, RowPosition, Version};
 use millstream_pipeline::graph::Side;
 
@@ -98,7 +99,10 @@ pub struct Joined {
 impl Half {
     fn keyed(&self, rows: RecordBatch) -> Result<Keyed> {
         let n = rows.num_rows();
-        let evaluate = |key: &Arc<dyn PhysicalExpr>| key.evaluate(&rows).and_then(|value| value.into_array(n)).map_err(compile::plan_error);
+        let evaluate = |key: &Arc<dyn PhysicalExpr>| {
+            let values = key.evaluate(&rows).and_then(|value| value.into_array(n)).map_err(compile::plan_error)?;
+            Ok(normalized(&values))
+        };
         let columns = self.keys.iter().map(evaluate).collect::<Result<Vec<ArrayRef>>>()?;
         let usable = (0..n).map(|row| self.null_keys_match || columns.iter().all(|c| c.is_valid(row))).collect();
         let keys = self.converter.convert_columns(&columns)?;

@@ -287,6 +287,26 @@ async fn a_dead_letter_whose_record_is_gone_has_no_value_and_is_not_replayed() {
     assert_eq!((outcome.published, outcome.released), (0, 0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn zeros_of_either_sign_are_one_key() {
+    let mut world = World::new();
+    world.pipeline = checked(
+        "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, x DOUBLE)
+         USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '1');
+         CREATE TABLE alarms (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, x DOUBLE)
+         USING kafka OPTIONS (subscribe 'alarms', value.format 'json', partitions '1');
+         CREATE STREAMING TABLE joined USING cassandra PARTITIONED BY (reading, alarm)
+         AS SELECT r.id AS reading, a.id AS alarm FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR r
+            JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 1 HOUR a ON r.x = a.x AND a.ts BETWEEN r.ts AND r.ts + INTERVAL 1 HOUR;",
+    );
+    let event = |id: i32, x: &str| (0, format!(r#"{{"id":{id},"ts":"2024-01-01T00:00:00Z","x":{x}}}"#));
+    drop(world.engine().await);
+    world.publish_to("readings", [event(1, "-0.0"), event(2, "null"), event(3, "1.5")]).await;
+    world.publish_to("alarms", [event(4, "0.0"), event(5, "null"), event(6, "1.5")]).await;
+    let engine = world.run().await.unwrap();
+    assert_eq!(rows(&engine, "SELECT reading, alarm FROM joined ORDER BY reading").await, ["1 4", "3 6"]);
+}
+
 /// Two topics can have a dead letter at the same place.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repaired_event_goes_to_the_topic_that_it_came_from() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use millstream_core::Result;
@@ -16,7 +16,9 @@ pub struct Fixed(RecordBatch);
 impl Fixed {
     /// Columns with their names.
     pub fn of(columns: &[(&str, ArrayRef)]) -> Arc<dyn ReferenceSource> {
-        Arc::new(Self(RecordBatch::try_from_iter_with_nullable(columns.iter().map(|(name, column)| (*name, column.clone(), true))).unwrap()))
+        Arc::new(Self(
+            RecordBatch::try_from_iter_with_nullable(columns.iter().map(|(name, column)| (*name, column.clone(), true))).unwrap(),
+        ))
     }
 }
 
@@ -58,4 +60,21 @@ async fn the_reference_side_may_ask_other_reference_tables() {
     assert_eq!(rows(&engine, "SELECT id, area FROM open_places ORDER BY id").await, ["1 1", "3 3"]);
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_one_zero_and_one_nan_among_keys() {
+    let mut world = World::new();
+    world.pipeline = checked(
+        "CREATE TABLE readings (id BIGINT NOT NULL, x DOUBLE) USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '1');
+         CREATE TABLE places (x DOUBLE, area INT) USING parquet LOCATION 'places.parquet';
+         CREATE STREAMING TABLE placed USING cassandra PARTITIONED BY (id)
+         AS SELECT r.id, p.area FROM STREAM readings r JOIN places p ON r.x = p.x;",
+    );
+    let x: ArrayRef = Arc::new(Float64Array::from(vec![Some(0.0), Some(-f64::NAN), None, Some(1.5)]));
+    world.references = [("places".to_owned(), Fixed::of(&[("x", x), ("area", Arc::new(Int32Array::from(vec![1, 2, 3, 4])))]))].into();
+    drop(world.engine().await);
+    world.publish_values((1..).zip(["-0.0", "\"NaN\"", "null", "1.5"]).map(|(id, x)| (0, format!(r#"{{"id":{id},"x":{x}}}"#)))).await;
+    let engine = world.run().await.unwrap();
+    assert_eq!(rows(&engine, "SELECT id, area FROM placed ORDER BY id").await, ["1 1", "2 2", "4 4"]);
 }
