@@ -61,6 +61,17 @@ AS SELECT x.meter, x.id AS reading, y.id AS alarm FROM STREAM readings WATERMARK
    ON x.meter = y.meter AND y.ts BETWEEN x.ts AND x.ts + INTERVAL 15 MINUTES WHERE y.id <> x.id AND y.value > x.value;
 ";
 
+/// The tables, each with its columns as text.
+const COLUMNS: [(&str, &str); 7] = [
+    ("inner_joined", "meter, reading, alarm"),
+    ("left_joined", "meter, reading, alarm"),
+    ("right_joined", "meter, reading, alarm"),
+    ("full_joined", "meter, reading, alarm"),
+    ("semi_joined", "meter, reading"),
+    ("counted", "meter, hour, n, alarms"),
+    ("paired", "meter, reading, alarm"),
+];
+
 const BEFORE: i64 = 600;
 const AFTER: i64 = 1_200;
 const DELAYS: [i64; 2] = [600, 300];
@@ -150,12 +161,9 @@ fn expected(events: &[Event]) -> Expected {
 
 async fn check(engine: &Arc<Engine>, events: &[Event]) {
     let expected = expected(events);
-    for (table, rows_of) in &expected.tables {
-        let columns = match *table {
-            "semi_joined" => "meter, reading",
-            "counted" => "meter, hour, n, alarms",
-            _ => "meter, reading, alarm",
-        };
+    let nothing = BTreeSet::new();
+    for (table, columns) in COLUMNS {
+        let rows_of = expected.tables.get(table).unwrap_or(&nothing);
         let found: BTreeSet<String> = rows(engine, &format!("SELECT {columns} FROM {table}")).await.into_iter().collect();
         let missing: Vec<_> = rows_of.difference(&found).take(5).collect();
         let surplus: Vec<_> = found.difference(rows_of).take(5).collect();
@@ -236,6 +244,44 @@ async fn events_that_come_while_the_flows_run_are_joined_with_those_of_before() 
             assert_eq!(found, [expected.tables["inner_joined"].len().to_string()]);
         }
     }
+}
+
+/// What one source alone has seen passes nothing: the watermark is that of both.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_without_events_holds_the_watermark_until_it_is_idle() {
+    let mut world = world(50);
+    let events: Vec<Event> = readings(17, 200).into_iter().map(|reading| (0, reading)).collect();
+    drop(world.engine().await);
+    publish(&world, &events).await;
+    let expected = expected(&events);
+    assert_eq!(expected.tables.keys().collect::<Vec<_>>(), [&"paired"], "no alarm came, and nobody knows that none will");
+    check(&world.run().await.unwrap(), &events).await;
+
+    world.settings.idle_after_ms = 30_000;
+    let running = world.start().await;
+    let watermark =
+        (0..2).map(|p| events.iter().filter(|(_, r)| r.partition() == p).map(|(_, r)| r.ts - DELAYS[0]).max().unwrap()).min().unwrap();
+    let mut alone: Vec<String> =
+        events.iter().filter(|(_, r)| r.ts + AFTER < watermark).map(|(_, r)| format!("{} {} -1", r.meter, r.id)).collect();
+    alone.sort();
+    assert!(!alone.is_empty());
+    // The clock skips to the moment at which the alarms' partitions are idle, when the flows have nothing to do.
+    let seen = async {
+        for table in ["left_joined", "full_joined"] {
+            loop {
+                let mut found = rows(&running.engine, &format!("SELECT meter, reading, alarm FROM {table}")).await;
+                found.sort();
+                if found == alone {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), seen).await.unwrap();
+    let report = running.engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
