@@ -12,6 +12,7 @@ pub mod change;
 pub mod decode;
 pub mod encode;
 pub mod error;
+pub mod floats;
 pub mod ident;
 pub mod key;
 pub mod pattern;

@@ -38,6 +38,9 @@ pub struct RepairedEvent {
     /// The flow that it is dead for; `None`: all that it is dead for.
     #[serde(default)]
     pub flow: Option<String>,
+    /// The table of the topic that it came from; `None`: the only one of which a dead letter has this place.
+    #[serde(default)]
+    pub source: Option<String>,
     /// Its partition in the source.
     pub partition: i32,
     /// Its offset.
@@ -45,6 +48,14 @@ pub struct RepairedEvent {
     /// The new value, as text.
     #[serde(alias = "value_text")]
     pub value: String,
+}
+
+impl RepairedEvent {
+    fn is_for(&self, letter: &DeadLetter) -> bool {
+        (self.partition, self.offset) == (letter.position.partition, letter.position.offset)
+            && self.flow.as_ref().is_none_or(|flow| flow == letter.flow.as_str())
+            && self.source.as_ref().is_none_or(|source| *source == letter.source)
+    }
 }
 
 /// What a replay did.
@@ -69,6 +80,36 @@ const PENDING: &str = "replay pending";
 
 fn replayed_property(flow: &FlowId) -> String {
     format!("replayed dead letters of {flow}")
+}
+
+/// Where a dead letter was that was replayed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Place {
+    partition: i32,
+    offset: i64,
+    /// Its source; `None`: written when sources were not told apart, so that it may be any.
+    #[serde(default)]
+    source: Option<String>,
+}
+
+/// The dead letters of a flow that were replayed: a system property, as a JSON array.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Replayed(BTreeSet<Place>);
+
+impl Replayed {
+    fn add(&mut self, source: &str, position: RowPosition) {
+        self.0.insert(Place { partition: position.partition, offset: position.offset, source: Some(source.to_owned()) });
+    }
+
+    /// Whether the dead letter of this place was.
+    pub(crate) fn has(&self, source: &str, position: RowPosition) -> bool {
+        let mut place = Place { partition: position.partition, offset: position.offset, source: None };
+        self.0.contains(&place) || {
+            place.source = Some(source.to_owned());
+            self.0.contains(&place)
+        }
+    }
 }
 
 /// One event that is dead for some flows.
@@ -103,7 +144,7 @@ impl Engine {
                 outcome.published += 1;
             }
             for letter in &event.letters {
-                self.remember_replayed(&letter.flow, letter.position).await?;
+                self.remember_replayed(letter).await?;
             }
             outcome.released += event.letters.len();
             self.ports.system.release(&Quarantined { dead_letters: event.letters, late_rows: Vec::new() }).await?;
@@ -114,17 +155,23 @@ impl Engine {
 
     /// The dead letters that `request` names, by event.
     async fn events_to_replay(&self, request: &ReplayRequest) -> Result<Vec<Event>> {
-        let repaired: HashMap<(i32, i64), &RepairedEvent> = request.repaired.iter().map(|r| ((r.partition, r.offset), r)).collect();
-        let mut used = BTreeSet::new();
+        let mut repaired: HashMap<(i32, i64), Vec<usize>> = HashMap::new();
+        for (number, event) in request.repaired.iter().enumerate() {
+            repaired.entry((event.partition, event.offset)).or_default().push(number);
+        }
+        // The topic that each repaired event is published to.
+        let mut topics: BTreeMap<usize, String> = BTreeMap::new();
         let mut events: BTreeMap<(String, RowPosition), Event> = BTreeMap::new();
         for letter in self.ports.system.dead_letters().await? {
             if request.flow.as_ref().is_some_and(|f| f != letter.flow.as_str()) {
                 continue;
             }
-            let new = repaired
-                .get(&(letter.position.partition, letter.position.offset))
-                .filter(|r| r.flow.as_ref().is_none_or(|f| f == letter.flow.as_str()));
-            if !request.repaired.is_empty() && new.is_none() {
+            let place = (letter.position.partition, letter.position.offset);
+            let number = repaired.get(&place).into_iter().flatten().copied().find(|number| request.repaired[*number].is_for(&letter));
+            let new = number.map(|number| &request.repaired[number]);
+            // An event without key and value says nothing: most likely its topic no longer held it.
+            let is_empty = letter.key.is_none() && letter.value.is_none();
+            if new.is_none() && (is_empty || !request.repaired.is_empty()) {
                 continue;
             }
             let Some(topic) = self.topic_of(&letter.source) else {
@@ -133,7 +180,12 @@ impl Engine {
                     letter.flow, letter.source
                 )));
             };
-            used.insert((letter.position.partition, letter.position.offset));
+            if let Some(other) = number.and_then(|number| topics.insert(number, topic.clone())).filter(|other| *other != topic) {
+                return Err(Error::invalid(format!(
+                    "topics {other} and {topic} both have a dead letter at partition {} offset {}: name the source of the repaired event; nothing was replayed",
+                    place.0, place.1
+                )));
+            }
             let event = events.entry((topic.clone(), letter.position)).or_insert_with(|| Event {
                 topic,
                 position: letter.position,
@@ -143,9 +195,10 @@ impl Engine {
             });
             event.letters.push(letter);
         }
-        if let Some(unknown) = request.repaired.iter().find(|r| !used.contains(&(r.partition, r.offset))) {
+        if let Some((_, unknown)) = request.repaired.iter().enumerate().find(|(number, _)| !topics.contains_key(number)) {
+            let of = unknown.source.as_ref().map(|source| format!(" of {source}")).unwrap_or_default();
             return Err(Error::not_found(format!(
-                "there is no dead letter at partition {} offset {}: nothing was replayed",
+                "there is no dead letter{of} at partition {} offset {}: nothing was replayed",
                 unknown.partition, unknown.offset
             )));
         }
@@ -188,14 +241,14 @@ impl Engine {
         Ok(ends)
     }
 
-    async fn remember_replayed(&self, flow: &FlowId, position: RowPosition) -> Result<()> {
-        let mut all = self.replayed(flow).await?;
-        all.insert(position);
-        self.ports.system.set_property(&replayed_property(flow), &serde_json::to_string(&all)?).await
+    async fn remember_replayed(&self, letter: &DeadLetter) -> Result<()> {
+        let mut all = self.replayed(&letter.flow).await?;
+        all.add(&letter.source, letter.position);
+        self.ports.system.set_property(&replayed_property(&letter.flow), &serde_json::to_string(&all)?).await
     }
 
-    /// The positions of the dead letters of `flow` that were replayed.
-    pub(crate) async fn replayed(&self, flow: &FlowId) -> Result<BTreeSet<RowPosition>> {
+    /// The dead letters of `flow` that were replayed.
+    pub(crate) async fn replayed(&self, flow: &FlowId) -> Result<Replayed> {
         let text = self.ports.system.property(&replayed_property(flow)).await?;
         Ok(text.map(|t| serde_json::from_str(&t)).transpose()?.unwrap_or_default())
     }
@@ -232,3 +285,6 @@ fn parse_position(text: &[u8]) -> Option<RowPosition> {
     let (partition, offset) = std::str::from_utf8(text).ok()?.split_once('/')?;
     Some(RowPosition { partition: partition.parse().ok()?, offset: offset.parse().ok()? })
 }
+
+#[cfg(test)]
+mod tests;

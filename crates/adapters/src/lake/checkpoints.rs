@@ -6,7 +6,8 @@
 //!
 //! Nothing is ever replaced: an attempt is claimed by creating the object of the next number, which one of many can, and a checkpoint of a later
 //! attempt is read in place of an earlier one's. So a put looks for a later attempt before it writes and again after it has; what it wrote
-//! between a claim and that second look, it takes back, and until then it is what a put just before the claim would have left.
+//! between a claim and that second look, it takes back, and until then it is what a put just before the claim would have left. Who goes on
+//! from such a checkpoint puts it as his own first: then there are two, and only the other one is taken back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A part of a JSON text by its path: Spark's `get_json_object`, Hive's rules for wildcards included (Spark 4.1,
 //! `GetJsonObjectEvaluator`).
 
-use super::scan::{Malformed, Scanner};
+use super::scan::{DEPTH_MAX, Malformed, Scanner};
 use crate::encode::json_string;
 
 /// A path such as `$.legs[0].from`, `$['from']` or `$.legs[*].from`.
@@ -48,7 +48,7 @@ impl JsonPath {
         let mut scanner = Scanner::new(text);
         scanner.skip_whitespace();
         let mut found = Vec::new();
-        let is_there = write(&self.steps, &mut scanner, Style::Raw, &mut found).ok()?;
+        let is_there = write(&self.steps, &mut scanner, 0, Style::Raw, &mut found).ok()?;
         is_there.then(|| found.join(","))
     }
 }
@@ -84,13 +84,14 @@ fn member(name: &str) -> Result<Step, String> {
     }
 }
 
-/// Adds to `out` what `steps` lead to from the value at the cursor, which is passed over whole. Whether that is anything.
-fn write(steps: &[Step], scanner: &mut Scanner<'_>, style: Style, out: &mut Vec<String>) -> Result<bool, Malformed> {
+/// Adds to `out` what `steps` lead to from the value at the cursor, which lies `depth` deep and is passed over whole. Whether that is anything.
+fn write(steps: &[Step], scanner: &mut Scanner<'_>, depth: u32, style: Style, out: &mut Vec<String>) -> Result<bool, Malformed> {
     match (steps, scanner.peek()) {
-        ([], Some(b'[')) if style == Style::Flat => items(scanner, |_, scanner| write(&[], scanner, style, out)),
+        (_, Some(b'{' | b'[')) if depth >= DEPTH_MAX => scanner.malformed("values are nested too deep"),
+        ([], Some(b'[')) if style == Style::Flat => items(scanner, |_, scanner| write(&[], scanner, depth + 1, style, out)),
         ([], _) => {
             let start = scanner.position();
-            scanner.skip_value(1)?;
+            scanner.skip_value(depth)?;
             let value = written(scanner.slice(start, scanner.position()), style);
             out.extend(value.clone());
             Ok(value.is_some())
@@ -107,9 +108,9 @@ fn write(steps: &[Step], scanner: &mut Scanner<'_>, style: Style, out: &mut Vec<
                 scanner.colon()?;
                 // A member that is null is none; an item of an array that is null is the text `null`.
                 if is_it && !found && scanner.peek() != Some(b'n') {
-                    found = write(rest, scanner, style, out)?;
+                    found = write(rest, scanner, depth + 1, style, out)?;
                 } else {
-                    scanner.skip_value(1)?;
+                    scanner.skip_value(depth + 1)?;
                 }
                 more = scanner.another(b'}')?;
             }
@@ -118,13 +119,13 @@ fn write(steps: &[Step], scanner: &mut Scanner<'_>, style: Style, out: &mut Vec<
         // Two wildcards, one in the other: the items of all arrays in one.
         ([Step::AllItems, Step::AllItems, rest @ ..], Some(b'[')) => {
             let mut inner = Vec::new();
-            let found = items(scanner, |_, scanner| write(rest, scanner, Style::Flat, &mut inner))?;
+            let found = items(scanner, |_, scanner| write(rest, scanner, depth + 1, Style::Flat, &mut inner))?;
             out.push(array(&inner));
             Ok(found)
         }
         ([Step::AllItems, rest @ ..], Some(b'[')) if style == Style::Quoted => {
             let mut inner = Vec::new();
-            let found = items(scanner, |_, scanner| write(rest, scanner, style, &mut inner))?;
+            let found = items(scanner, |_, scanner| write(rest, scanner, depth + 1, style, &mut inner))?;
             out.push(array(&inner));
             Ok(found)
         }
@@ -133,7 +134,7 @@ fn write(steps: &[Step], scanner: &mut Scanner<'_>, style: Style, out: &mut Vec<
             let style = if style == Style::Raw { Style::Quoted } else { style };
             let (mut inner, mut matches) = (Vec::new(), 0_usize);
             items(scanner, |_, scanner| {
-                let found = write(rest, scanner, style, &mut inner)?;
+                let found = write(rest, scanner, depth + 1, style, &mut inner)?;
                 matches += usize::from(found);
                 Ok(found)
             })?;
@@ -148,14 +149,14 @@ fn write(steps: &[Step], scanner: &mut Scanner<'_>, style: Style, out: &mut Vec<
             let style = if rest.first() == Some(&Step::AllItems) { Style::Quoted } else { style };
             items(scanner, |at, scanner| {
                 if at == *index {
-                    return write(rest, scanner, style, out);
+                    return write(rest, scanner, depth + 1, style, out);
                 }
-                scanner.skip_value(1)?;
+                scanner.skip_value(depth + 1)?;
                 Ok(false)
             })
         }
         _ => {
-            scanner.skip_value(1)?;
+            scanner.skip_value(depth)?;
             Ok(false)
         }
     }

@@ -12,7 +12,9 @@ use crate::ident::{Attempt, Epoch, FlowId};
 /// committed. So a store holds checkpoints that are ahead of the sink; they are replaced by the next attempt's.
 ///
 /// **Fencing.** [`claim`](Self::claim) raises the attempt by compare-and-swap; from then on every `put` and `prune` with a lower
-/// attempt fails with [`Fenced`](crate::ErrorKind::Fenced) and changes nothing. **Durability** is that of the event log.
+/// attempt fails with [`Fenced`](crate::ErrorKind::Fenced) and changes nothing. What a `put` wrote that was under way meanwhile can be seen until
+/// that fails: who builds upon an earlier attempt's checkpoint of an epoch that was not committed puts it as his own first.
+/// **Durability** is that of the event log.
 #[async_trait]
 pub trait CheckpointStore: Send + Sync {
     /// Takes the flow over: returns a new attempt, greater than every one before. The first is 1.

@@ -8,11 +8,12 @@ use arrow::compute::{concat_batches, take, take_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::HashMap;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
+use millstream_core::floats::normalized;
 use millstream_core::{Error, Result};
 
 use super::steps::{Rows, StepError, matches};
@@ -60,7 +61,7 @@ fn fatal(error: Error) -> StepError {
 }
 
 fn evaluate(keys: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> std::result::Result<Vec<ArrayRef>, StepError> {
-    keys.iter().map(|k| Ok(k.evaluate(batch)?.into_array(batch.num_rows())?)).collect()
+    keys.iter().map(|k| Ok(normalized(&k.evaluate(batch)?.into_array(batch.num_rows())?))).collect()
 }
 
 fn converter(types: impl Iterator<Item = DataType>) -> Result<RowConverter> {
@@ -76,7 +77,7 @@ impl LookupJoin {
     pub async fn refresh(&mut self, references: &ReferenceTables, session: &SessionContext) -> Result<()> {
         let mut generations = BTreeMap::new();
         let mut missing = None;
-        let plan = self.settings.reference.clone().transform(|node| {
+        let plan = self.settings.reference.clone().transform_up_with_subqueries(|node| {
             let LogicalPlan::TableScan(mut scan) = node else { return Ok(Transformed::no(node)) };
             let name = scan.table_name.table().to_owned();
             match references.get(&name) {

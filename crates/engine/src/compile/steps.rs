@@ -106,11 +106,15 @@ impl Rows {
         Self { batch: self.batch.slice(offset, length), origin: self.origin.slice(offset, length), kinds: self.kinds.slice(offset, length) }
     }
 
-    pub(crate) fn concat(&self, other: &Self) -> Result<Self> {
+    /// All of `parts`, one after the other: at least one, which says what columns there are.
+    pub(crate) fn concat(parts: &[Self]) -> Result<Self> {
+        let first = parts.first().ok_or_else(|| Error::internal("no rows at all were put together"))?;
+        let origins: Vec<&dyn Array> = parts.iter().map(|rows| &rows.origin as &dyn Array).collect();
+        let kinds: Vec<&dyn Array> = parts.iter().map(|rows| &rows.kinds as &dyn Array).collect();
         Ok(Self {
-            batch: concat_batches(&self.batch.schema(), [&self.batch, &other.batch])?,
-            origin: concat(&[&self.origin, &other.origin])?.as_primitive::<UInt32Type>().clone(),
-            kinds: concat(&[&self.kinds, &other.kinds])?.as_primitive::<UInt8Type>().clone(),
+            batch: concat_batches(&first.batch.schema(), parts.iter().map(|rows| &rows.batch))?,
+            origin: concat(&origins)?.as_primitive::<UInt32Type>().clone(),
+            kinds: concat(&kinds)?.as_primitive::<UInt8Type>().clone(),
         })
     }
 
@@ -151,7 +155,7 @@ pub fn run(steps: &[Step], rows: Rows, rejects: &mut Rejects) -> Result<Rows> {
             let half = rows.len() / 2;
             let first = run(steps, rows.slice(0, half), rejects)?;
             let second = run(steps, rows.slice(half, rows.len() - half), rejects)?;
-            first.concat(&second)
+            Rows::concat(&[first, second])
         }
     }
 }

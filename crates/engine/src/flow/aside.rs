@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use millstream_core::ports::{DeadLetter, LateRow, Quarantined};
-use millstream_core::{Epoch, Error, Offset, Result, RowPosition, Timestamp, TopicPartition};
+use millstream_core::{Epoch, ErrorKind, Offset, Result, RowPosition, Timestamp, TopicPartition};
 use tokio_util::sync::CancellationToken;
 
 use super::process::Processed;
@@ -14,6 +14,8 @@ struct RawRecord {
     timestamp: Timestamp,
     key: Option<Bytes>,
     value: Option<Bytes>,
+    /// The topic no longer holds it: neither key nor value are known.
+    is_gone: bool,
 }
 
 impl FlowRunner {
@@ -38,13 +40,13 @@ impl FlowRunner {
                 timestamp: raw.timestamp,
                 key: raw.key,
                 value: raw.value,
-                reason: reason.to_owned(),
+                reason: if raw.is_gone { format!("{reason}; the topic no longer holds the event") } else { reason.to_owned() },
                 at,
             }
         };
         let mine = |r: &&RejectedRecord| r.directed.as_ref().is_none_or(|flows| flows.contains(flow));
         for r in chunk.rejected.iter().filter(mine) {
-            let raw = RawRecord { timestamp: r.timestamp, key: r.key.clone(), value: r.value.clone() };
+            let raw = RawRecord { timestamp: r.timestamp, key: r.key.clone(), value: r.value.clone(), is_gone: false };
             aside.dead_letters.push(dead(r.position, raw, &r.reason));
         }
         for (position, version, reason) in &processed.rejected {
@@ -79,7 +81,7 @@ impl FlowRunner {
         (self.spec.inputs.get(source).map(|input| input.name.clone()).unwrap_or_default(), position)
     }
 
-    /// A source record as it was: read again from the topic, or the feed's row as JSON, if it is one of the chunk.
+    /// A source record as it was: read again from the topic, if that still holds it, or the feed's row as JSON, if it is one of the chunk.
     async fn raw(&self, chunk: &Chunk, row: RowPosition, version: Timestamp) -> Result<RawRecord> {
         let (source, position) = chunk.end.position_in_source(row);
         let Some(topic) = self.spec.inputs.get(source).and_then(|input| input.topic.as_ref()) else {
@@ -87,14 +89,18 @@ impl FlowRunner {
                 let at = (0..changes.len()).find(|at| changes.position(*at) == row)?;
                 Some(changes.rows().slice(at, 1))
             });
-            return Ok(RawRecord { timestamp: version, key: None, value: found.as_ref().map(row_as_json).transpose()? });
+            let value = found.as_ref().map(row_as_json).transpose()?;
+            return Ok(RawRecord { timestamp: version, key: None, value, is_gone: false });
         };
-        let read = self.ports.log.read(&TopicPartition::new(topic.clone(), position.partition), Offset(position.offset), 1).await?;
-        let record = read.records.into_iter().find(|r| r.offset.0 == position.offset);
-        let record = record.ok_or_else(|| {
-            Error::corrupt(format!("topic {topic}: partition {} no longer holds offset {}", position.partition, position.offset))
-        })?;
-        Ok(RawRecord { timestamp: record.timestamp, key: record.key, value: record.value })
+        let record = match self.ports.log.read(&TopicPartition::new(topic.clone(), position.partition), Offset(position.offset), 1).await {
+            // A join keeps rows for as long as they can match: retention may have passed their records.
+            Err(error) if error.kind() == ErrorKind::OutOfRange => None,
+            read => read?.records.into_iter().find(|r| r.offset.0 == position.offset),
+        };
+        Ok(match record {
+            Some(record) => RawRecord { timestamp: record.timestamp, key: record.key, value: record.value, is_gone: false },
+            None => RawRecord { timestamp: version, key: None, value: None, is_gone: true },
+        })
     }
 }
 

@@ -53,11 +53,13 @@ impl FlowRunner {
         let (mut torn, mut lost) = (None, None);
         // Versions of an epoch that was prepared but not committed may have reached a sink that isn't transactional: stay above them.
         for epoch in prepared.iter().filter(|e| **e > committed) {
-            match self.checkpoint(*epoch, shutdown).await? {
-                Some(Ok(checkpoint)) => {
+            match self.prepared(*epoch, shutdown).await? {
+                Some(Ok(Some(checkpoint))) => {
                     self.processor.raise_version_bound(checkpoint.header.version_bound);
                     torn = Some(checkpoint).filter(|_| *epoch == committed.next());
                 }
+                // An attempt that is fenced has taken it back, and with it has written nothing.
+                Some(Ok(None)) => {}
                 Some(Err(why)) => lost = Some((*epoch, why)).filter(|_| *epoch == committed.next()),
                 None => return Ok(None),
             }
@@ -70,19 +72,20 @@ impl FlowRunner {
             // An epoch is prepared when the one before it is committed: the sink knew more once.
             let Some(resumes) = self.rewind(committed, *last, &prepared, attempt, shutdown).await? else { return Ok(None) };
             from_beginning = !resumes;
-        } else if let Some(torn) = torn
-            && let Some(again) = torn.redo
-        {
+        } else if let Some(torn) = torn.filter(|torn| torn.redo.is_some()) {
             tracing::info!(flow = %id, epoch = %committed.next(), "writing an epoch again that may have been torn");
-            let write =
-                EpochWrite { flow: id.clone(), attempt, epoch: committed.next(), table: self.spec.table.clone(), changes: vec![again] };
+            // The attempt that put its checkpoint may still be about to find itself fenced, and to take it back.
+            let bytes = torn.encode()?;
+            patiently!(self, shutdown, self.ports.checkpoints.put(&id, attempt, committed.next(), bytes.clone()));
+            let changes = torn.redo.into_iter().collect();
+            let write = EpochWrite { flow: id.clone(), attempt, epoch: committed.next(), table: self.spec.table.clone(), changes };
             patiently!(self, shutdown, self.spec.sink.commit(write.clone()));
             committed = committed.next();
             from_beginning = false;
         }
         let Some(()) = self.claim_log(from_beginning, shutdown).await? else { return Ok(None) };
-        // What an epoch put aside whose changes are lost is as it was: the flow does that epoch again.
-        let done = lost.as_ref().map_or(committed, |(epoch, _)| *epoch);
+        // What an epoch put aside whose changes are lost is as it was, if the flow does that epoch again as it was; else it was not.
+        let done = lost.as_ref().filter(|_| self.spec.redo).map_or(committed, |(epoch, _)| *epoch);
         patiently!(self, shutdown, self.ports.system.discard_after(&id, if from_beginning { Epoch(0) } else { done }));
         let Restored { source, base, is_unbroken } = if from_beginning {
             Restored { source: patiently!(self, shutdown, self.spec.source.beginning()), base: committed.next(), is_unbroken: false }

@@ -7,7 +7,7 @@
 //!
 //! **Which rows are late** depends on how partitions came one after the other, and that may be otherwise now. So it isn't decided again: rows
 //! that were put aside as late are late as they were, every other one is in time, unless its window was closed before. No window closes until
-//! the flow has read everything: then the watermark decides again.
+//! the flow has come to the end of its source once: then the watermark decides again.
 
 use std::collections::{HashMap, HashSet};
 

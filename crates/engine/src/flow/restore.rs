@@ -186,6 +186,12 @@ impl FlowRunner {
 
     /// The checkpoint of `epoch`, or why it can't be used. `None`: asked to stop.
     pub(super) async fn checkpoint(&self, epoch: Epoch, shutdown: &CancellationToken) -> Result<Option<Result<Checkpoint>>> {
+        let none = || Error::corrupt(format!("flow {}: there is no checkpoint of epoch {epoch}", self.spec.id));
+        Ok(self.prepared(epoch, shutdown).await?.map(|read| read.and_then(|checkpoint| checkpoint.ok_or_else(none))))
+    }
+
+    /// The checkpoint of `epoch`, if there is one, or why it can't be used. `None`: asked to stop.
+    pub(super) async fn prepared(&self, epoch: Epoch, shutdown: &CancellationToken) -> Result<Option<Result<Option<Checkpoint>>>> {
         let id = &self.spec.id;
         let got = self.patiently(shutdown, || async {
             match self.ports.checkpoints.get(id, epoch).await {
@@ -195,8 +201,8 @@ impl FlowRunner {
         });
         let Some(got) = got.await? else { return Ok(None) };
         let read = got.and_then(|bytes| {
-            let bytes = bytes.ok_or_else(|| Error::corrupt(format!("flow {id}: there is no checkpoint of epoch {epoch}")))?;
-            Checkpoint::decode(&bytes).map_err(|e| e.context(format!("flow {id}: checkpoint of epoch {epoch}")))
+            let decoded = bytes.map(|bytes| Checkpoint::decode(&bytes)).transpose();
+            decoded.map_err(|e| e.context(format!("flow {id}: checkpoint of epoch {epoch}")))
         });
         match read {
             Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),

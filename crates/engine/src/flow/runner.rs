@@ -305,6 +305,8 @@ impl FlowRunner {
     fn note_activity(&mut self, progress: &mut Progress, chunk: &Chunk) -> bool {
         let now = self.ports.clock.now();
         progress.lag = chunk.lag;
+        // What was done again ends where the source was read to its end once: where traffic is steady, no look at it ever finds nothing.
+        let read_all = chunk.is_empty() || (!progress.at_end.is_empty() && progress.at_end.iter().all(|at_end| *at_end));
         progress.at_end.clone_from(&chunk.at_end);
         progress.active.resize(chunk.at_end.len(), now);
         for (p, active) in progress.active.iter_mut().enumerate() {
@@ -316,8 +318,7 @@ impl FlowRunner {
         let idle_after = self.settings.idle_after();
         let idle: Vec<bool> =
             progress.active.iter().zip(&chunk.at_end).map(|(active, at_end)| *at_end && active.plus(idle_after) <= chunk.seen_at).collect();
-        // What was done again ends with the first look at the source that finds nothing more.
-        let is_over = chunk.is_empty() && self.repeating.take().is_some();
+        let is_over = read_all && self.repeating.take().is_some();
         if is_over {
             self.carried.repetition = None;
             self.monitor.set_repeats(false);

@@ -14,6 +14,7 @@ use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::JoinType;
 use datafusion::physical_expr::PhysicalExpr;
+use millstream_core::floats::normalized;
 use millstream_core::{ChangeKind, Error, EventTime, Result, RowPosition, Version};
 use millstream_pipeline::graph::Side;
 
@@ -36,6 +37,30 @@ pub struct StreamJoin {
     right: Half,
     /// The slots that each row of the last advance was made of.
     origins: Vec<(u32, u32)>,
+    limits: Limits,
+}
+
+/// What an epoch is held to: of one key, it has as many pairs as rows of the one side times rows of the other.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// So many pairs are looked at together.
+    pairs_at_once: usize,
+    /// So many rows of pairs can come out of an epoch.
+    rows_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { pairs_at_once: 65_536, rows_max: 1 << 24 }
+    }
+}
+
+/// What has come out of an epoch so far.
+#[derive(Default)]
+struct Done {
+    /// The rows, after the steps.
+    rows: Vec<Rows>,
+    failed: Rejects,
 }
 
 /// A side with what is known of its rows beforehand.
@@ -74,7 +99,10 @@ pub struct Joined {
 impl Half {
     fn keyed(&self, rows: RecordBatch) -> Result<Keyed> {
         let n = rows.num_rows();
-        let evaluate = |key: &Arc<dyn PhysicalExpr>| key.evaluate(&rows).and_then(|value| value.into_array(n)).map_err(compile::plan_error);
+        let evaluate = |key: &Arc<dyn PhysicalExpr>| {
+            let values = key.evaluate(&rows).and_then(|value| value.into_array(n)).map_err(compile::plan_error)?;
+            Ok(normalized(&values))
+        };
         let columns = self.keys.iter().map(evaluate).collect::<Result<Vec<ArrayRef>>>()?;
         let usable = (0..n).map(|row| self.null_keys_match || columns.iter().all(|c| c.is_valid(row))).collect();
         let keys = self.converter.convert_columns(&columns)?;
@@ -161,7 +189,8 @@ impl StreamJoin {
         let left = half(left, greatest_us, outer(Side::Left))?;
         let right = half(right, least_us.saturating_neg(), outer(Side::Right))?;
         let output = if kind == JoinType::LeftSemi { Arc::new(pair.project(&(0..left.width).collect::<Vec<_>>())?) } else { pair.clone() };
-        Ok(Self { kind, condition, after, least_us, greatest_us, window_side, pair, output, left, right, origins: Vec::new() })
+        let (origins, limits) = (Vec::new(), Limits::default());
+        Ok(Self { kind, condition, after, least_us, greatest_us, window_side, pair, output, left, right, origins, limits })
     }
 
     /// The steps that join reference data.
@@ -216,7 +245,8 @@ impl StreamJoin {
     }
 
     /// Joins rows that came, none of them late, with those that are kept and with one another, and keeps them. Then lets go of what nothing can match
-    /// any more behind `watermark`.
+    /// any more behind `watermark`. Of kind [`InvalidInput`](millstream_core::ErrorKind::InvalidInput) when more rows come out than one epoch can
+    /// have.
     pub fn advance(&mut self, left: Arrived, right: Arrived, watermark: Option<EventTime>) -> Result<Joined> {
         self.left.tidy()?;
         self.right.tidy()?;
@@ -224,47 +254,94 @@ impl StreamJoin {
         self.right.state.begin_epoch();
         self.left.add(left)?;
         self.right.add(right)?;
-        self.origins = self.candidates();
-        let mut failed = Rejects::new();
-        let matching = self.matching(&mut failed)?;
-        let pairs = self.note(matching)?;
-        let alone = self.alone(watermark);
-        let rows = self.with_alone(pairs, &alone)?;
-        self.origins.extend(alone);
-        let rows = compile::run(&self.after, rows, &mut failed)?;
+        self.origins.clear();
+        let mut done = Done::default();
+        self.join_pairs(&mut done)?;
+        for alone in self.alone(watermark).chunks(self.limits.pairs_at_once) {
+            let rows = inserts(self.rows_of(alone)?, self.origins.len());
+            self.origins.extend(alone);
+            self.finish(rows, &mut done)?;
+        }
         let delta = vec![self.left.state.delta()?, self.right.state.delta()?];
-        Ok(Joined { rows, failed, delta })
+        Ok(Joined { rows: Rows::concat(&done.rows)?, failed: done.failed, delta })
     }
 
-    /// The pairs of slots with equal keys and times near each other, of which at least one is new; each once.
-    fn candidates(&self) -> Vec<(u32, u32)> {
+    /// Joins the pairs of slots with equal keys and times near each other, of which at least one is new; each once. Only some are looked at at a
+    /// time.
+    fn join_pairs(&mut self, done: &mut Done) -> Result<()> {
         let mut pairs = Vec::new();
+        let new = |half: &Half| half.state.new_from()..half.state.end();
+        let (left, right) = (new(&self.left), new(&self.right));
+        for (side, slot) in left.map(|slot| (Side::Left, slot)).chain(right.map(|slot| (Side::Right, slot))) {
+            self.candidates(side, slot, &mut pairs);
+            if pairs.len() >= self.limits.pairs_at_once {
+                for some in pairs.chunks(self.limits.pairs_at_once) {
+                    self.join_some(some, done)?;
+                }
+                pairs.clear();
+            }
+        }
+        self.join_some(&pairs, done)
+    }
+
+    /// Adds to `pairs` those of a new slot: of one on the right, with earlier ones on the left.
+    fn candidates(&self, side: Side, slot: u32, pairs: &mut Vec<(u32, u32)>) {
         let (left, right) = (&self.left.state, &self.right.state);
         let near = |time: i64, least: i64, greatest: i64| (time.saturating_add(least), time.saturating_add(greatest));
-        for slot in (left.new_from()..left.end()).filter(|slot| left.is_live(*slot)) {
-            let times = near(left.slot(slot).time, self.least_us, self.greatest_us);
-            right.find(left.key(slot), times, right.end(), |other| pairs.push((slot, other)));
+        match side {
+            Side::Left if left.is_live(slot) => {
+                let times = near(left.slot(slot).time, self.least_us, self.greatest_us);
+                right.find(left.key(slot), times, right.end(), |other| pairs.push((slot, other)));
+            }
+            Side::Right if right.is_live(slot) => {
+                let times = near(right.slot(slot).time, self.greatest_us.saturating_neg(), self.least_us.saturating_neg());
+                left.find(right.key(slot), times, left.new_from(), |other| pairs.push((other, slot)));
+            }
+            _ => {}
         }
-        for slot in (right.new_from()..right.end()).filter(|slot| right.is_live(*slot)) {
-            let times = near(right.slot(slot).time, self.greatest_us.saturating_neg(), self.least_us.saturating_neg());
-            left.find(right.key(slot), times, left.new_from(), |other| pairs.push((other, slot)));
-        }
-        pairs
     }
 
-    /// Those of the candidates for which the condition is true, as pairs of rows; their origins are their places among the candidates.
-    fn matching(&self, failed: &mut Rejects) -> Result<Rows> {
-        let (left, right): (Vec<u32>, Vec<u32>) = self.origins.iter().copied().unzip();
+    /// Joins those of the candidates for which the condition is true.
+    fn join_some(&mut self, pairs: &[(u32, u32)], done: &mut Done) -> Result<()> {
+        let mut failed = Rejects::new();
+        let matching = compile::run(&self.condition, inserts(self.rows_of(pairs)?, 0), &mut failed)?;
+        let matching = self.note(pairs, matching)?;
+        let first = self.origins.len();
+        self.origins.extend(matching.origin.values().iter().map(|at| pairs[*at as usize]));
+        for (at, why) in failed {
+            done.failed.push((count(self.origins.len()), why));
+            self.origins.push(pairs[at as usize]);
+        }
+        if self.origins.len() > self.limits.rows_max {
+            return Err(Error::invalid(format!(
+                "the events of one epoch join to over {} rows, too many to be written at once: lower engine.epoch_rows_max, join on more columns, or bring the bounds of the join nearer together",
+                self.limits.rows_max
+            )));
+        }
+        self.finish(Rows { origin: rising(first, matching.len()), ..matching }, done)
+    }
+
+    /// Does the steps behind the join.
+    fn finish(&self, rows: Rows, done: &mut Done) -> Result<()> {
+        let rows = compile::run(&self.after, rows, &mut done.failed)?;
+        if done.rows.is_empty() || !rows.is_empty() {
+            done.rows.push(rows);
+        }
+        Ok(())
+    }
+
+    /// The columns of both sides of these pairs.
+    fn rows_of(&self, pairs: &[(u32, u32)]) -> Result<RecordBatch> {
+        let (left, right): (Vec<u32>, Vec<u32>) = pairs.iter().copied().unzip();
         let mut columns = self.left.gather(&left)?;
         columns.extend(self.right.gather(&right)?);
-        let n = self.origins.len();
-        let batch = RecordBatch::try_new_with_options(self.pair.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(n)))?;
-        compile::run(&self.condition, inserts(batch, 0), failed)
+        let options = RecordBatchOptions::new().with_row_count(Some(pairs.len()));
+        Ok(RecordBatch::try_new_with_options(self.pair.clone(), columns, &options)?)
     }
 
-    /// Notes which rows have matched. Of a semi join, what comes out is each row of the left side when it matches first.
-    fn note(&mut self, matching: Rows) -> Result<Rows> {
-        let pairs = matching.origin.values().iter().map(|at| self.origins[*at as usize]);
+    /// Notes which rows have matched, as places among `pairs`. Of a semi join, what comes out is each row of the left side when it matches first.
+    fn note(&mut self, pairs: &[(u32, u32)], matching: Rows) -> Result<Rows> {
+        let pairs = matching.origin.values().iter().map(|at| pairs[*at as usize]);
         if self.kind == JoinType::LeftSemi {
             let first: BooleanArray = pairs.map(|(left, _)| Some(self.left.state.set_matched(left))).collect();
             let rows = matching.filter(&first)?;
@@ -294,18 +371,6 @@ impl StreamJoin {
         left.into_iter().map(|slot| (slot, NONE)).chain(right.into_iter().map(|slot| (NONE, slot))).collect()
     }
 
-    /// `pairs`, and behind them the rows that come out alone.
-    fn with_alone(&self, pairs: Rows, alone: &[(u32, u32)]) -> Result<Rows> {
-        if alone.is_empty() {
-            return Ok(pairs);
-        }
-        let (left, right): (Vec<u32>, Vec<u32>) = alone.iter().copied().unzip();
-        let mut columns = self.left.gather(&left)?;
-        columns.extend(self.right.gather(&right)?);
-        let rows = inserts(RecordBatch::try_new(self.pair.clone(), columns)?, self.origins.len());
-        pairs.concat(&rows)
-    }
-
     /// The event that completed the row of this origin in the last [`advance`](Self::advance): of a pair, the one that comes later in the merged
     /// order of the sources.
     #[must_use]
@@ -320,10 +385,17 @@ impl StreamJoin {
 /// `batch` as inserts whose origins rise from `first`.
 fn inserts(batch: RecordBatch, first: usize) -> Rows {
     let n = batch.num_rows();
-    let origin = UInt32Array::from_iter_values(count(first)..count(first.saturating_add(n)));
-    Rows { batch, origin, kinds: UInt8Array::from_value(ChangeKind::Insert.code(), n) }
+    Rows { batch, origin: rising(first, n), kinds: UInt8Array::from_value(ChangeKind::Insert.code(), n) }
+}
+
+/// `n` origins from `first` on.
+fn rising(first: usize, n: usize) -> UInt32Array {
+    UInt32Array::from_iter_values(count(first)..count(first.saturating_add(n)))
 }
 
 fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

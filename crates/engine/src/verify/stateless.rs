@@ -163,13 +163,11 @@ impl Engine {
         let released = self.replayed(&flow.id).await?;
         for position in dead.iter().filter(|p| !stored.contains(p)) {
             let (source, position) = until.position_in_source(*position);
-            if !released.contains(&position) {
+            let source = flow.sources().nth(source).unwrap_or_default();
+            if !released.has(source, position) {
                 check.problem(format!(
-                    "the event at {}-{} offset {} is neither a row of flow {} nor a dead letter",
-                    flow.sources().nth(source).unwrap_or_default(),
-                    position.partition,
-                    position.offset,
-                    flow.id
+                    "the event at {source}-{} offset {} is neither a row of flow {} nor a dead letter",
+                    position.partition, position.offset, flow.id
                 ));
             }
         }

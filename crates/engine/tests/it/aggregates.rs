@@ -199,3 +199,39 @@ async fn having_filters_windows_by_their_results_and_an_aggregate_is_no_must() {
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report}");
 }
+
+/// As Spark says it, but for the row alone: its other rows are aggregated.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_negative_frequency_makes_its_event_a_dead_letter_where_the_row_counts() {
+    let query = |table: &str, filter: &str| {
+        format!(
+            "CREATE STREAMING TABLE {table} USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('output_mode' = 'update', 'clustering_key' = 'hour')
+             AS SELECT meter, window.start AS hour, percentile(value, 0.5, often){filter} AS middle
+                FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR GROUP BY meter, window(ts, '1 hour');"
+        )
+    };
+    let mut world = World::new();
+    world.pipeline = checked(&format!(
+        "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT, often INT)
+         USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '1');
+         {}{}",
+        query("middles", ""),
+        query("likely", " FILTER (WHERE often > 0)")
+    ));
+    drop(world.engine().await);
+    let event = |(id, (value, often)): (i32, (Option<i32>, i32))| {
+        let value = value.map_or_else(|| "null".to_owned(), |value| value.to_string());
+        (0, format!(r#"{{"id":{id},"ts":"2024-01-01T00:00:00Z","meter":"a","value":{value},"often":{often}}}"#))
+    };
+    let rows_of = [(Some(1), 1), (Some(100), -1), (Some(5), 3), (None, -7), (Some(9), 0)];
+    world.publish_values((0..).zip(rows_of).map(event)).await;
+    let engine = world.run().await.unwrap();
+    for table in ["middles", "likely"] {
+        assert_eq!(rows(&engine, &format!("SELECT middle FROM {table}")).await, ["5.0"], "{table}");
+    }
+    let dead = rows(&engine, "SELECT flow, \"offset\", reason FROM system.dead_letters").await;
+    assert_eq!(dead.len(), 1, "{dead:?}");
+    assert!(dead[0].starts_with("middles 1 ") && dead[0].contains("the negative frequency -1"), "{dead:?}");
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}

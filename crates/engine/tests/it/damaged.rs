@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millstream_core::{Epoch, ErrorKind, FlowId};
-use millstream_engine::Engine;
+use millstream_engine::{Engine, Ports};
 use millstream_testkit::faults::Call;
 
 use crate::events::{Reading, readings};
+use crate::logs::AlteredLog;
 use crate::straight::check;
 use crate::torn;
 use crate::world::{World, checked, rows};
@@ -77,6 +78,27 @@ async fn a_flow_whose_newest_checkpoints_are_damaged_goes_on_from_an_older_one()
         assert_eq!(fell_back_to(&engine, "hourly").await, "");
         check(&engine, &events).await;
     }
+}
+
+/// Else no window would close, and no checkpoint go, for as long as somebody publishes.
+#[tokio::test(flavor = "multi_thread")]
+async fn epochs_are_done_again_only_until_the_flow_has_read_all_though_the_publisher_never_pauses() {
+    let events = readings(75, 1_000);
+    let (before, after) = events.split_at(300);
+    let world = processed(before, 11).await;
+    for flow in ["hourly", "closed"] {
+        damage(&world, flow, |at, of| at + 3 >= of).await;
+    }
+    let ports = world.ports();
+    let log = AlteredLog::steadily(ports.log.clone(), after);
+    let engine = world.run_on(Ports { log, ..ports }).await.unwrap();
+    for flow in ["hourly", "closed"] {
+        let fell_back_to: u64 = fell_back_to(&engine, flow).await.parse().unwrap();
+        let kept = world.ports().checkpoints.epochs(&FlowId::new(flow)).await.unwrap();
+        assert!(kept[0] > Epoch(fell_back_to), "{flow}: what it went on from has gone, and epochs from {} are kept", kept[0]);
+        assert!(kept.last().unwrap().0 > fell_back_to + 200, "{flow} took many epochs: {kept:?}");
+    }
+    check(&engine, &events).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,6 +201,33 @@ async fn late_rows_and_dead_letters_are_not_put_aside_twice() {
     expected.sort();
     found.sort();
     assert_eq!(found, expected);
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+/// Its store shows no part of an epoch: what the epoch put aside goes as its rows have gone, and comes again with them, in whatever epoch.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_uncommitted_epoch_put_aside_whose_checkpoint_is_lost_is_put_aside_once() {
+    let mut world = World::with_epochs_of(50);
+    world.pipeline = checked(
+        "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
+         USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');
+         CREATE STREAMING TABLE by_id USING cassandra PARTITIONED BY (id) AS SELECT id, meter FROM STREAM readings;",
+    );
+    let events = readings(97, 60);
+    drop(world.engine().await);
+    world.publish(&events[..20]).await;
+    world.run().await.unwrap();
+    world.publish(&events[20..40]).await;
+    world.publish_values([(0, "{broken".to_owned())]).await;
+    world.publish(&events[40..]).await;
+    world.faults.fail(Call::Commit, world.faults.calls(Call::Commit) + 1, ErrorKind::Internal);
+    world.run().await.err().unwrap();
+    damage(&world, "by_id", |at, of| at + 1 == of).await;
+    world.settings.epoch_rows_max = 5;
+    let engine = world.run().await.unwrap();
+    assert_eq!(rows(&engine, "SELECT count(*) FROM system.dead_letters").await, ["1"]);
+    assert_eq!(rows(&engine, "SELECT count(*) FROM by_id").await, ["60"]);
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report}");
 }

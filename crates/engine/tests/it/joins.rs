@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use millstream_core::ErrorKind;
-use millstream_engine::{Engine, ReplayRequest};
+use millstream_core::ports::Quarantined;
+use millstream_engine::{Engine, Ports, RepairedEvent, ReplayRequest};
 use millstream_testkit::faults::Call;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::{Reading, readings};
+use crate::logs::AlteredLog;
 use crate::world::{World, checked, rows};
 
 const TABLES: &str = "
@@ -58,6 +60,17 @@ AS SELECT x.meter, x.id AS reading, y.id AS alarm FROM STREAM readings WATERMARK
    JOIN STREAM readings WATERMARK ts DELAY OF INTERVAL 10 MINUTES y
    ON x.meter = y.meter AND y.ts BETWEEN x.ts AND x.ts + INTERVAL 15 MINUTES WHERE y.id <> x.id AND y.value > x.value;
 ";
+
+/// The tables, each with its columns as text.
+const COLUMNS: [(&str, &str); 7] = [
+    ("inner_joined", "meter, reading, alarm"),
+    ("left_joined", "meter, reading, alarm"),
+    ("right_joined", "meter, reading, alarm"),
+    ("full_joined", "meter, reading, alarm"),
+    ("semi_joined", "meter, reading"),
+    ("counted", "meter, hour, n, alarms"),
+    ("paired", "meter, reading, alarm"),
+];
 
 const BEFORE: i64 = 600;
 const AFTER: i64 = 1_200;
@@ -148,12 +161,9 @@ fn expected(events: &[Event]) -> Expected {
 
 async fn check(engine: &Arc<Engine>, events: &[Event]) {
     let expected = expected(events);
-    for (table, rows_of) in &expected.tables {
-        let columns = match *table {
-            "semi_joined" => "meter, reading",
-            "counted" => "meter, hour, n, alarms",
-            _ => "meter, reading, alarm",
-        };
+    let nothing = BTreeSet::new();
+    for (table, columns) in COLUMNS {
+        let rows_of = expected.tables.get(table).unwrap_or(&nothing);
         let found: BTreeSet<String> = rows(engine, &format!("SELECT {columns} FROM {table}")).await.into_iter().collect();
         let missing: Vec<_> = rows_of.difference(&found).take(5).collect();
         let surplus: Vec<_> = found.difference(rows_of).take(5).collect();
@@ -236,6 +246,44 @@ async fn events_that_come_while_the_flows_run_are_joined_with_those_of_before() 
     }
 }
 
+/// What one source alone has seen passes nothing: the watermark is that of both.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_without_events_holds_the_watermark_until_it_is_idle() {
+    let mut world = world(50);
+    let events: Vec<Event> = readings(17, 200).into_iter().map(|reading| (0, reading)).collect();
+    drop(world.engine().await);
+    publish(&world, &events).await;
+    let expected = expected(&events);
+    assert_eq!(expected.tables.keys().collect::<Vec<_>>(), [&"paired"], "no alarm came, and nobody knows that none will");
+    check(&world.run().await.unwrap(), &events).await;
+
+    world.settings.idle_after_ms = 30_000;
+    let running = world.start().await;
+    let watermark =
+        (0..2).map(|p| events.iter().filter(|(_, r)| r.partition() == p).map(|(_, r)| r.ts - DELAYS[0]).max().unwrap()).min().unwrap();
+    let mut alone: Vec<String> =
+        events.iter().filter(|(_, r)| r.ts + AFTER < watermark).map(|(_, r)| format!("{} {} -1", r.meter, r.id)).collect();
+    alone.sort();
+    assert!(!alone.is_empty());
+    // The clock skips to the moment at which the alarms' partitions are idle, when the flows have nothing to do.
+    let seen = async {
+        for table in ["left_joined", "full_joined"] {
+            loop {
+                let mut found = rows(&running.engine, &format!("SELECT meter, reading, alarm FROM {table}")).await;
+                found.sort();
+                if found == alone {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), seen).await.unwrap();
+    let report = running.engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_cant_be_joined_is_a_dead_letter_of_its_own_source() {
     let mut world = World::with_epochs_of(10);
@@ -256,6 +304,94 @@ async fn a_row_that_cant_be_joined_is_a_dead_letter_of_its_own_source() {
     assert_eq!(dead, ["alarms 0 0", "alarms 0 2", "readings 0 1"]);
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report}");
+}
+
+/// A row of a join leaves when the watermark has passed it: hours may have gone since its record came, and retention may be shorter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_whose_record_is_gone_has_no_value_and_is_not_replayed() {
+    let mut world = World::with_epochs_of(10);
+    world.pipeline = checked(&format!(
+        "{TABLES} CREATE STREAMING TABLE shares USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading')
+         AS SELECT r.meter, r.id AS reading, 100 DIV coalesce(a.value, 0) AS share
+            FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 MINUTE r LEFT JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 1 MINUTE a
+            ON r.meter = a.meter AND a.ts BETWEEN r.ts AND r.ts + INTERVAL 1 HOUR;"
+    ));
+    let at = |id: i64, hour: i64, meter| Reading { id, ts: 1_704_067_200 + hour * 3_600, meter, value: Some(4) };
+    drop(world.engine().await);
+    publish(&world, &[(0, at(1, 0, "a")), (0, at(2, 0, "e")), (1, at(3, 0, "a")), (1, at(4, 0, "d"))]).await;
+    world.run().await.unwrap();
+    // The reading of meter e has found no alarm when the watermark passes it.
+    publish(&world, &[(0, at(5, 9, "a")), (0, at(6, 9, "e")), (1, at(7, 9, "a")), (1, at(8, 9, "e"))]).await;
+    let ports = world.ports();
+    let log = AlteredLog::kept_from(ports.log.clone(), 1);
+    let engine = world.run_on(Ports { log, ..ports }).await.unwrap();
+    let dead = rows(&engine, "SELECT source, \"partition\", \"offset\", value_text, reason FROM system.dead_letters").await;
+    assert_eq!(dead.len(), 1, "{dead:?}");
+    assert!(dead[0].starts_with("readings 1 0  ") && dead[0].ends_with("; the topic no longer holds the event"), "{dead:?}");
+    assert_eq!(rows(&engine, "SELECT reading, share FROM shares ORDER BY reading").await, ["1 25", "5 25", "6 25"]);
+    let outcome = engine.replay_dead_letters(ReplayRequest::default()).await.unwrap();
+    assert_eq!((outcome.published, outcome.released), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zeros_of_either_sign_are_one_key() {
+    let mut world = World::new();
+    world.pipeline = checked(
+        "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, x DOUBLE)
+         USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '1');
+         CREATE TABLE alarms (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, x DOUBLE)
+         USING kafka OPTIONS (subscribe 'alarms', value.format 'json', partitions '1');
+         CREATE STREAMING TABLE joined USING cassandra PARTITIONED BY (reading, alarm)
+         AS SELECT r.id AS reading, a.id AS alarm FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR r
+            JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 1 HOUR a ON r.x = a.x AND a.ts BETWEEN r.ts AND r.ts + INTERVAL 1 HOUR;",
+    );
+    let event = |id: i32, x: &str| (0, format!(r#"{{"id":{id},"ts":"2024-01-01T00:00:00Z","x":{x}}}"#));
+    drop(world.engine().await);
+    world.publish_to("readings", [event(1, "-0.0"), event(2, "null"), event(3, "1.5")]).await;
+    world.publish_to("alarms", [event(4, "0.0"), event(5, "null"), event(6, "1.5")]).await;
+    let engine = world.run().await.unwrap();
+    assert_eq!(rows(&engine, "SELECT reading, alarm FROM joined ORDER BY reading").await, ["1 4", "3 6"]);
+}
+
+/// Two topics can have a dead letter at the same place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repaired_event_goes_to_the_topic_that_it_came_from() {
+    let mut world = World::new();
+    world.pipeline = checked(&format!(
+        "{TABLES} CREATE STREAMING TABLE joined USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading, alarm')
+         AS SELECT r.meter, r.id AS reading, a.id AS alarm FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR r
+            JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 1 HOUR a
+            ON r.meter = a.meter AND a.ts BETWEEN r.ts AND r.ts + INTERVAL 1 HOUR;"
+    ));
+    let alarm = Reading { id: 2, ts: 1_704_067_200, meter: "a", value: Some(1) };
+    drop(world.engine().await);
+    for topic in ["readings", "alarms"] {
+        world.publish_to(topic, [(0, "{broken".to_owned())]).await;
+    }
+    publish(&world, &[(0, Reading { id: 1, ..alarm.clone() })]).await;
+    let engine = world.run().await.unwrap();
+    let repaired = |source: Option<&str>| {
+        let event = RepairedEvent { flow: None, source: source.map(str::to_owned), partition: 0, offset: 0, value: alarm.json() };
+        ReplayRequest { repaired: vec![event], ..ReplayRequest::default() }
+    };
+    let error = engine.replay_dead_letters(repaired(None)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    assert!(error.to_string().contains("name the source"), "{error}");
+    let error = engine.replay_dead_letters(repaired(Some("joined"))).await.unwrap_err();
+    assert!(error.to_string().contains("no dead letter of joined at partition 0 offset 0"), "{error}");
+    let outcome = engine.replay_dead_letters(repaired(Some("alarms"))).await.unwrap();
+    assert_eq!((outcome.published, outcome.released), (1, 1));
+    let engine = world.run().await.unwrap();
+    assert_eq!(rows(&engine, "SELECT reading, alarm FROM joined").await, ["1 2"]);
+    assert_eq!(rows(&engine, "SELECT source FROM system.dead_letters").await, ["readings"]);
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    // That the one at this place was replayed says nothing of the other.
+    let system = world.ports().system;
+    let dead_letters = system.dead_letters().await.unwrap();
+    system.release(&Quarantined { dead_letters, late_rows: Vec::new() }).await.unwrap();
+    let report = engine.verify(&|_| {}).await.unwrap().to_string();
+    assert!(report.contains("the event at readings-0 offset 0 is neither a row of flow joined nor a dead letter"), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,8 @@ mod damaged;
 mod events;
 mod formats;
 mod joins;
+mod logs;
+mod lookups;
 mod oracle;
 mod outages;
 mod quarantine;

@@ -43,8 +43,13 @@ async fn a_repaired_dead_letter_becomes_a_row_of_every_flow_once() {
     let engine = world.run().await.unwrap();
     let place = rows(&engine, "SELECT DISTINCT partition, \"offset\" FROM system.dead_letters").await;
     let (partition, offset) = place[0].split_once(' ').unwrap();
-    let repaired =
-        RepairedEvent { flow: None, partition: partition.parse().unwrap(), offset: offset.parse().unwrap(), value: broken.json() };
+    let repaired = RepairedEvent {
+        flow: None,
+        source: None,
+        partition: partition.parse().unwrap(),
+        offset: offset.parse().unwrap(),
+        value: broken.json(),
+    };
     let outcome = engine.replay_dead_letters(ReplayRequest { repaired: vec![repaired], ..ReplayRequest::default() }).await.unwrap();
     assert_eq!((outcome.published, outcome.released), (1, 3));
     let engine = world.run().await.unwrap();

@@ -1,19 +1,23 @@
 //! Stores that show rows before their epoch is committed, and processes that die in between: no row stays that no event explains.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use millstream_core::ports::{EpochSink, EpochWrite, EventStore, Isolation, NewRecord, Page, PartitionQuery, StoreSnapshot};
+use millstream_core::ports::{
+    CheckpointStore, EpochSink, EpochWrite, EventStore, Isolation, NewRecord, Page, PartitionQuery, StoreSnapshot,
+};
 use millstream_core::{Attempt, Epoch, Error, ErrorKind, FlowId, Result, TableSpec, TopicPartition};
 use millstream_engine::{Engine, Ports};
+use millstream_testkit::faults::Call;
 use tokio_util::sync::CancellationToken;
 
-use crate::events::{Reading, readings};
+use crate::events::{Reading, hourly, readings};
 use crate::straight::check;
-use crate::world::{World, checked, rows};
+use crate::world::{World, checked, hours, rows};
 
 /// An event store that writes row by row, and dies at chosen commits with all of the epoch written but its last row.
 struct TornStore {
@@ -79,7 +83,11 @@ fn ports(world: &World, tears: impl IntoIterator<Item = u64>) -> Ports {
 
 /// Runs until all flows have caught up, or one has failed.
 pub async fn run(world: &World, tears: impl IntoIterator<Item = u64>) -> Result<Arc<Engine>> {
-    let engine = Engine::open(world.pipeline.clone(), ports(world, tears), world.settings.clone()).await?;
+    run_on(world, ports(world, tears)).await
+}
+
+async fn run_on(world: &World, ports: Ports) -> Result<Arc<Engine>> {
+    let engine = Engine::open(world.pipeline.clone(), ports, world.settings.clone()).await?;
     let stop = CancellationToken::new();
     let (inner, token) = (engine.clone(), stop.clone());
     let mut running = tokio::task::JoinSet::new();
@@ -88,6 +96,110 @@ pub async fn run(world: &World, tears: impl IntoIterator<Item = u64>) -> Result<
     stop.cancel();
     running.join_next().await.unwrap().unwrap()?;
     caught_up.map(|()| engine)
+}
+
+/// A checkpoint store with an earlier attempt that has put the newest checkpoint of the flow `hourly`, and finds itself fenced only after a later
+/// one has read that so many times: then it takes it back.
+struct TakingBack {
+    inner: Arc<dyn CheckpointStore>,
+    reads: usize,
+    /// The newest checkpoint when a later attempt began, and how often it can still be read.
+    newest: Mutex<BTreeMap<Epoch, usize>>,
+}
+
+impl TakingBack {
+    fn after(reads: usize, inner: Arc<dyn CheckpointStore>) -> Arc<Self> {
+        Arc::new(Self { inner, reads, newest: Mutex::default() })
+    }
+}
+
+#[async_trait]
+impl CheckpointStore for TakingBack {
+    async fn claim(&self, flow: &FlowId) -> Result<Attempt> {
+        let attempt = self.inner.claim(flow).await?;
+        let newest = self.inner.epochs(flow).await?.last().copied().filter(|_| flow.as_str() == "hourly");
+        self.newest.lock().unwrap().extend(newest.map(|epoch| (epoch, self.reads)));
+        Ok(attempt)
+    }
+
+    async fn put(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch, checkpoint: Bytes) -> Result<()> {
+        if flow.as_str() == "hourly" {
+            // Of two attempts' checkpoints, only the earlier one's goes.
+            self.newest.lock().unwrap().remove(&epoch);
+        }
+        self.inner.put(flow, attempt, epoch, checkpoint).await
+    }
+
+    async fn get(&self, flow: &FlowId, epoch: Epoch) -> Result<Option<Bytes>> {
+        if let Some(reads) = self.newest.lock().unwrap().get_mut(&epoch).filter(|_| flow.as_str() == "hourly") {
+            match reads.checked_sub(1) {
+                Some(left) => *reads = left,
+                None => return Ok(None),
+            }
+        }
+        self.inner.get(flow, epoch).await
+    }
+
+    async fn epochs(&self, flow: &FlowId) -> Result<Vec<Epoch>> {
+        self.inner.epochs(flow).await
+    }
+
+    async fn prune(&self, flow: &FlowId, attempt: Attempt, keep_from: Epoch) -> Result<()> {
+        self.inner.prune(flow, attempt, keep_from).await
+    }
+
+    async fn forget(&self, flow: &FlowId) -> Result<()> {
+        self.inner.forget(flow).await
+    }
+
+    async fn flows(&self) -> Result<Vec<FlowId>> {
+        self.inner.flows().await
+    }
+}
+
+/// A flow that can't do epochs again, because its table's changes are appended elsewhere.
+fn hourly_and_copies() -> World {
+    let mut world = World::with_epochs_of(20);
+    world.pipeline = checked(
+        "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
+         USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');
+         CREATE STREAMING TABLE hourly USING cassandra PARTITIONED BY (meter)
+         TBLPROPERTIES ('clustering_key' = 'hour ASC', 'output_mode' = 'update')
+         AS SELECT meter, window.start AS hour, count(*) AS n, sum(value) AS total, max(value) AS most
+            FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR GROUP BY meter, window(ts, '1 hour');
+         CREATE STREAMING TABLE copies USING kafka TBLPROPERTIES ('topic' = 'copies', 'value.format' = 'json', 'key' = 'meter, hour')
+         AS SELECT * FROM STREAM hourly;",
+    );
+    world
+}
+
+/// Else the flow would write the epoch again, and find no checkpoint of it then.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checkpoint_of_a_torn_epoch_may_be_taken_back_once_it_was_read() {
+    let world = hourly_and_copies();
+    let events = readings(51, 200);
+    drop(world.engine().await);
+    world.publish(&events).await;
+    run(&world, [4]).await.err().unwrap();
+    let ports = ports(&world, []);
+    let checkpoints = TakingBack::after(1, ports.checkpoints.clone());
+    let engine = run_on(&world, Ports { checkpoints, ..ports }).await.unwrap();
+    assert_eq!(hours(&engine, "hourly").await, hourly(&events));
+}
+
+/// An epoch whose checkpoint was listed and is gone when it is read was not written by anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_is_taken_back_before_it_is_read_was_never_there() {
+    let world = hourly_and_copies();
+    let events = readings(52, 200);
+    drop(world.engine().await);
+    world.publish(&events).await;
+    world.faults.fail(Call::Commit, 4, ErrorKind::Internal);
+    run(&world, []).await.err().unwrap();
+    let ports = ports(&world, []);
+    let checkpoints = TakingBack::after(0, ports.checkpoints.clone());
+    let engine = run_on(&world, Ports { checkpoints, ..ports }).await.unwrap();
+    assert_eq!(hours(&engine, "hourly").await, hourly(&events));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,6 +61,15 @@ pub struct Running {
 }
 
 impl Running {
+    fn start(engine: Arc<Engine>) -> Self {
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        tasks.spawn({
+            let (engine, stop) = (engine.clone(), stop.clone());
+            async move { engine.run(stop).await }
+        });
+        Self { engine, stop, tasks }
+    }
+
     /// Stops it, and waits until it has.
     pub async fn stop(self) {
         self.stop.cancel();
@@ -159,17 +168,17 @@ impl World {
 
     /// An engine that has begun to run.
     pub async fn start(&self) -> Running {
-        let (engine, stop, mut tasks) = (self.engine().await, CancellationToken::new(), JoinSet::new());
-        tasks.spawn({
-            let (engine, stop) = (engine.clone(), stop.clone());
-            async move { engine.run(stop).await }
-        });
-        Running { engine, stop, tasks }
+        Running::start(self.engine().await)
     }
 
     /// Runs until all flows have caught up, or one has failed.
     pub async fn run(&self) -> Result<Arc<Engine>> {
-        let running = self.start().await;
+        self.run_on(self.ports()).await
+    }
+
+    /// The same on `ports`.
+    pub async fn run_on(&self, ports: Ports) -> Result<Arc<Engine>> {
+        let running = Running::start(Engine::open(self.pipeline.clone(), ports, self.settings.clone()).await?);
         let engine = running.engine.clone();
         let caught_up = engine.caught_up().await;
         running.stop().await;

@@ -39,7 +39,8 @@ fn read_repaired(path: &Path) -> Result<Vec<RepairedEvent>> {
     Ok(events)
 }
 
-/// One event a line: `{"partition": 0, "offset": 17, "value": ...}` with the value as an object, or as text. So the rows that
+/// One event a line: `{"partition": 0, "offset": 17, "value": ...}` with the value as an object, or as text, and `flow` and `source` where
+/// others have the same place. So the rows that
 /// `millstream sql -e "select * from system.dead_letters" --format json` prints can be edited and given back.
 fn parse_repaired(text: &str) -> Result<Vec<RepairedEvent>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());

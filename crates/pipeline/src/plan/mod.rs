@@ -34,7 +34,7 @@ use crate::diagnostic::Problem;
 use crate::session;
 use crate::spark::planner::SparkTypes;
 use crate::spark::written_cast::NamesWithCasts;
-use crate::spark::{cast as spark_cast, functions, generators};
+use crate::spark::{cast as spark_cast, frequency, functions, generators};
 use crate::syntax::statement::WrittenQuery;
 use crate::syntax::type_names;
 
@@ -103,7 +103,8 @@ impl Planner {
     pub(crate) fn analyze(&self, file: usize, query: &WrittenQuery, plan: LogicalPlan) -> Result<LogicalPlan, Vec<Problem>> {
         let options = self.state.config_options();
         let analyzed = self.state.analyzer().execute_and_check(plan, options, |_, _| {});
-        analyzed.and_then(spark_cast::rewrite).and_then(aggregates::lift_aliases).map_err(|error| errors::problems(file, query, &error))
+        let rewritten = analyzed.and_then(spark_cast::rewrite).and_then(frequency::check).and_then(aggregates::lift_aliases);
+        rewritten.map_err(|error| errors::problems(file, query, &error))
     }
 
     /// The analysed `plan` of a batch query with its groups of windows in terms of what DataFusion runs.

@@ -8,7 +8,7 @@ use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
 use millstream_core::{SortOrder, TableSpec};
 
 use super::expression::{Writer, digest};
-use super::{Scope, Signature, VERSION};
+use super::{FORMATS, Scope, Signature, VERSION, format};
 use crate::check::shape::aggregate_of;
 use crate::check::tables::sql_type;
 use crate::describe;
@@ -72,8 +72,13 @@ pub(crate) fn signature<'t>(
     for (index, field) in analysed.schema().fields().iter().enumerate() {
         signature.add(Scope::Result, format!("column {}", field.name()), writer.column(analysed, index));
     }
-    // Of a flow without state, no column that it reads is in anything that it keeps.
+    // Of a flow without state, no column that it reads is in anything that it keeps; nor is how it reads them.
     signature.add(scope, "columns read", writer.read_of(&flow.source).join(", "));
+    let right = flow.join.as_ref().map(|join| join.right.as_str());
+    for (part, name) in FORMATS.into_iter().zip(std::iter::once(flow.source.as_str()).chain(right)) {
+        let options = table_of(name).map(format_options).filter(|options| !options.is_empty());
+        options.into_iter().for_each(|options| signature.add(scope, part, options));
+    }
     if let Some(join) = &flow.join {
         add_join(&mut signature, flow, join, &writer, source(&join.right));
     }
@@ -107,6 +112,13 @@ fn source_text(table: &Table) -> String {
     let permissive = if topic.mode == ParseMode::Permissive { ", permissive" } else { "" };
     let keys = if topic.key_columns.is_empty() { String::new() } else { format!(", key columns {}", topic.key_columns.join(", ")) };
     format!(", the topic {} in {}{permissive}{keys}", topic.name, topic.format.name())
+}
+
+fn format_options(table: &Table) -> String {
+    match &table.binding {
+        Binding::Topic(topic) => format::options(topic, &table.spec.schema),
+        _ => String::new(),
+    }
 }
 
 fn add_stage(signature: &mut Signature, writer: &Writer, aggregate: &Aggregate, window: &Window, of: &str) {

@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use datafusion::common::{Column, ScalarValue};
-use datafusion::logical_expr::expr::{AggregateFunction, Case};
+use datafusion::logical_expr::expr::{AggregateFunction, Case, Exists, InSubquery};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use crate::check::tables::sql_type;
 use crate::spark::cast;
+use crate::spark::frequency::CHECKED_FREQUENCY;
 
 /// A longer text of a computed column is cut, and told from others by its digest: a column that is used twice on each of many levels
 /// would else grow beyond all bounds.
@@ -59,12 +60,18 @@ impl Writer {
             Expr::Case(case) => self.case(case, input),
             Expr::Cast(of) => format!("CAST({} AS {})", text(&of.expr), sql_type(of.field.data_type())),
             Expr::TryCast(of) => format!("TRY_CAST({} AS {})", text(&of.expr), sql_type(of.field.data_type())),
+            // What stands around a frequency is not written.
+            Expr::ScalarFunction(call) if call.func.name() == CHECKED_FREQUENCY => self.list(call.args.get(..1).unwrap_or_default(), input),
             Expr::ScalarFunction(call) => match cast::written(call) {
                 Some((word, data_type)) => format!("{word}({} AS {})", self.list(&call.args, input), sql_type(&data_type)),
                 None => format!("{}({})", call.func.name(), self.list(&call.args, input)),
             },
             Expr::AggregateFunction(call) => self.aggregate(call, input),
-            // Not part of a streaming query; in the query of reference data its own words are the best there are.
+            // Not part of a streaming query; in the query of reference data its own words are the best there are. They leave out queries.
+            Expr::InSubquery(InSubquery { subquery, .. }) | Expr::Exists(Exists { subquery, .. }) | Expr::ScalarSubquery(subquery) => {
+                let query = subquery.subquery.display_indent().to_string();
+                format!("{expr} #{:016x}", digest(query.as_bytes()))
+            }
             other => other.to_string(),
         }
     }
@@ -150,6 +157,12 @@ fn literal(value: &ScalarValue) -> String {
         ScalarValue::Boolean(Some(flag)) => flag.to_string().to_uppercase(),
         ScalarValue::Int32(Some(n)) => n.to_string(),
         ScalarValue::Int64(Some(n)) => format!("{n}L"),
+        // DataFusion shows the beginning of bytes.
+        ScalarValue::Binary(Some(bytes)) | ScalarValue::LargeBinary(Some(bytes)) | ScalarValue::BinaryView(Some(bytes)) => {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+            format!("X'{hex}'")
+        }
+        ScalarValue::FixedSizeBinary(_, Some(bytes)) => literal(&ScalarValue::Binary(Some(bytes.clone()))),
         other => format!("{} {other}", sql_type(&other.data_type())),
     }
 }

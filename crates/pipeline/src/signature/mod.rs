@@ -6,6 +6,7 @@
 
 mod derive;
 mod expression;
+mod format;
 
 use std::fmt;
 
@@ -13,8 +14,11 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use derive::signature;
 
-/// The version of these texts: raised when they would read differently for the same flow.
-const VERSION: u8 = 1;
+/// The version of these texts: raised when they would read differently for the same flow. Version 1 had no [`FORMATS`].
+const VERSION: u8 = 2;
+
+/// How the values of the source are read, and those of the source on the right.
+const FORMATS: [&str; 2] = ["format", "format on the right"];
 
 /// What decides what a flow computes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,15 +69,17 @@ impl Signature {
         self.parts.iter().find(|part| part.name == name)
     }
 
-    /// What is different in `now`, in its order; what is gone comes last.
+    /// What is different in `now`, in its order; what is gone comes last. Where this is of version 1, nothing is known of how values were read.
     #[must_use]
     pub fn changes(&self, now: &Self) -> Vec<Change> {
-        if self.version != now.version {
+        let lacks_formats = (self.version, now.version) == (1, VERSION);
+        if self.version != now.version && !lacks_formats {
             let version = |signature: &Self| Some(format!("version {}", signature.version));
             let part = "the description of the query".to_owned();
             return vec![Change { part, scope: Scope::State, was: version(self), is: version(now) }];
         }
-        let changed = now.parts.iter().filter_map(|part| {
+        let is_known = |part: &&Part| !lacks_formats || !FORMATS.contains(&part.name.as_str());
+        let changed = now.parts.iter().filter(is_known).filter_map(|part| {
             let was = self.part(&part.name);
             let differs = was.is_none_or(|was| was.text != part.text || was.scope != part.scope);
             differs.then(|| Change {

@@ -1,9 +1,10 @@
-//! Spark's functions that order, search and join the items of arrays. Items are compared as Spark orders values: NaN is the greatest number.
+//! Spark's functions that order, search and join the items of arrays. Items are compared as Spark orders values: NaN is the greatest number, and
+//! there is one of it, as there is one zero.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, StringArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, StringArray, UInt32Array};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, FieldRef};
@@ -11,6 +12,7 @@ use arrow::row::{OwnedRow, RowConverter, Rows, SortField};
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::type_coercion::binary::type_union_resolution;
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use millstream_core::floats::normalized;
 
 /// All functions of this module.
 #[must_use]
@@ -35,11 +37,12 @@ enum Kind {
     Max,
     Min,
     Position,
+    Contains,
     Join,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::ArraySort,
         Self::SortArray,
         Self::Distinct,
@@ -50,6 +53,7 @@ impl Kind {
         Self::Max,
         Self::Min,
         Self::Position,
+        Self::Contains,
         Self::Join,
     ];
 }
@@ -73,6 +77,7 @@ impl ScalarUDFImpl for ArrayFunction {
             Kind::Max => "array_max",
             Kind::Min => "array_min",
             Kind::Position => "array_position",
+            Kind::Contains => "array_contains",
             Kind::Join => "array_join",
         }
     }
@@ -93,6 +98,12 @@ impl ScalarUDFImpl for ArrayFunction {
                 let both = DataType::List(Arc::new(Field::new_list_field(item, true)));
                 list(&both, vec![both.clone()])
             }
+            (Kind::Contains, [DataType::List(item), wanted]) => {
+                let Some(item) = type_union_resolution(&[item.data_type().clone(), wanted.clone()]) else {
+                    return plan_err!("array_contains() takes a value of the items' type: cast it");
+                };
+                list(&DataType::List(Arc::new(Field::new_list_field(item.clone(), true))), vec![item])
+            }
             (Kind::Remove | Kind::Position, [l @ DataType::List(item), _]) => list(l, vec![item.data_type().clone()]),
             (Kind::Join, [DataType::List(_), rest @ ..]) if matches!(rest.len(), 1 | 2) => {
                 list(&DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))), vec![DataType::Utf8; rest.len()])
@@ -105,6 +116,7 @@ impl ScalarUDFImpl for ArrayFunction {
         match (self.kind, types) {
             (Kind::Join, _) => Ok(DataType::Utf8),
             (Kind::Position, _) => Ok(DataType::Int64),
+            (Kind::Contains, _) => Ok(DataType::Boolean),
             (Kind::Max | Kind::Min, [DataType::List(item), ..]) => Ok(item.data_type().clone()),
             (_, [list, ..]) => Ok(list.clone()),
             _ => plan_err!("{}() needs an ARRAY", self.name()),
@@ -113,7 +125,7 @@ impl ScalarUDFImpl for ArrayFunction {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let types: Vec<_> = args.arg_fields.iter().map(|f| f.data_type().clone()).collect();
-        let nullable = matches!(self.kind, Kind::Max | Kind::Min) || args.arg_fields.iter().any(|f| f.is_nullable());
+        let nullable = matches!(self.kind, Kind::Max | Kind::Min | Kind::Contains) || args.arg_fields.iter().any(|f| f.is_nullable());
         Ok(Arc::new(Field::new(self.name(), self.return_type(&types)?, nullable)))
     }
 
@@ -125,6 +137,7 @@ impl ScalarUDFImpl for ArrayFunction {
             (Kind::Join, [delimiters, replacements @ ..]) => Arc::new(joined(list, delimiters, replacements.first())?),
             (Kind::Max | Kind::Min, _) => extremes(list, self.kind == Kind::Max)?,
             (Kind::Position, [wanted]) => Arc::new(positions(list, wanted)?),
+            (Kind::Contains, [wanted]) => Arc::new(contains(list, wanted)?),
             (Kind::Remove, [unwanted]) => Arc::new(without(list, unwanted)?),
             (Kind::Union | Kind::Intersect | Kind::Except, [other]) => Arc::new(combined(self.kind, list, other)?),
             (Kind::Distinct, _) => Arc::new(distinct(list)?),
@@ -145,7 +158,7 @@ impl ScalarUDFImpl for ArrayFunction {
 /// Values in a form whose bytes have their order; nulls come first.
 fn encoded(values: &ArrayRef) -> Result<Rows> {
     let converter = RowConverter::new(vec![SortField::new(values.data_type().clone())])?;
-    Ok(converter.convert_columns(std::slice::from_ref(values))?)
+    Ok(converter.convert_columns(&[normalized(values)])?)
 }
 
 fn range(list: &ListArray, row: usize) -> std::ops::Range<usize> {
@@ -213,6 +226,18 @@ fn positions(list: &ListArray, wanted: &ArrayRef) -> Result<Int64Array> {
         known.then(|| found.and_then(|at| i64::try_from(at + 1).ok()).unwrap_or(0))
     };
     Ok((0..list.len()).map(place).collect())
+}
+
+/// Whether there is such an item; null where there is none, but a null that might be one.
+fn contains(list: &ListArray, wanted: &ArrayRef) -> Result<BooleanArray> {
+    let (values, rows, wanted_rows) = (list.values(), encoded(list.values())?, encoded(wanted)?);
+    let is_there = |row: usize| {
+        let mut items = range(list, row);
+        let found = items.clone().any(|item| values.is_valid(item) && rows.row(item) == wanted_rows.row(row));
+        let known = list.is_valid(row) && wanted.is_valid(row) && (found || items.all(|item| values.is_valid(item)));
+        known.then_some(found)
+    };
+    Ok((0..list.len()).map(is_there).collect())
 }
 
 fn without(list: &ListArray, unwanted: &ArrayRef) -> Result<ListArray> {

@@ -15,6 +15,7 @@ pub mod datetime;
 pub mod decimal;
 pub mod extreme_by;
 pub mod format;
+pub(crate) mod frequency;
 pub mod functions;
 pub mod generators;
 pub mod json;

@@ -128,3 +128,46 @@ fn joined_reference_data_is_part_of_it() {
     assert_eq!(parts(&topic, "r.meter = a.carrier", "r.meter = upper(a.carrier)"), ["result join 1"]);
     assert_eq!(parts(&topic, "LEFT JOIN airlines a", "LEFT JOIN (SELECT * FROM airlines WHERE name <> 'x') a"), ["result join 1"]);
 }
+
+/// It is checked row by row, which is nothing of the state.
+#[test]
+fn a_frequency_is_told_as_it_was_written() {
+    let flow = HOURLY.replace("sum(value) AS total", "percentile(value, 0.5, id) AS middle");
+    let change = changes(&flow, "0.5, id)", "0.5, id + 1)");
+    let aggregate = change.iter().find(|c| c.part == "aggregate 2").unwrap();
+    let was = aggregate.was.as_ref().unwrap();
+    assert!(was.starts_with("percentile(readings.value, ") && was.contains(", readings.id), kept as"), "{was}");
+}
+
+#[test]
+fn bytes_are_told_to_the_last_one() {
+    let flow = HOURLY.replace("meter <> 'x'", "CAST(meter AS BINARY) <> X'000102030405060708090A0B'");
+    assert_eq!(parts(&flow, "0A0B'", "0A0C'"), ["state filter"]);
+}
+
+#[test]
+fn how_values_are_read_decides_the_state_or_else_what_is_written_from_now_on() {
+    let json = "value.format 'json'";
+    for (to, what) in [
+        ("value.format 'json', timestampFormat 'yyyy-MM-dd HH:mm'", "timestampFormat 'yyyy-MM-dd HH:mm'"),
+        ("value.format 'csv', sep ';', nullValue '-'", "sep ';', nullValue '-'"),
+    ] {
+        let found = changes(HOURLY, json, to);
+        let format = found.iter().find(|c| c.part == "format").unwrap();
+        assert_eq!((format.scope, format.is.as_deref()), (Scope::State, Some(what)));
+        let found = changes(PLAIN, json, to);
+        assert_eq!(found.iter().find(|c| c.part == "format").unwrap().scope, Scope::Result);
+    }
+    assert_eq!(parts(HOURLY, json, "value.format 'json', dateFormat 'dd.MM.yyyy'"), ["state format"]);
+}
+
+#[test]
+fn a_query_within_the_query_of_reference_data_is_a_part_of_it() {
+    let flow = "
+        CREATE TABLE places (meter STRING, area INT) USING parquet LOCATION 'places.parquet';
+        CREATE TABLE areas (area INT, open BOOLEAN) USING parquet LOCATION 'areas.parquet';
+        CREATE STREAMING TABLE plain USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'id')
+        AS SELECT r.meter, r.id, p.area FROM STREAM readings r
+           JOIN (SELECT * FROM places WHERE area IN (SELECT area FROM areas WHERE open)) p ON r.meter = p.meter;";
+    assert_eq!(parts(flow, "WHERE open)", "WHERE NOT open)"), ["result join 1"]);
+}

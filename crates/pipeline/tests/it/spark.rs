@@ -334,3 +334,22 @@ async fn places_and_keys_are_sparks() {
     ])
     .await;
 }
+
+#[tokio::test]
+async fn arrays_have_one_zero_and_one_nan() {
+    assert_values(&[
+        ("array_position(array(1e0, 0e0), CAST('-0.0' AS DOUBLE))", "2", "BIGINT"),
+        ("array_position(array(CAST('NaN' AS DOUBLE)), - CAST('NaN' AS DOUBLE))", "1", "BIGINT"),
+        ("array_contains(array(1e0, CAST('-0.0' AS DOUBLE)), 0e0)", "true", "BOOLEAN"),
+        ("array_contains(array(CAST('NaN' AS FLOAT)), - CAST('NaN' AS FLOAT))", "true", "BOOLEAN"),
+        ("size(array_remove(array(0e0, 1e0), CAST('-0.0' AS DOUBLE)))", "1", "INT"),
+        ("size(array_distinct(array(0e0, CAST('-0.0' AS DOUBLE))))", "1", "INT"),
+        ("size(array_except(array(0e0, 1e0), array(CAST('-0.0' AS DOUBLE))))", "1", "INT"),
+        ("array_contains(array(1, 2), 2)", "true", "BOOLEAN"),
+        ("array_contains(array(1, 2), 1.5)", "false", "BOOLEAN"),
+        ("array_contains(array(1, NULL), 1)", "true", "BOOLEAN"),
+        ("array_contains(array(1, NULL), 2)", "NULL", "BOOLEAN"),
+        ("array_contains(array('a', 'b'), 'c')", "false", "BOOLEAN"),
+    ])
+    .await;
+}

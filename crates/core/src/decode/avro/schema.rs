@@ -74,6 +74,12 @@ impl AvroSchema {
         Ok(Self { text: json.to_string(), nodes: parser.nodes, root })
     }
 
+    /// The schema as JSON, without the white space between its parts.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(super) fn node(&self, at: usize) -> &Node {
         self.nodes.get(at).unwrap_or(&Node::Null)
     }

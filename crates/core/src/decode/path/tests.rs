@@ -48,6 +48,24 @@ fn a_wildcard_is_its_one_match_or_an_array_of_all() {
     }
 }
 
+/// Jackson's bound, and with it Spark's: 1,000 levels.
+#[test]
+fn values_that_are_nested_too_deep_are_no_json_to_any_path() {
+    let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    let find = |path: &str, text: &str| JsonPath::try_new(path).unwrap().find(text);
+    assert_eq!(find("$[*][*]", &nested(1_000)).as_deref(), Some("[1]"));
+    assert_eq!(find("$", &nested(1_000)), Some(nested(1_000)));
+    for path in ["$", "$.a", "$[0]", "$[1]", "$[*]", "$[*][*]", "$[*].a"] {
+        for levels in [1_001, 100_000] {
+            assert_eq!(find(path, &nested(levels)), None, "{path} of {levels} levels");
+        }
+    }
+    let members = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+    let path = format!("${}", ".a".repeat(1_001));
+    assert_eq!(find(&path[..2_001], &members(1_000)).as_deref(), Some("1"));
+    assert_eq!(find(&path, &members(1_001)), None);
+}
+
 #[test]
 fn a_wrong_path_says_why() {
     for (path, why) in

@@ -104,6 +104,38 @@ impl ProtobufMessage {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// What decides how the fields that become `columns` are read: a line for each field of those names, and of the message types within them. The
+    /// same for another descriptor file that only differs in other fields. Its digest is stored: it stays as it is.
+    #[must_use]
+    pub fn outline(&self, columns: &[&str]) -> String {
+        let is_column = |field: &&Field| columns.iter().any(|column| column.eq_ignore_ascii_case(&field.name));
+        let mut lines = Vec::new();
+        // Message types in the order in which they are met: their places in the descriptor file mean nothing.
+        let mut met = vec![self.root];
+        let mut at = 0;
+        while let Some(message) = met.get(at).and_then(|place| self.messages.get(*place)) {
+            let mut fields: Vec<&Field> = message.fields.iter().filter(|field| at > 0 || is_column(field)).collect();
+            fields.sort_by_key(|field| field.number);
+            for field in fields {
+                let kind = match &field.kind {
+                    Kind::Message(inner) => {
+                        let place = met.iter().position(|known| known == inner).unwrap_or_else(|| {
+                            met.push(*inner);
+                            met.len() - 1
+                        });
+                        format!("message {place}")
+                    }
+                    kind => format!("{kind:?}"),
+                };
+                let Field { name, number, repeated, presence, default, .. } = field;
+                let default = default.as_deref().unwrap_or_default();
+                lines.push(format!("{at}: {number} {name} {kind} repeated {repeated} presence {presence} default {default}"));
+            }
+            at += 1;
+        }
+        lines.join("\n")
+    }
 }
 
 /// The files of a descriptor while they are read; types are still names.

@@ -198,3 +198,17 @@ fn descriptors_say_what_they_lack() {
     assert_eq!(refused("legs", DataType::Utf8, true), "no value is a row: field legs: a repeated field can't become STRING");
     assert!(refused("nothing", DataType::Int32, false).contains("nothing is NOT NULL"));
 }
+
+#[test]
+fn the_outline_has_the_fields_that_are_read_with_all_that_is_within_them() {
+    let message = ProtobufMessage::try_new(&descriptor(), "Flight").unwrap();
+    assert_eq!(
+        message.outline(&["Carrier", "legs", "seats", "absent"]),
+        "0: 2 carrier String repeated false presence false default \n\
+         0: 4 legs message 1 repeated true presence false default \n\
+         0: 10 seats Int32 repeated false presence true default \n\
+         1: 1 from String repeated false presence false default \n\
+         1: 2 minutes SInt32 repeated false presence false default "
+    );
+    assert_ne!(message.outline(&["kind"]), message.outline(&["carrier"]));
+}
