@@ -8,7 +8,7 @@
 //! Version 4, which is written now: a byte 4; the CRC-32C (RFC 3720) of all that follows, 4 bytes, big endian; then as in version 3. Up to version 3
 //! a header names its query by the plan's text, from version 4 on by a signature.
 //!
-//! A checkpoint has the groups that its epoch changed and, where a [round](super::rounds) is under way, a part of the others; a flow is restored from the
+//! A checkpoint has the groups that its epoch changed and, where a round is under way (see the module `rounds`), a part of the others; a flow is restored from the
 //! checkpoints since the beginning of the last whole round, in order. A round of one epoch is a full checkpoint.
 
 use std::sync::Arc;

@@ -67,9 +67,9 @@ impl MemoryShare {
         let mut shares = self.memory.lock();
         shares.held.insert(self.number, held);
         let all: Vec<Held> = shares.held.values().copied().collect();
-        let others = shares.held.iter().filter(|(number, _)| **number != self.number);
+        let mut others = shares.held.iter().filter(|(number, _)| **number != self.number);
         let has_to_give = |(_, held): (&u64, &Held)| target(*held, &all, self.memory.bytes_max).is_some();
-        if others.into_iter().any(has_to_give) {
+        if is_over(&all, self.memory.bytes_max) && others.any(has_to_give) {
             self.memory.pressed.notify_waiters();
         }
         target(held, &all, self.memory.bytes_max)

@@ -1,6 +1,6 @@
 //! State beyond memory: keyed rows that a flow has put into files until it needs them again.
 //!
-//! What is put aside at once is a [`Run`](run::Run): an immutable file of rows in the order of their keys, in blocks of columns, each with a checksum. Of a
+//! What is put aside at once is a *run*: an immutable file of rows in the order of their keys, in blocks of columns, each with a checksum. Of a
 //! run, memory holds the first key of each block and a filter that says which keys the run surely does not have. Of several runs
 //! with a key, the newest one has its state; a row can also say that its group is gone. Runs of about the same size are merged when there are several. Keys begin
 //! with the end of their window, so that windows that close are the heads of runs, and a run whose windows are all closed is dropped unread.
