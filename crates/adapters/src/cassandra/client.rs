@@ -76,6 +76,8 @@ struct Opened {
 /// A request, as it is tried.
 #[derive(Clone, Copy)]
 struct Asking<'a> {
+    /// What it goes through.
+    session: &'a Arc<Session>,
     /// On whose behalf: for messages.
     operation: &'a str,
     /// What bounds those in flight.
@@ -145,10 +147,9 @@ impl Client {
         if let Some(statement) = known(&self.statements.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(statement);
         }
-        let session = self.session().await?;
-        let session = &session;
+        let session = &self.session().await?;
         let prepare = || async move { session.prepare(cql).await.map_err(ExecutionError::from) };
-        let mut statement = self.tried(self.asking(&brief(cql), None), prepare).await?;
+        let mut statement = self.tried(self.asking(session, &brief(cql), None), prepare).await?;
         let level = self.settings.consistency;
         match used {
             Use::Read => statement.set_consistency(session::read_consistency(level)),
@@ -191,7 +192,7 @@ impl Client {
     ) -> Result<QueryResult> {
         let session = self.session().await?;
         let (session, values) = (&session, &values);
-        self.tried(self.asking(operation, gate), || session.execute_unpaged(statement, values)).await
+        self.tried(self.asking(session, operation, gate), || session.execute_unpaged(statement, values)).await
     }
 
     /// All rows of a small read; waits while too many reads are in flight.
@@ -209,7 +210,7 @@ impl Client {
     ) -> Result<(QueryResult, PagingStateResponse)> {
         let session = self.session().await?;
         let (session, values, state) = (&session, &values, &state);
-        let asking = self.asking(operation, Some(&self.reads));
+        let asking = self.asking(session, operation, Some(&self.reads));
         self.tried(asking, || session.execute_single_page(statement, values, state.clone())).await
     }
 
@@ -229,7 +230,7 @@ impl Client {
         statement.set_is_idempotent(true);
         statement.set_consistency(session::metadata_consistency(self.settings.consistency));
         let (session, statement, from) = (&session, &statement, &from);
-        let asking = Asking { goes_on: state.is_some(), ..self.asking(operation, Some(&self.reads)) };
+        let asking = Asking { goes_on: state.is_some(), ..self.asking(session, operation, Some(&self.reads)) };
         self.tried(asking, || session.query_single_page(statement.clone(), (), from.clone())).await
     }
 
@@ -242,7 +243,7 @@ impl Client {
     pub async fn batch(&self, operation: &str, batch: &Batch, values: impl BatchValues) -> Result<()> {
         let session = self.session().await?;
         let (session, values) = (&session, &values);
-        self.tried(self.asking(operation, Some(&self.writes)), || session.batch(batch, values)).await.map(drop)
+        self.tried(self.asking(session, operation, Some(&self.writes)), || session.batch(batch, values)).await.map(drop)
     }
 
     /// Changes the schema, and waits until the nodes agree about it. Nodes do one change at a time, and flush tables that are dropped:
@@ -254,18 +255,37 @@ impl Client {
         statement.set_is_idempotent(true);
         let (session, statement) = (&session, &statement);
         let operation = brief(cql);
-        let asking = Asking { timeout: self.settings.schema_timeout(), ..self.asking(&operation, None) };
+        let asking = Asking { timeout: self.settings.schema_timeout(), ..self.asking(session, &operation, None) };
         self.tried(asking, || session.query_unpaged(statement.clone(), ())).await.map(drop)
     }
 
-    fn asking<'a>(&self, operation: &'a str, gate: Option<&'a Gate>) -> Asking<'a> {
-        Asking { operation, gate, timeout: self.settings.request_timeout(), goes_on: false }
+    fn asking<'a>(&self, session: &'a Arc<Session>, operation: &'a str, gate: Option<&'a Gate>) -> Asking<'a> {
+        Asking { session, operation, gate, timeout: self.settings.request_timeout(), goes_on: false }
+    }
+
+    /// What `request` gives, unless nothing comes for twice its time: then its session is let go of, and the next request opens another. The
+    /// driver ends most of what it waits for at the first time-out; preparing a statement, and its own view of the cluster after a change of
+    /// the schema, it waits for without one.
+    async fn answered<T>(
+        &self,
+        asking: Asking<'_>,
+        request: impl Future<Output = Result<T, ExecutionError>>,
+    ) -> Result<Result<T, ExecutionError>> {
+        let limit = asking.timeout * 2;
+        if let Ok(answer) = tokio::time::timeout(limit, request).await {
+            return Ok(answer);
+        }
+        let mut current = self.session.write().await;
+        if current.as_ref().is_some_and(|opened| Arc::ptr_eq(&opened.session, asking.session)) {
+            *current = None;
+        }
+        Err(CassandraError::Silent { operation: asking.operation.to_owned(), limit }.into())
     }
 
     /// Every request goes through here: with the bound on those in flight, what the service's retry rule says, and the error that is left in
     /// the end. One that waits to be sent again keeps its place: the service wants fewer, not others.
     async fn tried<T, F: Future<Output = Result<T, ExecutionError>>>(&self, asking: Asking<'_>, request: impl Fn() -> F) -> Result<T> {
-        let Asking { operation, gate, timeout, goes_on } = asking;
+        let Asking { operation, gate, timeout, goes_on, .. } = asking;
         let _pass = match gate {
             Some(gate) => Some(gate.enter().await),
             None => None,
@@ -273,7 +293,7 @@ impl Client {
         let mut retries = Retries::new(self.settings.preset, self.clock.now(), timeout);
         loop {
             let answer = if retries.refused() == 0 {
-                request().await
+                self.answered(asking, request()).await?
             } else {
                 // The driver gives each try the whole time; here they share it.
                 let left = self.clock.sleep(retries.left(self.clock.now()));

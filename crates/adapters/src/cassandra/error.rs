@@ -1,5 +1,7 @@
 //! What the driver reports, and what the caller has to do about it.
 
+use std::time::Duration;
+
 use millstream_core::{Error, ErrorKind};
 use scylla::deserialize::DeserializationError;
 use scylla::errors::{
@@ -19,6 +21,8 @@ pub(super) enum CassandraError {
         "{operation} in Cosmos DB took too long: it was refused for its rate {refused} times, and the last try was not answered in time"
     )]
     TimedOut { operation: String, refused: u32 },
+    #[error("{operation} in Cassandra was given up after {limit:?}: nothing came, neither an answer nor an error")]
+    Silent { operation: String, limit: Duration },
     #[error(
         "{operation}: it can't go on where it was read to, for the table was dropped and made again, or the place is too old; start the flow \
          afresh"
@@ -103,7 +107,7 @@ impl From<CassandraError> for Error {
         let kind = match &error {
             E::Session { source, .. } => kind_of_session(source),
             E::Tls { .. } => ErrorKind::InvalidInput,
-            E::TimedOut { .. } => ErrorKind::Unavailable,
+            E::TimedOut { .. } | E::Silent { .. } => ErrorKind::Unavailable,
             E::Continuation { .. } => ErrorKind::OutOfRange,
             E::Request { source, .. } => kind_of_request(source),
             E::NoRows { .. } | E::OtherRows { .. } => ErrorKind::Internal,
@@ -112,7 +116,7 @@ impl From<CassandraError> for Error {
         let message = error.to_string();
         // As text: the driver's errors name their own causes, and the chain would name them again.
         let source = match error {
-            E::TimedOut { .. } => return Self::new(kind, message),
+            E::TimedOut { .. } | E::Silent { .. } => return Self::new(kind, message),
             E::Session { source, .. } => source.to_string(),
             E::Tls { source } => source.to_string(),
             E::Request { source, .. } | E::Continuation { source, .. } => source.to_string(),

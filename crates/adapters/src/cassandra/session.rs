@@ -55,7 +55,13 @@ pub(super) async fn open(settings: &CassandraSettings) -> Result<Session> {
     if let Some(tls) = settings.tls() {
         builder = builder.tls_context(Some(tls_context(&tls, settings.certificate_name())?));
     }
-    builder.build().await.map_err(|source| CassandraError::Session { contact_points: settings.addresses().join(", "), source }.into())
+    let contact_points = settings.addresses().join(", ");
+    // The driver bounds the making of a connection, and not what it asks over it at first.
+    let limit = settings.opening_timeout();
+    match tokio::time::timeout(limit, builder.build()).await {
+        Ok(built) => built.map_err(|source| CassandraError::Session { contact_points, source }.into()),
+        Err(_) => Err(CassandraError::Silent { operation: format!("opening a session at {contact_points}"), limit }.into()),
+    }
 }
 
 pub(super) fn consistency(level: ConsistencyLevel) -> Consistency {

@@ -308,6 +308,12 @@ impl CassandraSettings {
         Duration::from_millis(self.connect_timeout_ms)
     }
 
+    /// How long the opening of a session may take: a connection with each contact point in turn, and several questions over the first that
+    /// answers.
+    pub(super) fn opening_timeout(&self) -> Duration {
+        self.connect_timeout() * u32::try_from(self.contact_points.len()).unwrap_or(u32::MAX) + self.request_timeout() * 6
+    }
+
     /// How long a change of the schema may take.
     pub(super) fn schema_timeout(&self) -> Duration {
         self.request_timeout() * 6

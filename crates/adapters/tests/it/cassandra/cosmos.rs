@@ -205,6 +205,22 @@ async fn a_request_is_given_up_when_its_time_is_over() {
     assert!(SystemClock.now().micros() - began < 1_500_000, "the tries of a request share its time");
 }
 
+/// The driver itself would wait for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_is_never_prepared_is_given_up_and_prepared_over_another_session() {
+    let mut world = World::new().await;
+    world.settings.request_timeout_ms = Some(500);
+    let (store, mut writer) = world.with_table(&tables::single("t")).await;
+    writer.commit(&*store, &[insert(1, row!["a", 1])]).await.unwrap();
+    let logins = world.peer.logins().len();
+    world.peer.never_prepare("SELECT \"k\"");
+    let error = store.read_partition("t", &of_partition("a")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("was given up after 1s"), "{error}");
+    assert_eq!(store.read_partition("t", &of_partition("a")).await.unwrap().rows.num_rows(), 1);
+    assert!(world.peer.logins().len() > logins, "another session was opened");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_feed_goes_on_by_paging_state_and_never_pages_by_itself() {
     let world = World::new().await;

@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use millstream_adapters::cassandra::{CassandraFeed, CassandraSettings, CassandraStore, CassandraTables, TimestampColumns};
 use millstream_core::ports::{ChangeFeed, EventStore};
@@ -27,6 +28,9 @@ pub struct Place {
     suffix: String,
     opened: OnceLock<Arc<CassandraStore>>,
 }
+
+/// A keyspace takes Cassandra a second, on a busy machine several.
+const CLEAN_LIMIT: Duration = Duration::from_secs(30);
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 
@@ -110,12 +114,17 @@ impl World {
         builder.build().await.unwrap()
     }
 
-    /// Drops the keyspaces that were made.
+    /// Drops the keyspaces that were made. What the driver waits for after a change of the schema has no bound of its own.
     pub async fn clean(&self) {
-        let session = self.session().await;
         let made = std::mem::take(&mut *self.keyspaces.lock().unwrap());
         for keyspace in made {
-            session.query_unpaged(format!("DROP KEYSPACE IF EXISTS {keyspace}"), ()).await.unwrap();
+            let drop = async || {
+                let session = self.session().await;
+                session.query_unpaged(format!("DROP KEYSPACE IF EXISTS {keyspace}"), ()).await.unwrap();
+            };
+            if tokio::time::timeout(CLEAN_LIMIT, drop()).await.is_err() {
+                tokio::time::timeout(CLEAN_LIMIT, drop()).await.expect("over another session the keyspace is dropped in time");
+            }
         }
     }
 }

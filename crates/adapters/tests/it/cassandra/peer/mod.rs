@@ -52,6 +52,7 @@ struct State {
     prepared: BTreeMap<Vec<u8>, String>,
     faults: Vec<(String, usize, Fault)>,
     holds: Vec<(String, Hold)>,
+    unprepared: Vec<String>,
     asked: Vec<Asked>,
     logins: Vec<Vec<u8>>,
 }
@@ -133,6 +134,11 @@ impl Peer {
     /// The next statement that contains `about` is never answered.
     pub fn stay_silent(&self, about: &str) {
         self.add(about, 1, Fault::Silence);
+    }
+
+    /// The next request to prepare a statement that contains `about` is never answered.
+    pub fn never_prepare(&self, about: &str) {
+        self.state().unprepared.push(about.to_owned());
     }
 
     /// The next statement that contains `about` waits, and with it its connection.
@@ -222,6 +228,10 @@ fn answer(state: &mut State, opcode: u8, body: &[u8]) -> Option<(u8, Vec<u8>)> {
         }
         frame::PREPARE => {
             let cql = reader.long_string();
+            if let Some(at) = state.unprepared.iter().position(|about| cql.contains(about.as_str())) {
+                state.unprepared.remove(at);
+                return None;
+            }
             Some((frame::RESULT, prepare(state, &cql)))
         }
         frame::EXECUTE => {
