@@ -17,6 +17,7 @@ use rdkafka::producer::{Producer, ThreadedProducer};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::super::client::{Cluster, Served};
+use super::super::native;
 use super::super::topic_handle::TopicHandle;
 use super::failures::{self, TellingFailures};
 
@@ -185,8 +186,11 @@ impl Transactions {
         }
         let group = self.group.consumer.group_metadata().ok_or(KafkaError::Canceled)?;
         self.producer.send_offsets_to_transaction(&offsets, &group, settings.call_timeout())?;
-        // It waits for the records' acknowledgements, too: as long as the cluster lets the transaction be open.
-        self.producer.commit_transaction(Duration::from_millis(settings.transaction_timeout_ms))
+        // As long as the cluster lets the transaction be open. rdkafka's commit waits for the records' acknowledgements, too, but it looks for
+        // them every 100 ms.
+        let at_most = Duration::from_millis(settings.transaction_timeout_ms);
+        native::flush(self.producer.client(), at_most);
+        self.producer.commit_transaction(at_most)
     }
 }
 
