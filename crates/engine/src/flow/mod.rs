@@ -7,6 +7,7 @@
 //!
 //! [`process`] decides and does no I/O; [`runner`] does the I/O and decides nothing.
 
+mod activity;
 mod aside;
 mod bounds;
 pub mod checkpoint;

@@ -11,6 +11,7 @@ use millstream_pipeline::graph::Flow;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::activity::Activity;
 use super::checkpoint::{Altered, Checkpoint, Header};
 use super::fault::{self, Place};
 use super::monitor::{EpochSummary, FlowMonitor};
@@ -152,10 +153,8 @@ pub(super) struct Progress {
     rounds: Rounds,
     /// The epochs that it can be restored from.
     points: RestorePoints,
-    /// For each partition, when it was last seen with something to read.
-    active: Vec<Timestamp>,
-    /// For each partition, whether it is read to its end.
-    at_end: Vec<bool>,
+    /// When its partitions brought something.
+    activity: Activity,
     /// Lag behind the last chunk.
     lag: u64,
     /// What the log was last told, and when.
@@ -171,18 +170,8 @@ impl Progress {
         (rounds, points): (Rounds, RestorePoints),
         now: Timestamp,
     ) -> Self {
-        let partitions = source.partitions.len();
-        Self {
-            attempt,
-            epoch,
-            source,
-            rounds,
-            points,
-            active: vec![now; partitions],
-            at_end: vec![false; partitions],
-            lag: 0,
-            acknowledged: None,
-        }
+        let activity = Activity::new(source.partitions.len(), now);
+        Self { attempt, epoch, source, rounds, points, activity, lag: 0, acknowledged: None }
     }
 
     /// The next checkpoint has all of the state.
@@ -303,21 +292,11 @@ impl FlowRunner {
 
     /// Brings the idle partitions up to date. Whether that moves the watermark.
     fn note_activity(&mut self, progress: &mut Progress, chunk: &Chunk) -> bool {
-        let now = self.ports.clock.now();
         progress.lag = chunk.lag;
         // What was done again ends where the source was read to its end once: where traffic is steady, no look at it ever finds nothing.
-        let read_all = chunk.is_empty() || (!progress.at_end.is_empty() && progress.at_end.iter().all(|at_end| *at_end));
-        progress.at_end.clone_from(&chunk.at_end);
-        progress.active.resize(chunk.at_end.len(), now);
-        for (p, active) in progress.active.iter_mut().enumerate() {
-            let moved = chunk.start.partitions.get(p) != chunk.end.partitions.get(p);
-            if moved || !chunk.at_end[p] {
-                *active = now;
-            }
-        }
-        let idle_after = self.settings.idle_after();
-        let idle: Vec<bool> =
-            progress.active.iter().zip(&chunk.at_end).map(|(active, at_end)| *at_end && active.plus(idle_after) <= chunk.seen_at).collect();
+        let read_all = chunk.is_empty() || progress.activity.is_at_end();
+        progress.activity.note(chunk, self.ports.clock.now());
+        let idle = progress.activity.idle(self.settings.idle_after());
         let is_over = read_all && self.repeating.take().is_some();
         if is_over {
             self.carried.repetition = None;
@@ -339,8 +318,7 @@ impl FlowRunner {
         shutdown: &CancellationToken,
     ) -> Result<Option<FlowCommand>> {
         let now = self.ports.clock.now();
-        let pending = progress.active.iter().map(|a| a.plus(self.settings.idle_after())).filter(|at| *at > now).min();
-        let pending = pending.filter(|_| self.processor.watermark().is_some());
+        let pending = progress.activity.next_idle(self.settings.idle_after()).filter(|_| self.processor.watermark().is_some());
         let idle = async {
             match pending.into_iter().chain(progress.acknowledge_at().filter(|_| self.spec.topics().next().is_some())).min() {
                 Some(at) => self.ports.clock.sleep(Duration::from_micros(u64::try_from(at.0 - now.0).unwrap_or(0))).await,
