@@ -1,4 +1,5 @@
-//! Two calls of librdkafka that rdkafka does not pass on, or not as they are meant; what reads records is in [`queue`](super::queue).
+//! Two calls of librdkafka that rdkafka does not pass on, or not as they are meant. What reads records is in [`queue`](super::queue), what
+//! sends them in [`topic_handle`](super::topic_handle).
 #![expect(unsafe_code, reason = "foreign functions, on pointers that their owners outlive")]
 
 use std::ffi::CString;

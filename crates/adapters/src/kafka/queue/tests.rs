@@ -19,7 +19,7 @@ fn seen(message: &FetchedMessage<'_>) -> Seen {
 }
 
 /// The queue of the only partition of `topic`, from its beginning, and rdkafka's handle of it.
-fn queue(servers: &str, topic: &str) -> (FetchQueue<DefaultConsumerContext>, impl Sized) {
+fn queue(servers: &str, topic: &str) -> (FetchQueue<DefaultConsumerContext>, impl Sized + use<>) {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", servers).set("group.id", "tests").set("enable.auto.commit", "false");
     let consumer: BaseConsumer = config.set("enable.partition.eof", "true").create().unwrap();
