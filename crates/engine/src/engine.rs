@@ -290,12 +290,13 @@ impl Engine {
             let (Some(monitor), Some(source)) = (self.monitors.get(&flow.id), self.source_of(flow)) else { continue };
             let mut states = monitor.follow();
             loop {
+                // First what was seen, then the status: a failure behind this look is a change that is waited for.
+                let state = states.borrow_and_update().clone();
                 let status = monitor.status(self.ports.clock.now());
                 if status.phase == FlowPhase::Failed {
                     let why = status.last_error.map(|(_, e)| e).unwrap_or_default();
                     return Err(Error::internal(format!("flow {} has stopped: {why}", flow.id)));
                 }
-                let state = states.borrow_and_update().clone();
                 if let Some(state) = state
                     && patience.until_answered(|| source.lag(&state)).await? == 0
                 {

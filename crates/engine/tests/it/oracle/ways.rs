@@ -1,6 +1,7 @@
 //! The ways in which a query is run, none of which may change its rows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use millstream_core::ErrorKind;
 use millstream_engine::Engine;
@@ -12,6 +13,9 @@ use crate::world::World;
 
 /// How many restarts a run may need.
 const RESTARTS: usize = 60;
+
+/// Most runs take less than a second.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// How far, in events, one may come after another that followed it: less than every query's watermark allows.
 const DISORDER: usize = 4;
@@ -41,8 +45,15 @@ impl Way {
         Self::all(seeds).into_iter().filter(|way| !matches!(way, Self::Disturbed(_))).collect()
     }
 
-    /// Runs the query until all events are processed.
+    /// Runs the query until all events are processed. One that never is fails by its name, in place of the whole suite that hangs.
     pub async fn run(self, query: &Query) -> Result<Ran, String> {
+        match tokio::time::timeout(LIMIT, self.run_on(query)).await {
+            Ok(ran) => ran,
+            Err(_) => Err(format!("not all events are processed after {LIMIT:?}")),
+        }
+    }
+
+    async fn run_on(self, query: &Query) -> Result<Ran, String> {
         match self {
             Self::Straight => {
                 let world = query.world(100_000);
