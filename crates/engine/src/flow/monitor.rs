@@ -4,13 +4,22 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use millstream_core::status::{FlowPhase, FlowStatus};
-use millstream_core::{Attempt, Epoch, EventTime, Timestamp};
+use millstream_core::{Attempt, Epoch, Error, EventTime, Timestamp};
 use tokio::sync::watch;
 
 use crate::source::SourceState;
 
 /// Rates are averages over so many microseconds.
 const RATE_WINDOW_MICROS: i64 = 5_000_000;
+
+/// A part of a flow that may wait for a system by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What reads and processes.
+    Works,
+    /// What commits.
+    Commits,
+}
 
 /// A flow's status, written by its runner.
 pub struct FlowMonitor {
@@ -20,6 +29,8 @@ pub struct FlowMonitor {
 
 struct Inner {
     status: FlowStatus,
+    /// Whether each [`Part`] waits for a system.
+    waiting: [bool; 2],
     /// It does epochs again: until that is over, nobody is to take it for having caught up.
     repeats: bool,
     /// (time, rows in since the start) of some recent epochs.
@@ -64,7 +75,7 @@ impl FlowMonitor {
             fell_back_to: None,
             last_error: None,
         };
-        Self { inner: Mutex::new(Inner { status, repeats: false, samples: VecDeque::new() }), committed: watch::Sender::new(None) }
+        Self { inner: Mutex::new(Inner { status, waiting: [false; 2], repeats: false, samples: VecDeque::new() }), committed: watch::Sender::new(None) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -72,7 +83,7 @@ impl FlowMonitor {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The flow does `phase` now. Running again takes the last error off the phase, not off the record.
+    /// The flow does `phase` now, and waits for a system as long as a part of it does.
     pub fn set_phase(&self, phase: FlowPhase) {
         self.lock().status.phase = phase;
         // Whoever waits for the flow looks at its phase too.
@@ -107,12 +118,24 @@ impl FlowMonitor {
         self.lock().status.lag.get_or_insert(waiting);
     }
 
-    /// An error happened.
-    pub fn failed(&self, at: Timestamp, error: &millstream_core::Error, phase: FlowPhase) {
+    /// It has failed.
+    pub fn failed(&self, at: Timestamp, error: &Error) {
+        self.lock().status.last_error = Some((at, error.to_string()));
+        self.set_phase(FlowPhase::Failed);
+    }
+
+    /// A part of it waits for a system that does not answer.
+    pub fn waits(&self, part: Part, at: Timestamp, error: &Error) {
         let mut inner = self.lock();
         inner.status.last_error = Some((at, error.to_string()));
-        inner.status.phase = phase;
+        inner.waiting[part as usize] = true;
         drop(inner);
+        self.committed.send_modify(|_| {});
+    }
+
+    /// A part of it that waited goes on. The last error stays on the record.
+    pub fn goes_on(&self, part: Part) {
+        self.lock().waiting[part as usize] = false;
         self.committed.send_modify(|_| {});
     }
 
@@ -121,7 +144,6 @@ impl FlowMonitor {
         let mut inner = self.lock();
         let status = &mut inner.status;
         status.epoch = epoch;
-        status.phase = FlowPhase::Running;
         status.rows_in += did.rows_in;
         status.rows_out += did.rows_out;
         status.dead_letters += did.dead_letters;
@@ -149,6 +171,9 @@ impl FlowMonitor {
         let inner = self.lock();
         let mut status = inner.status.clone();
         status.rows_per_second = rate(&inner.samples, now.0);
+        if matches!(status.phase, FlowPhase::Starting | FlowPhase::Running) && inner.waiting.contains(&true) {
+            status.phase = FlowPhase::Waiting;
+        }
         status
     }
 

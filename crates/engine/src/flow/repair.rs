@@ -19,13 +19,17 @@ use crate::source::{ChunkLimit, SourcePosition, SourceState};
 use crate::window::Stages;
 
 impl FlowRunner {
-    /// Does what is asked, and answers. An error is the asker's; the flow goes on.
-    pub(super) async fn obey(&mut self, command: FlowCommand, progress: &mut Progress, shutdown: &CancellationToken) {
+    /// Does what is asked, and answers. An error is the asker's; the flow goes on, unless an epoch before could not be committed.
+    pub(super) async fn obey(&mut self, command: FlowCommand, progress: &mut Progress, shutdown: &CancellationToken) -> Result<()> {
         let FlowCommand::Repair { rows, reply } = command;
+        if !self.settle(progress).await? {
+            return Ok(());
+        }
         let done = self.repair(rows, progress, shutdown).await;
         if reply.send(done).is_err() {
             tracing::warn!(flow = %self.spec.id, "nobody waits for the repair's answer any more");
         }
+        Ok(())
     }
 
     /// Writes the windows of `late` anew, with these rows in them, as an epoch of its own. Returns how many rows were written.
@@ -70,13 +74,16 @@ impl FlowRunner {
         let changes = self.processor.as_rewrites(rewritten, &removed, self.ports.clock.now())?;
         let delta = self.processor.stages().map(Stages::nothing).unwrap_or_default();
         let summary = EpochSummary { rows_out: rows as u64, watermark, ..EpochSummary::default() };
-        let write = Write { end: progress.source.clone(), delta, aside: Quarantined::default(), changes, summary };
+        let write = Write { end: progress.standing.source.clone(), delta, aside: Quarantined::default(), changes, summary };
         let open_ones_change = self.processor.stages().is_some_and(Stages::closed_windows_reach_open_ones);
         if open_ones_change {
             self.processor.exchange_windows(&mut with, watermark)?;
             progress.write_full_checkpoint();
         }
-        let committed = self.commit(progress, write, shutdown).await;
+        let committed = match self.begin_commit(progress, write, shutdown).await {
+            Ok(true) => self.settle(progress).await,
+            other => other,
+        };
         if !matches!(committed, Ok(true)) {
             if open_ones_change {
                 self.processor.exchange_windows(&mut with, None)?;
@@ -110,7 +117,7 @@ impl FlowRunner {
         let limit = ChunkLimit {
             rows_max: self.settings.epoch_rows_max,
             bytes_max: self.settings.epoch_bytes_max,
-            mark_max: progress.source.mark(),
+            mark_max: progress.standing.source.mark(),
         };
         let mut reader = self.spec.source.reader()?;
         let mut state = beginning;

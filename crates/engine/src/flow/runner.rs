@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::prelude::SessionContext;
-use millstream_core::ports::{CheckpointStore, Clock, EpochSink, EpochWrite, EventLog, LateRow, Quarantined, SystemStore};
+use millstream_core::ports::{CheckpointStore, Clock, EpochSink, EventLog, LateRow, Quarantined, SystemStore};
 use millstream_core::status::FlowPhase;
 use millstream_core::{Attempt, ChangeBatch, Epoch, Error, ErrorKind, FlowId, Offset, Result, Timestamp};
 use millstream_pipeline::graph::Flow;
@@ -12,15 +12,15 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
+use super::calls::Calls;
 use super::checkpoint::{Altered, Checkpoint, Header};
-use super::fault::{self, Place};
-use super::monitor::{EpochSummary, FlowMonitor};
+use super::commit::{Committer, Committing, Standing, overlaps};
+use super::monitor::{EpochSummary, FlowMonitor, Part};
 use super::process::{Lateness, Processor};
 use super::repetition::{Repeating, Repetition};
 use super::restore_points::RestorePoints;
 use super::rounds::Rounds;
 use super::watermark::WatermarkTracker;
-use crate::patience::Patience;
 use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
 use crate::source::{Chunk, SharedSource, SourceCursor, SourcePosition, SourceState};
@@ -115,12 +115,15 @@ pub struct FlowRunner {
     pub(super) monitor: Arc<FlowMonitor>,
     /// The attempt, and the last epoch that it saw committed.
     pub(super) reached: Option<(Attempt, Epoch)>,
+    /// What writes its epochs.
+    pub(super) committer: Arc<Committer>,
     /// What its checkpoints carry on from those before.
     pub(super) carried: Carried,
     /// The epochs that it does again, while it does.
     pub(super) repeating: Option<Repeating>,
     commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
-    patience: Patience,
+    /// Its calls but those of commits.
+    calls: Calls,
 }
 
 /// What each checkpoint of a flow takes over from the one before.
@@ -146,17 +149,17 @@ pub(super) struct Write {
 
 /// Where a started flow stands.
 pub(super) struct Progress {
-    attempt: Attempt,
-    epoch: Epoch,
-    pub(super) source: SourceState,
-    /// How far its state is in the checkpoints of this attempt, and of those that it goes on from.
-    rounds: Rounds,
+    pub(super) attempt: Attempt,
+    /// Behind the last epoch whose commit has begun.
+    pub(super) standing: Standing,
+    /// The commit of that epoch, while it is under way.
+    pub(super) committing: Option<Committing>,
     /// The epochs that it can be restored from.
-    points: RestorePoints,
+    pub(super) points: RestorePoints,
     /// When its partitions brought something.
     activity: Activity,
-    /// Lag behind the last chunk.
-    lag: u64,
+    /// Whether the next chunk is taken while the last one is committed.
+    overlaps: bool,
     /// What the log was last told, and when.
     acknowledged: Option<(Epoch, Timestamp)>,
 }
@@ -171,18 +174,19 @@ impl Progress {
         now: Timestamp,
     ) -> Self {
         let activity = Activity::new(source.partitions.len(), now);
-        Self { attempt, epoch, source, rounds, points, activity, lag: 0, acknowledged: None }
+        let standing = Standing { epoch, source, rounds };
+        Self { attempt, standing, committing: None, points, activity, overlaps: false, acknowledged: None }
     }
 
     /// The next checkpoint has all of the state.
     pub(super) fn write_full_checkpoint(&mut self) {
-        self.rounds = Rounds::default();
+        self.standing.rounds = Rounds::default();
     }
 
     /// When the log is to be told next; `None`: it knows.
     fn acknowledge_at(&self) -> Option<Timestamp> {
         match self.acknowledged {
-            Some((epoch, _)) if epoch == self.epoch => None,
+            Some((epoch, _)) if epoch == self.standing.epoch => None,
             Some((_, at)) => Some(at.plus(ACKNOWLEDGE_EVERY)),
             None => Some(Timestamp(0)),
         }
@@ -201,9 +205,10 @@ impl FlowRunner {
         monitor: Arc<FlowMonitor>,
         commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
     ) -> Self {
-        let patience = Patience::new(format!("flow {}", spec.id), ports.clock.clone());
+        let calls = Calls::new(Part::Works, format!("flow {}", spec.id), ports.clock.clone(), monitor.clone());
+        let committer = Committer::new(&spec, &ports, &monitor, settings.faults());
         let (carried, repeating) = (Carried::default(), None);
-        Self { spec, ports, settings, session, processor, monitor, reached: None, carried, repeating, commands, patience }
+        Self { spec, ports, settings, session, processor, monitor, reached: None, committer, carried, repeating, commands, calls }
     }
 
     /// Runs until `shutdown`, or until an error that a retry can't mend: then the flow has failed, and what it has committed stays.
@@ -233,31 +238,42 @@ impl FlowRunner {
         self.monitor.set_repeats(false);
         let Some(()) = self.clear_spilled(shutdown).await? else { return Ok(()) };
         let Some(mut progress) = self.start(shutdown).await? else { return Ok(()) };
-        self.reached = Some((progress.attempt, progress.epoch));
+        self.reached = Some((progress.attempt, progress.standing.epoch));
+        self.monitor.set_phase(FlowPhase::Running);
+        tracing::info!(flow = %self.spec.id, attempt = %progress.attempt, epoch = %progress.standing.epoch, "the flow runs");
+        let outcome = self.work(&mut progress, shutdown).await;
+        // A commit that is under way comes to its end, whatever ended the work.
+        let settled = self.settle(&mut progress).await;
+        outcome.and(settled.map(drop))
+    }
+
+    /// Chunk after chunk, and what it is asked between them, until it is asked to stop.
+    async fn work(&mut self, progress: &mut Progress, shutdown: &CancellationToken) -> Result<()> {
         let mut cursor = self.spec.source.cursor();
         let commands = self.commands.clone();
         let mut commands = commands.lock().await;
-        self.monitor.set_phase(FlowPhase::Running);
-        tracing::info!(flow = %self.spec.id, attempt = %progress.attempt, epoch = %progress.epoch, "the flow runs");
         while !shutdown.is_cancelled() {
-            if let Ok(command) = commands.try_recv() {
-                self.obey(command, &mut progress, shutdown).await;
+            if !progress.overlaps && !self.settle(progress).await? {
+                break;
             }
-            let chunk = match self.next_chunk(&mut cursor, &progress, shutdown).await? {
-                Some(chunk) => chunk,
-                None => break,
-            };
-            let idle_changed = self.note_activity(&mut progress, &chunk);
+            if let Ok(command) = commands.try_recv() {
+                self.obey(command, progress, shutdown).await?;
+            }
+            let Some(chunk) = self.next_chunk(&mut cursor, progress, shutdown).await? else { break };
+            let idle_changed = self.note_activity(progress, &chunk);
             if chunk.is_empty() && !idle_changed {
+                if !self.settle(progress).await? {
+                    break;
+                }
                 self.monitor.idle();
-                self.acknowledge(&mut progress).await;
+                self.acknowledge(progress).await;
                 let Some(()) = self.give_memory_back(shutdown).await? else { break };
-                if let Some(command) = self.await_more(&cursor, &progress, &mut commands, shutdown).await? {
-                    self.obey(command, &mut progress, shutdown).await;
+                if let Some(command) = self.await_more(&cursor, progress, &mut commands, shutdown).await? {
+                    self.obey(command, progress, shutdown).await?;
                 }
                 continue;
             }
-            if !self.epoch(&mut progress, &chunk, shutdown).await? {
+            if !self.epoch(progress, &chunk, shutdown).await? {
                 break;
             }
             let Some(()) = self.give_memory_back(shutdown).await? else { break };
@@ -268,7 +284,7 @@ impl FlowRunner {
     /// The next chunk, possibly empty. `None`: asked to stop.
     async fn next_chunk(&self, cursor: &mut SourceCursor, progress: &Progress, shutdown: &CancellationToken) -> Result<Option<Arc<Chunk>>> {
         loop {
-            match cursor.next(&progress.source).await {
+            match cursor.next(&progress.standing.source).await {
                 Ok(chunk) => {
                     self.answered();
                     self.monitor.has_read(chunk.lag + chunk.records() as u64);
@@ -292,7 +308,7 @@ impl FlowRunner {
 
     /// Brings the idle partitions up to date. Whether that moves the watermark.
     fn note_activity(&mut self, progress: &mut Progress, chunk: &Chunk) -> bool {
-        progress.lag = chunk.lag;
+        progress.overlaps = overlaps(chunk.records(), chunk.lag);
         // What was done again ends where the source was read to its end once: where traffic is steady, no look at it ever finds nothing.
         let read_all = chunk.is_empty() || progress.activity.is_at_end();
         progress.activity.note(chunk, self.ports.clock.now());
@@ -330,21 +346,21 @@ impl FlowRunner {
             () = idle => Ok(None),
             () = self.spec.memory.pressed() => Ok(None),
             Some(command) = commands.recv() => Ok(Some(command)),
-            waited = cursor.wait(&progress.source) => match waited {
+            waited = cursor.wait(&progress.standing.source) => match waited {
                 Err(error) => self.wait_out(error, shutdown).await.map(|_| None),
                 Ok(()) => Ok(None),
             },
         }
     }
 
-    /// One epoch. `false`: asked to stop before it was committed.
+    /// One epoch, up to the beginning of its commit. `false`: asked to stop before that.
     async fn epoch(&mut self, progress: &mut Progress, chunk: &Chunk, shutdown: &CancellationToken) -> Result<bool> {
         for join in self.processor.joins() {
             join.refresh(&self.ports.references, &self.session).await?;
         }
         let now = self.ports.clock.now();
         let processed = tokio::task::block_in_place(|| self.processor.process(chunk, now))?;
-        let aside = self.quarantine(chunk, &processed, progress.epoch.next(), now, shutdown).await?;
+        let aside = self.quarantine(chunk, &processed, progress.standing.epoch.next(), now, shutdown).await?;
         let Some(mut aside) = aside else { return Ok(false) };
         if let Some(repeating) = &self.repeating {
             repeating.leave_out_known(&mut aside);
@@ -358,48 +374,14 @@ impl FlowRunner {
             watermark: self.processor.watermark().and_then(WatermarkTracker::current),
         };
         let write = Write { end: chunk.end.clone(), delta: processed.delta, aside, changes: processed.changes, summary };
-        self.commit(progress, write, shutdown).await
-    }
-
-    /// Prepares, writes and commits the next epoch. `false`: asked to stop before it was committed.
-    pub(super) async fn commit(&mut self, progress: &mut Progress, write: Write, shutdown: &CancellationToken) -> Result<bool> {
-        let epoch = progress.epoch.next();
-        let (checkpoint, rounds) = self.prepare(progress, epoch, &write)?;
-        let base = checkpoint.header.base;
-        let bytes = checkpoint.encode()?;
-        let id = self.spec.id.clone();
-        if !write.aside.is_empty() {
-            let Some(()) = self.patiently(shutdown, || self.ports.system.quarantine(write.aside.clone())).await? else { return Ok(false) };
-        }
-        fault::reach(self.settings.faults(), Place::Quarantined, &id, epoch);
-
-        let put = || self.ports.checkpoints.put(&id, progress.attempt, epoch, bytes.clone());
-        let Some(()) = self.patiently(shutdown, put).await? else { return Ok(false) };
-        fault::reach(self.settings.faults(), Place::Prepared, &id, epoch);
-
-        let rows =
-            EpochWrite { flow: id.clone(), attempt: progress.attempt, epoch, table: self.spec.table.clone(), changes: vec![write.changes] };
-        let Some(_) = self.patiently(shutdown, || self.spec.sink.commit(rows.clone())).await? else { return Ok(false) };
-        fault::reach(self.settings.faults(), Place::Committed, &id, epoch);
-
-        progress.epoch = epoch;
-        progress.source = write.end;
-        self.reached = Some((progress.attempt, epoch));
-        progress.rounds = rounds;
-        progress.points.add(base);
-        self.monitor.committed(epoch, &progress.source, &write.summary, self.ports.clock.now());
-        // What else there is to count, the status says.
-        metrics::counter!("millstream_flow_epochs_total", "flow" => self.spec.id.as_str().to_owned()).increment(1);
-        self.prune(progress).await?;
-        self.acknowledge(progress).await;
-        Ok(true)
+        self.begin_commit(progress, write, shutdown).await
     }
 
     /// The checkpoint of the state after `write`, and how far the state is in the checkpoints then.
-    fn prepare(&self, progress: &Progress, epoch: Epoch, write: &Write) -> Result<(Checkpoint, Rounds)> {
+    pub(super) fn prepare(&self, rounds: &Rounds, epoch: Epoch, write: &Write) -> Result<(Checkpoint, Rounds)> {
         self.check_bounds()?;
         let state = self.processor.state();
-        let (base, rows, rounds) = self.stored_state(&progress.rounds, epoch, write)?;
+        let (base, rows, rounds) = self.stored_state(rounds, epoch, write)?;
         let header = Header {
             signature: Some(self.spec.flow.signature.clone()),
             fingerprint: None,
@@ -416,9 +398,9 @@ impl FlowRunner {
     }
 
     /// Removes the checkpoints that recovery can't need any more.
-    async fn prune(&self, progress: &Progress) -> Result<()> {
+    pub(super) async fn prune(&self, progress: &Progress) -> Result<()> {
         // While epochs are done again, what they begin from stays.
-        let due = progress.epoch.0.is_multiple_of(16) && self.repeating.is_none();
+        let due = progress.standing.epoch.0.is_multiple_of(16) && self.repeating.is_none();
         if let Some(keep_from) = progress.points.keep_from().filter(|_| due) {
             match self.ports.checkpoints.prune(&self.spec.id, progress.attempt, keep_from).await {
                 // They are removed another time.
@@ -430,13 +412,13 @@ impl FlowRunner {
     }
 
     /// Tells the log how far the flow has come, now and then. It is for the log's own tools: an error is none of the flow's.
-    async fn acknowledge(&self, progress: &mut Progress) {
+    pub(super) async fn acknowledge(&self, progress: &mut Progress) {
         let now = self.ports.clock.now();
         if self.spec.topics().next().is_none() || progress.acknowledge_at().is_none_or(|due| due > now) {
             return;
         }
         for (number, topic) in self.spec.topics() {
-            let state = progress.source.of_source(number);
+            let state = progress.standing.source.of_source(number);
             let next = state.partitions.iter().map(|p| match p.position {
                 SourcePosition::Offset(offset) => Offset(offset),
                 SourcePosition::Feed(_) => Offset(0),
@@ -445,44 +427,25 @@ impl FlowRunner {
                 tracing::debug!(flow = %self.spec.id, %error, "the log was not told how far the flow has come");
             }
         }
-        progress.acknowledged = Some((progress.epoch, now));
+        progress.acknowledged = Some((progress.standing.epoch, now));
     }
 
     /// Calls a port until it answers or fails for good. `None`: asked to stop while it didn't answer.
     pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(
         &self,
         shutdown: &CancellationToken,
-        mut call: impl FnMut() -> F,
+        call: impl FnMut() -> F,
     ) -> Result<Option<T>> {
-        loop {
-            match call().await {
-                Ok(answer) => {
-                    self.answered();
-                    return Ok(Some(answer));
-                }
-                Err(error) => {
-                    if !self.wait_out(error, shutdown).await? {
-                        return Ok(None);
-                    }
-                }
-            }
-        }
+        self.calls.patiently(shutdown, call).await
     }
 
     /// A port has answered: an outage, if there was one, is over.
     pub(super) fn answered(&self) {
-        if self.patience.answered() {
-            self.monitor.set_phase(if self.reached.is_some() { FlowPhase::Running } else { FlowPhase::Starting });
-        }
+        self.calls.answered();
     }
 
     /// Waits before the next try, if `error` may pass. `false`: asked to stop.
     pub(super) async fn wait_out(&self, error: Error, shutdown: &CancellationToken) -> Result<bool> {
-        let Some(delay) = self.patience.failed(&error) else { return Err(error) };
-        self.monitor.failed(self.ports.clock.now(), &error, FlowPhase::Waiting);
-        tokio::select! {
-            () = shutdown.cancelled() => Ok(false),
-            () = self.ports.clock.sleep(delay) => Ok(true),
-        }
+        self.calls.wait_out(error, shutdown).await
     }
 }

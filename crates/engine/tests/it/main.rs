@@ -5,6 +5,7 @@
 mod aggregates;
 mod chained;
 mod changed;
+mod commits;
 mod crashes;
 mod damaged;
 mod events;

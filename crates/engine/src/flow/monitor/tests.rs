@@ -29,3 +29,21 @@ fn the_lag_is_unknown_until_the_flow_has_read_and_again_when_it_begins_anew() {
     monitor.resumed(Attempt(2), Epoch(5), &source(), None);
     assert_eq!(lag(&monitor), None);
 }
+
+#[test]
+fn a_flow_waits_as_long_as_one_of_its_parts_does() {
+    let monitor = FlowMonitor::new("departures", "departures", "flights");
+    let away = Error::unavailable("the store does not answer");
+    let phase = || monitor.status(NOW).phase;
+    monitor.set_phase(FlowPhase::Running);
+    monitor.waits(Part::Commits, NOW, &away);
+    monitor.waits(Part::Works, NOW, &away);
+    monitor.goes_on(Part::Works);
+    assert_eq!(phase(), FlowPhase::Waiting, "a read that was answered says nothing of the store");
+    monitor.goes_on(Part::Commits);
+    assert_eq!(phase(), FlowPhase::Running);
+    assert!(monitor.status(NOW).last_error.is_some(), "the last error stays on the record");
+    monitor.waits(Part::Commits, NOW, &away);
+    monitor.failed(NOW, &away);
+    assert_eq!(phase(), FlowPhase::Failed, "a flow that has failed waits for nothing");
+}
