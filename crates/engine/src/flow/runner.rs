@@ -226,7 +226,7 @@ impl FlowRunner {
             Ok(()) => self.monitor.set_phase(FlowPhase::Stopped),
             Err(error) => {
                 tracing::error!(flow = %self.spec.id, %error, "the flow has stopped");
-                self.monitor.failed(self.ports.clock.now(), error, FlowPhase::Failed);
+                self.monitor.failed(self.ports.clock.now(), error);
             }
         }
         result
