@@ -31,7 +31,7 @@ use millstream_core::TableSpec;
 use millstream_core::ports::{Clock, CriticalLoader, CriticalStore, EventStore, ReportStore};
 use millstream_core::status::StatusSource;
 
-pub use router::router;
+pub use router::{Api, api};
 pub use server::{HttpDoor, HttpServer};
 pub use settings::HttpSettings;
 

@@ -1,11 +1,11 @@
 //! The HTTP listener: accepts, serves each connection in a task of its own, and drains them when it is told to stop.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,9 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
-use super::{HttpAbout, HttpParts, HttpSettings, router};
+use super::router::{self, Api};
+use super::{HttpAbout, HttpParts, HttpSettings};
 
 /// After a failed accept (no file handles left, for one) the next is tried after this long.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -33,14 +33,14 @@ pub struct HttpServer {
 /// What an [`HttpServer`] serves: at first what the process says of itself, and the tables once it is opened.
 #[derive(Clone)]
 pub struct HttpDoor {
-    router: watch::Sender<Router>,
+    api: watch::Sender<Api>,
     settings: HttpSettings,
 }
 
 impl HttpDoor {
     /// From the next request on the whole API is served, also on connections that are open already.
     pub fn open(&self, parts: HttpParts) {
-        drop(self.router.send_replace(router::router(parts, self.settings.clone())));
+        drop(self.api.send_replace(router::api(parts, self.settings.clone())));
     }
 }
 
@@ -53,8 +53,8 @@ impl HttpServer {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let clock = about.clock.clone();
-        let router = watch::Sender::new(router::opening(about, &settings));
-        Ok(Self { listener, address, door: HttpDoor { router, settings }, clock })
+        let api = watch::Sender::new(router::opening(about, &settings));
+        Ok(Self { listener, address, door: HttpDoor { api, settings }, clock })
     }
 
     /// By which the API is opened, before or while it [`run`](Self::run)s.
@@ -111,11 +111,11 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> std::io::Re
 }
 
 async fn serve(socket: TcpStream, door: HttpDoor, shutdown: CancellationToken) {
-    let HttpDoor { router, settings } = door;
+    let HttpDoor { api, settings } = door;
     // Looked up for each request: a connection may be older than the pipeline's opening.
     let service = service_fn(move |request| {
-        let router = router.borrow().clone();
-        router.oneshot(request)
+        let api = api.borrow().clone();
+        async { Ok::<_, Infallible>(api.answer(request).await) }
     });
     // Answers are written whole; waiting for more to send would only add delay.
     _ = socket.set_nodelay(true);

@@ -11,7 +11,6 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray}
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
-use axum::Router;
 use futures::StreamExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use millstream_core::batches::BatchStream;
@@ -27,7 +26,8 @@ use millstream_testkit::ManualClock;
 use tokio::sync::{Semaphore, watch};
 
 use super::cache::{InvalidatingCriticalStore, InvalidatingEventStore, InvalidatingReportStore, Invalidations};
-use super::{HttpAbout, HttpParts, HttpSettings, ReferenceRows, router};
+use super::router::opening;
+use super::{Api, HttpAbout, HttpParts, HttpSettings, ReferenceRows, api};
 
 /// Counts reads, makes them wait, makes them fail.
 pub struct Switches {
@@ -299,7 +299,7 @@ pub fn critical(key: &str, v: f64, expires: Option<Timestamp>) -> CriticalRow {
 
 /// The API over toys, and handles to everything behind it. `events`, `critical` and `report` are what the engine would write to.
 pub struct World {
-    pub router: Router,
+    pub api: Api,
     pub clock: Arc<ManualClock>,
     pub toy_events: Arc<ToyEvents>,
     pub toy_critical: Arc<ToyRows>,
@@ -318,7 +318,7 @@ impl World {
 
     pub fn with(settings: HttpSettings) -> Self {
         let (world, parts) = Self::parts();
-        Self { router: router(parts, settings), ..world }
+        Self { api: api(parts, settings), ..world }
     }
 
     pub fn parts() -> (Self, HttpParts) {
@@ -354,7 +354,7 @@ impl World {
             invalidations: invalidations.clone(),
         };
         let world = Self {
-            router: Router::new(),
+            api: opening(parts.about.clone(), &HttpSettings::default()),
             clock,
             events: InvalidatingEventStore::new(toy_events.clone(), invalidations.clone()),
             critical: InvalidatingCriticalStore::new(toy_critical.clone(), invalidations.clone()),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use millstream_core::ports::Clock;
 use millstream_core::{Error, Result, Timestamp};
 use moka::future::Cache;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::generations::Slot;
 use super::invalidating::Invalidations;
@@ -197,13 +198,7 @@ impl ReadCache {
 
 /// 128 bits of hash: two bodies of one request differ in it but for accidents that don't happen.
 pub(crate) fn etag(body: &[u8]) -> String {
-    let half = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        salt.hash(&mut hasher);
-        body.hash(&mut hasher);
-        hasher.finish()
-    };
-    format!("\"{:016x}{:016x}\"", half(0), half(1))
+    format!("\"{:032x}\"", xxh3_128(body))
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use millstream_core::ports::{EpochSink, Publication, ReportStore};
 use millstream_core::status::{EngineStatus, PipelineStatus};
 use millstream_testkit::ManualClock;
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 use super::super::HttpSettings;
 use super::super::toys::{GATE, World, critical, epoch, rows};
@@ -34,16 +33,16 @@ impl Answer {
     }
 }
 
-async fn send(router: &Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn send(api: &Api, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
     let request = headers.iter().fold(HttpRequest::builder().method(method).uri(path), |r, (k, v)| r.header(*k, *v));
-    let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let response = api.clone().answer(request.body(Body::empty()).unwrap()).await;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap();
     Answer { status, headers, body }
 }
 
 async fn get(world: &World, path: &str) -> Answer {
-    send(&world.router, Method::GET, path, &[]).await
+    send(&world.api, Method::GET, path, &[]).await
 }
 
 async fn insert(world: &World, key: &str, v: f64) {
@@ -146,10 +145,10 @@ async fn an_unchanged_answer_is_304() {
     insert(&world, "a", 1.0).await;
     let full = get(&world, "/v1/tables/events?k=a").await;
     let tag = full.header("etag").to_owned();
-    let again = send(&world.router, Method::GET, "/v1/tables/events?k=a", &[("if-none-match", &format!("\"x\", W/{tag}"))]).await;
+    let again = send(&world.api, Method::GET, "/v1/tables/events?k=a", &[("if-none-match", &format!("\"x\", W/{tag}"))]).await;
     assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", tag.as_str()));
     insert(&world, "a", 2.0).await;
-    assert_eq!(send(&world.router, Method::GET, "/v1/tables/events?k=a", &[("if-none-match", &tag)]).await.status, 200);
+    assert_eq!(send(&world.api, Method::GET, "/v1/tables/events?k=a", &[("if-none-match", &tag)]).await.status, 200);
 }
 
 #[tokio::test]
@@ -229,7 +228,7 @@ async fn wrong_requests_are_problems_that_say_what_to_do() {
         assert!(answer.json()["detail"].as_str().unwrap().contains(says), "{path}: {}", answer.body);
     }
     assert_eq!(world.toy_events.switches.reads.load(Ordering::SeqCst), 0, "a wrong request reads no store");
-    let post = send(&world.router, Method::POST, "/v1/tables/events?k=a", &[]).await;
+    let post = send(&world.api, Method::POST, "/v1/tables/events?k=a", &[]).await;
     assert_eq!((post.status, post.header("allow")), (405, "GET, HEAD"));
 }
 
@@ -237,7 +236,7 @@ async fn wrong_requests_are_problems_that_say_what_to_do() {
 async fn head_answers_without_a_body_and_every_answer_has_safe_headers() {
     let world = World::new();
     for path in ["/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/status", "/v1/tables", "/v1/tables/events?k=a"] {
-        let answer = send(&world.router, Method::HEAD, path, &[]).await;
+        let answer = send(&world.api, Method::HEAD, path, &[]).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert!(answer.header("content-security-policy").contains("default-src 'none'"), "{path}");
