@@ -103,14 +103,14 @@ pub struct Arrivals {
     pub watermarks: Vec<Option<EventTime>>,
     /// The event that each row was made of: rows of one event are late together.
     pub origins: Vec<u32>,
-    /// Whether it is known already which rows are late: those that have a watermark.
-    pub is_known: bool,
+    /// Of each row whether it is known already if it is late: it is, if it has a watermark.
+    pub is_known: Vec<bool>,
 }
 
 impl Arrivals {
     /// `n` rows that are not late.
     pub(crate) fn in_time(n: usize) -> Self {
-        Self { watermarks: vec![None; n], origins: vec![0; n], is_known: true }
+        Self { watermarks: vec![None; n], origins: vec![0; n], is_known: vec![true; n] }
     }
 }
 
