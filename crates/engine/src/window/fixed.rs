@@ -209,3 +209,6 @@ fn expand(rows: &RecordBatch, window: usize, open: &UInt32Array, windows: &Fixed
     }
     Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
+
+#[cfg(test)]
+mod tests;
