@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::DataType;
 use async_trait::async_trait;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::prelude::SessionContext;
@@ -88,24 +88,6 @@ impl StoreSnapshot for WatchedSnapshot {
     }
 }
 
-/// Reference data that never changes.
-struct Fixed(RecordBatch);
-
-#[async_trait]
-impl ReferenceSource for Fixed {
-    async fn schema(&self) -> Result<SchemaRef> {
-        Ok(self.0.schema())
-    }
-
-    async fn revision(&self) -> Result<String> {
-        Ok("1".to_owned())
-    }
-
-    async fn load(&self) -> Result<Vec<RecordBatch>> {
-        Ok(vec![self.0.clone(), self.0.slice(0, 0)])
-    }
-}
-
 fn spec(name: &str, kind: TableKind, columns: &[(&str, DataType, bool)], key: KeySpec) -> TableSpec {
     TableSpec { name: name.to_owned(), kind, schema: tables::schema(columns), key, ttl: None }
 }
@@ -170,6 +152,8 @@ impl World {
         pipeline.jobs = jobs(&pipeline).await;
         let names = pipeline.tables["airlines"].spec.schema.clone();
         let airlines = millstream_testkit::rows::batch(&names, &[row!["UA", "United"], row!["AA", "American"]]).unwrap();
+        // Whoever reads it has to take several batches, and an empty one.
+        let airlines = toy::FixedReferenceSource::new(airlines.schema(), vec![airlines.clone(), airlines.slice(0, 0)]);
         let ports = Ports {
             log: Arc::new(toy::ToyEventLog::open(disk.clone(), clock.clone())),
             event_store: store.clone(),
@@ -181,7 +165,7 @@ impl World {
             schemas: None,
             checkpoints: Arc::new(toy::ToyCheckpointStore::open(disk.clone())),
             system: Arc::new(toy::ToySystemStore::open(disk)),
-            references: [("airlines".to_owned(), Arc::new(Fixed(airlines)) as Arc<dyn ReferenceSource>)].into(),
+            references: [("airlines".to_owned(), Arc::new(airlines) as Arc<dyn ReferenceSource>)].into(),
             spill: None,
             clock: clock.clone(),
         };

@@ -347,23 +347,18 @@ impl Processor {
         }
         let rows = rows.filter(&BooleanArray::from(keep))?;
         let events = rows.origin.values().iter().map(|origin| *origin as usize);
-        let arrivals = match &self.lateness {
-            Lateness::ByWatermark => Arrivals {
-                watermarks: events.map(|at| timed.before.get(at).copied().flatten()).collect(),
-                origins: rows.origin.values().to_vec(),
-                is_known: false,
-            },
-            Lateness::Exactly(late) => Arrivals {
-                watermarks: events.map(|at| late.get(&chunk.changes.position(at)).copied()).collect(),
-                origins: rows.origin.values().to_vec(),
-                is_known: true,
-            },
-            Lateness::AsBefore { late, closed } => Arrivals {
-                watermarks: events.map(|at| late.get(&chunk.changes.position(at)).copied().or(*closed)).collect(),
-                origins: rows.origin.values().to_vec(),
-                is_known: false,
-            },
+        let was_late = |late: &HashMap<RowPosition, EventTime>, at: usize| late.get(&chunk.changes.position(at)).copied();
+        let (watermarks, is_known) = match &self.lateness {
+            Lateness::ByWatermark => events.map(|at| (timed.before.get(at).copied().flatten(), false)).unzip(),
+            Lateness::Exactly(late) => events.map(|at| (was_late(late, at), true)).unzip(),
+            Lateness::AsBefore { late, closed } => events
+                .map(|at| {
+                    let known = was_late(late, at);
+                    (known.or(*closed), known.is_some())
+                })
+                .unzip(),
         };
+        let arrivals = Arrivals { watermarks, origins: rows.origin.values().to_vec(), is_known };
         let watermark = match self.lateness {
             Lateness::ByWatermark => self.watermark.as_ref().and_then(WatermarkTracker::current),
             Lateness::Exactly(_) | Lateness::AsBefore { .. } => None,

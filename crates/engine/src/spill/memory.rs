@@ -1,7 +1,8 @@
 //! The memory that the state of all flows may take together, and who has to give some back.
 //!
 //! A flow says after each epoch what it holds. When all together hold more than there is, those whose state takes more than an even share of what is left
-//! beside pinned state put some into files, until it takes half of that. A flow that waits for records is woken for that.
+//! beside pinned state put some into files, until it takes half of that. A flow that waits for records is woken for that: a signal is kept until the flow
+//! waits, so that none is missed that is given after it has last looked.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,13 +23,19 @@ pub struct Held {
 pub struct StateMemory {
     bytes_max: usize,
     shares: Mutex<Shares>,
-    pressed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Shares {
     next: u64,
-    held: BTreeMap<u64, Held>,
+    of_flows: BTreeMap<u64, Share>,
+}
+
+/// What a flow holds, and the signal that it has to give some back.
+#[derive(Debug)]
+struct Share {
+    held: Held,
+    pressed: Arc<Notify>,
 }
 
 /// A flow's part in the memory. Dropped, it holds nothing any more.
@@ -36,13 +43,14 @@ struct Shares {
 pub struct MemoryShare {
     memory: Arc<StateMemory>,
     number: u64,
+    pressed: Arc<Notify>,
 }
 
 impl StateMemory {
     /// For `bytes_max` together.
     #[must_use]
     pub fn new(bytes_max: usize) -> Arc<Self> {
-        Arc::new(Self { bytes_max, shares: Mutex::default(), pressed: Notify::new() })
+        Arc::new(Self { bytes_max, shares: Mutex::default() })
     }
 
     /// The part of one more flow, which holds nothing yet.
@@ -51,8 +59,9 @@ impl StateMemory {
         let mut shares = self.lock();
         let number = shares.next;
         shares.next += 1;
-        shares.held.insert(number, Held::default());
-        MemoryShare { memory: self.clone(), number }
+        let pressed = Arc::new(Notify::new());
+        shares.of_flows.insert(number, Share { held: Held::default(), pressed: pressed.clone() });
+        MemoryShare { memory: self.clone(), number, pressed }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shares> {
@@ -65,12 +74,13 @@ impl MemoryShare {
     #[must_use]
     pub fn hold(&self, held: Held) -> Option<usize> {
         let mut shares = self.memory.lock();
-        shares.held.insert(self.number, held);
-        let all: Vec<Held> = shares.held.values().copied().collect();
-        let mut others = shares.held.iter().filter(|(number, _)| **number != self.number);
-        let has_to_give = |(_, held): (&u64, &Held)| target(*held, &all, self.memory.bytes_max).is_some();
-        if is_over(&all, self.memory.bytes_max) && others.any(has_to_give) {
-            self.memory.pressed.notify_waiters();
+        shares.of_flows.insert(self.number, Share { held, pressed: self.pressed.clone() });
+        let all: Vec<Held> = shares.of_flows.values().map(|share| share.held).collect();
+        if is_over(&all, self.memory.bytes_max) {
+            let others = shares.of_flows.iter().filter(|(number, _)| **number != self.number);
+            // Kept for a flow that doesn't wait at this moment.
+            let has_to_give = others.filter(|(_, share)| target(share.held, &all, self.memory.bytes_max).is_some());
+            has_to_give.for_each(|(_, share)| share.pressed.notify_one());
         }
         target(held, &all, self.memory.bytes_max)
     }
@@ -79,19 +89,19 @@ impl MemoryShare {
     #[must_use]
     pub fn pinned_over(&self, pinned: usize) -> Option<usize> {
         let shares = self.memory.lock();
-        let others: usize = shares.held.iter().filter(|(number, _)| **number != self.number).map(|(_, held)| held.pinned).sum();
-        Some(others.saturating_add(pinned)).filter(|all| *all > self.memory.bytes_max)
+        let others = shares.of_flows.iter().filter(|(number, _)| **number != self.number);
+        Some(sum(others.map(|(_, share)| share.held.pinned)).saturating_add(pinned)).filter(|all| *all > self.memory.bytes_max)
     }
 
-    /// Resolves when another flow has said, after this was asked, that somebody else has to give memory back.
+    /// Resolves when another flow has found that this one has to give memory back, once for all that was found since it last did.
     pub async fn pressed(&self) {
-        self.memory.pressed.notified().await;
+        self.pressed.notified().await;
     }
 }
 
 impl Drop for MemoryShare {
     fn drop(&mut self) {
-        self.memory.lock().held.remove(&self.number);
+        self.memory.lock().of_flows.remove(&self.number);
     }
 }
 

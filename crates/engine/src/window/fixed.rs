@@ -75,7 +75,7 @@ impl FixedAggregator {
     /// Puts back state rows that a checkpoint stored; a later row of a group replaces an earlier one.
     pub(super) fn restore(&mut self, rows: RecordBatch) -> Result<()> {
         let keys = self.keys(&rows)?;
-        self.state.put(keys, rows)
+        self.state.restore(keys, &rows)
     }
 
     /// Forgets the windows that the watermark has reached: for deltas that were stored before they closed.
@@ -192,8 +192,10 @@ fn expand(rows: &RecordBatch, window: usize, open: &UInt32Array, windows: &Fixed
         let end = required(end)?;
         for before in 0..i64::from(*n) {
             indices.push(row);
-            ends.push(end - before * slide);
-            starts.push(end - before * slide - size);
+            let end = end - before * slide;
+            ends.push(end);
+            // The first times that there can be are in windows that would begin before them.
+            starts.push(end.saturating_sub(size));
         }
     }
     let indices = UInt32Array::from(indices);
@@ -207,3 +209,6 @@ fn expand(rows: &RecordBatch, window: usize, open: &UInt32Array, windows: &Fixed
     }
     Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ mod state;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use millstream_core::floats::normalized;
 use millstream_core::{Error, EventTime, Result};
 use millstream_pipeline::graph::WindowKind;
 
@@ -28,6 +29,8 @@ pub use stages::{Stages, StagesAdvanced, StagesMark};
 
 /// The aggregation of one flow, with its state.
 pub struct WindowAggregator {
+    /// How many columns rows are grouped by: the first ones.
+    groups: usize,
     window_column: usize,
     kind: Kind,
 }
@@ -100,14 +103,14 @@ pub struct Arrivals {
     pub watermarks: Vec<Option<EventTime>>,
     /// The event that each row was made of: rows of one event are late together.
     pub origins: Vec<u32>,
-    /// Whether it is known already which rows are late: those that have a watermark.
-    pub is_known: bool,
+    /// Of each row whether it is known already if it is late: it is, if it has a watermark.
+    pub is_known: Vec<bool>,
 }
 
 impl Arrivals {
     /// `n` rows that are not late.
     pub(crate) fn in_time(n: usize) -> Self {
-        Self { watermarks: vec![None; n], origins: vec![0; n], is_known: true }
+        Self { watermarks: vec![None; n], origins: vec![0; n], is_known: vec![true; n] }
     }
 }
 
@@ -156,13 +159,13 @@ fn required(bound: Option<i64>) -> Result<i64> {
 impl WindowAggregator {
     /// An aggregation without state. `input` are the columns that the step before it gives.
     pub fn new(plan: Aggregation, input: &SchemaRef) -> Result<Self> {
-        let window_column = plan.window;
+        let (groups, window_column) = (plan.groups, plan.window);
         let kind = match plan.kind {
             WindowKind::Fixed(windows) => Kind::Fixed(Box::new(FixedAggregator::new(plan, windows, input)?)),
             WindowKind::Same => Kind::Fixed(Box::new(FixedAggregator::of_given_windows(plan, input)?)),
             WindowKind::Session { gap } => Kind::Session(Box::new(SessionAggregator::new(plan, gap, input)?)),
         };
-        Ok(Self { window_column, kind })
+        Ok(Self { groups, window_column, kind })
     }
 
     /// The column of the window among the input's columns.
@@ -225,8 +228,15 @@ impl WindowAggregator {
         }
     }
 
+    /// `rows` with one zero and one NaN in what they are grouped by: groups are told apart by their bytes, and Spark's are by these values.
+    fn grouped(&self, rows: &RecordBatch) -> Result<RecordBatch> {
+        let columns = rows.columns().iter().enumerate().map(|(i, column)| if i < self.groups { normalized(column) } else { column.clone() });
+        Ok(RecordBatch::try_new(rows.schema(), columns.collect())?)
+    }
+
     /// Takes `rows` into those of their windows that were open when they came. Then closes the windows that `watermark` has reached.
     pub fn advance(&mut self, rows: &RecordBatch, arrivals: &Arrivals, watermark: Option<EventTime>) -> Result<Advanced> {
-        on!(mut self, a => a.advance(rows, arrivals, watermark))
+        let rows = self.grouped(rows)?;
+        on!(mut self, a => a.advance(&rows, arrivals, watermark))
     }
 }

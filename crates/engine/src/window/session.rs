@@ -166,14 +166,15 @@ impl SessionAggregator {
         let with = |fate: Fate| (0..fates.len()).filter(move |row| fates.value(*row) == fate as u8);
         for row in with.clone()(Fate::Gone) {
             let (key, span) = (keys.row(row).data(), spans[row]);
-            self.state.take(&[session_key(key, span)])?;
+            self.state.remove(&[session_key(key, span)]);
             self.sessions.remove(key, span);
         }
         for row in with.clone()(Fate::Closed) {
             let (key, span) = (keys.row(row).data(), spans[row]);
-            self.state.take(&[session_key(key, span)])?;
+            let session = session_key(key, span);
+            self.state.remove(std::slice::from_ref(&session));
             self.sessions.add(key, span, true);
-            self.remembered.insert(session_key(key, span));
+            self.remembered.insert(session);
         }
         let open: Vec<usize> = with(Fate::Open).collect();
         for row in &open {
@@ -244,10 +245,13 @@ impl SessionAggregator {
             let mut is_late = false;
             for row in rows {
                 let watermark = arrivals.watermarks[*row];
-                is_late |= if arrivals.is_known {
-                    watermark.is_some()
-                } else {
-                    self.sessions.is_late(keys.row(*row).data(), spans[*row], watermark)
+                is_late |= match (arrivals.is_known[*row], watermark) {
+                    (true, None) => false,
+                    (true, Some(_)) => {
+                        self.sessions.saw(spans[*row]);
+                        true
+                    }
+                    (false, _) => self.sessions.is_late(keys.row(*row).data(), spans[*row], watermark),
                 };
             }
             for row in rows {

@@ -113,14 +113,19 @@ impl Sessions {
     pub(super) fn is_late(&mut self, key: &[u8], span: Span, watermark: Option<EventTime>) -> bool {
         self.reach.advance(watermark);
         let Some(EventTime(at)) = watermark else {
-            self.reach.saw(span.end.saturating_sub(span.start));
+            self.saw(span);
             return false;
         };
         let closed = |s: &Session| s.place == Place::Closed || s.span.end <= at;
         let meets_closed = || self.of_key.get(key).is_some_and(|all| all.iter().any(|s| closed(s) && s.span.meets(span)));
         let late = span.end <= at || span.start <= self.reach.horizon || meets_closed();
-        self.reach.saw(span.end.saturating_sub(span.start));
+        self.saw(span);
         late
+    }
+
+    /// Notes that a row with this span has come.
+    pub(super) fn saw(&mut self, span: Span) {
+        self.reach.saw(span.end.saturating_sub(span.start));
     }
 
     /// Puts `row` into the sessions of `key` that `span` meets. Returns the number of the one that these are now.

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use arrow::array::RecordBatch;
-use arrow::compute::{concat_batches, interleave_record_batch};
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, interleave_record_batch, take_record_batch};
 use arrow::datatypes::SchemaRef;
-use millstream_core::{Error, EventTime, Result};
+use millstream_core::{EventTime, Result};
 
 pub use crate::spill::GroupKey;
 use crate::spill::{At, GONE, Merge, Picker, Place, Runs, Source, SpillArea, Written, write};
@@ -35,6 +35,9 @@ const ROWS_MIN: usize = 4_096;
 
 /// Memory that a group takes beside its key and its row.
 const PLACE_BYTES: usize = 64;
+
+/// Compacted rows are in batches of so many.
+const COMPACT_ROWS: usize = 4_096;
 
 /// Groups of memory and runs are put together so many at a time.
 const STEP_ROWS: usize = 4_096;
@@ -93,6 +96,12 @@ impl GroupState {
         self.compact_if_due()
     }
 
+    /// The same for rows that were read: all their columns are parts of one buffer, which would count for each of them.
+    pub(super) fn restore(&mut self, keys: Vec<GroupKey>, rows: &RecordBatch) -> Result<()> {
+        let all = UInt32Array::from_iter_values((0..).take(rows.num_rows()));
+        self.put(keys, take_record_batch(rows, &all)?)
+    }
+
     /// The rows of those of `keys` that are known, and which of the keys they are.
     pub(super) fn gather(&self, keys: &[GroupKey]) -> Result<(RecordBatch, Vec<usize>)> {
         if !self.runs.is_empty() {
@@ -125,6 +134,12 @@ impl GroupState {
     /// Removes the groups `keys`, as far as they are known, and returns their rows.
     pub(super) fn take(&mut self, keys: &[GroupKey]) -> Result<RecordBatch> {
         let (rows, _) = self.gather(keys)?;
+        self.remove(keys);
+        Ok(rows)
+    }
+
+    /// Removes the groups `keys`, as far as they are known. Nothing is read for that.
+    pub(super) fn remove(&mut self, keys: &[GroupKey]) {
         for key in keys {
             let bytes = key.row().len();
             if self.runs.may_hold(key) {
@@ -135,14 +150,13 @@ impl GroupState {
                 self.key_bytes -= bytes;
             }
         }
-        Ok(rows)
     }
 
     /// Removes the windows whose end is not after `watermark`, and returns their groups and rows in the order of their ends, if there are
     /// any.
     pub(super) fn close(&mut self, watermark: EventTime) -> Result<Option<Groups>> {
         if self.runs.is_empty() {
-            let Some(closed) = self.split_closed(watermark)? else { return Ok(None) };
+            let Some(closed) = self.split_closed(watermark) else { return Ok(None) };
             let (keys, places): (Vec<GroupKey>, Vec<Place>) = closed.into_iter().unzip();
             let rows = self.pick(&places)?;
             self.settle()?;
@@ -166,24 +180,25 @@ impl GroupState {
 
     /// Removes the windows whose end is not after `watermark`.
     pub(super) fn forget(&mut self, watermark: EventTime) -> Result<()> {
-        self.split_closed(watermark)?;
-        self.runs.close(watermark);
-        if self.runs.is_empty() {
+        self.split_closed(watermark);
+        if !self.runs.is_empty() {
+            self.runs.close(watermark);
             self.forget_gone();
         }
         self.settle()
     }
 
     /// Takes out of memory what is closed at `watermark`, if there is something.
-    fn split_closed(&mut self, watermark: EventTime) -> Result<Option<BTreeMap<GroupKey, Place>>> {
+    fn split_closed(&mut self, watermark: EventTime) -> Option<BTreeMap<GroupKey, Place>> {
         if self.places.first_key_value().is_none_or(|(key, _)| key.end() > watermark) {
-            return Ok(None);
+            return None;
         }
-        let Some(after) = watermark.0.checked_add(1) else { return Err(Error::internal("the watermark is at the end of time")) };
-        let open = self.places.split_off(&GroupKey::new(EventTime(after), &[]));
+        // At the end of time all windows are closed.
+        let open = watermark.0.checked_add(1).map(|after| self.places.split_off(&GroupKey::new(EventTime(after), &[])));
+        let open = open.unwrap_or_default();
         let closed = std::mem::replace(&mut self.places, open);
         self.key_bytes -= closed.keys().map(|k| k.row().len()).sum::<usize>();
-        Ok(Some(closed))
+        Some(closed)
     }
 
     /// Frees batches that hold no rows any more, or few.
@@ -245,8 +260,9 @@ impl GroupState {
     /// When that fails, nothing has changed but that runs may have been merged.
     pub(super) fn spill(&mut self, area: &SpillArea, bytes_max: usize) -> Result<()> {
         self.runs.tidy(area, &self.schema)?;
+        self.forget_gone();
         if self.bytes() <= bytes_max || self.places.is_empty() {
-            return Ok(());
+            return self.settle();
         }
         let live = self.places.values().filter(|place| **place != GONE).count();
         let room = bytes_max.saturating_sub(self.pinned_bytes());
@@ -255,7 +271,7 @@ impl GroupState {
         let goes = |place: &Place| *place == GONE || place.0 < first_kept;
         let written = Written {
             entries: Merge::new(vec![Source::memory(self.places.iter().filter(|(_, place)| goes(place)))]),
-            entries_max: self.places.len(),
+            entries_max: self.places.values().filter(|place| goes(place)).count(),
             memory: &self.batches,
             row_bytes: self.row_bytes(),
             keeps_gone: !self.runs.is_empty(),
@@ -280,8 +296,11 @@ impl GroupState {
         live
     }
 
-    /// Forgets which groups are gone: there are no runs that could have them.
+    /// Forgets which groups are gone, if there are no runs any more that could have them: they are closed, or were merged and nothing was left.
     fn forget_gone(&mut self) {
+        if !self.runs.is_empty() {
+            return;
+        }
         let mut bytes = 0;
         self.places.retain(|key, place| {
             let stays = *place != GONE;
@@ -313,16 +332,17 @@ impl GroupState {
         if self.rows > ROWS_MIN.max(self.places.len() * DEAD_ROWS_FACTOR) { self.compact() } else { Ok(()) }
     }
 
-    /// Copies the live rows in memory together and forgets the others.
+    /// Copies the live rows in memory together and forgets the others. Into batches of some size each: a batch is put into a run as a whole, and a
+    /// column of texts can't be of any length.
     fn compact(&mut self) -> Result<()> {
         let places: Vec<Place> = self.places.values().copied().filter(|place| *place != GONE).collect();
-        let live = self.pick(&places)?;
+        let batches = places.chunks(COMPACT_ROWS).map(|some| self.pick(some)).collect::<Result<Vec<_>>>()?;
         for (row, place) in self.places.values_mut().filter(|place| **place != GONE).enumerate() {
-            *place = (0, row);
+            *place = (row / COMPACT_ROWS, row % COMPACT_ROWS);
         }
-        self.rows = live.num_rows();
-        self.batch_bytes = if self.rows == 0 { 0 } else { live.get_array_memory_size() };
-        self.batches = vec![live];
+        self.rows = places.len();
+        self.batch_bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        self.batches = batches;
         Ok(())
     }
 }

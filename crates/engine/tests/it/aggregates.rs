@@ -200,6 +200,54 @@ async fn having_filters_windows_by_their_results_and_an_aggregate_is_no_must() {
     assert!(report.is_clean(), "{report}");
 }
 
+/// Spark's rule `NormalizeFloatingNumbers`. The sign of a NaN is one of its bits.
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_one_zero_and_one_nan_among_groups() {
+    const SIGNED: &str = "CASE WHEN b THEN -d ELSE d END";
+    let table = |name: &str, query: &str| {
+        // A key can't have a DOUBLE, and a topic needs none.
+        format!("CREATE STREAMING TABLE {name} USING kafka TBLPROPERTIES ('topic' = '{name}', 'value.format' = 'json') AS {query};\n")
+    };
+    let grouped = |window: &str| {
+        let (function, _) = window.split_once('(').unwrap();
+        format!(
+            "SELECT k, {SIGNED} AS d, {function}.start AS start, count(*) AS n
+             FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 SECOND GROUP BY k, {SIGNED}, {window}"
+        )
+    };
+    let above = format!(
+        "SELECT k, d, window.start AS start, count(*) AS n
+         FROM (SELECT k, x, window, max({SIGNED}) AS d FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 SECOND GROUP BY k, x, window(ts, '1 hour'))
+         GROUP BY k, d, window"
+    );
+    let tables = [
+        ("fixed", grouped("window(ts, '1 hour')"), 1),
+        ("sliding", grouped("window(ts, '1 hour', '30 minutes')"), 2),
+        ("sessions", grouped("session_window(ts, '10 minutes')"), 1),
+        ("above", above, 1),
+    ];
+    let events = r#"{"ts":"2024-01-01T00:00:00Z","k":"a","x":1,"d":-0.0}
+{"ts":"2024-01-01T00:01:00Z","k":"a","x":2,"d":0.0}
+{"ts":"2024-01-01T00:02:00Z","k":"a","x":3,"d":"NaN"}
+{"ts":"2024-01-01T00:03:00Z","k":"a","x":4,"d":"NaN","b":true}
+{"ts":"2024-01-01T00:04:00Z","k":"a","x":5,"d":0.0,"b":true}
+{"ts":"2024-01-02T00:00:00Z","k":"z"}"#;
+    for epoch_rows in [1, 100] {
+        let mut world = World::with_epochs_of(epoch_rows);
+        world.pipeline = checked(&tables.iter().fold(TOPIC.to_owned(), |text, (name, query, _)| text + &table(name, query)));
+        drop(world.engine().await);
+        world.publish_values(events.lines().map(|line| (0, line.to_owned()))).await;
+        let engine = world.run().await.unwrap();
+        for (name, _, windows) in &tables {
+            let found = rows(&engine, &format!("SELECT d, n FROM {name} WHERE k = 'a' ORDER BY d, start")).await;
+            let expected: Vec<&str> = ["0.0 3", "NaN 2"].into_iter().flat_map(|row| std::iter::repeat_n(row, *windows)).collect();
+            assert_eq!(found, expected, "{name}, {epoch_rows} events an epoch");
+        }
+        let report = engine.verify(&|_| {}).await.unwrap();
+        assert!(report.is_clean(), "{report}");
+    }
+}
+
 /// As Spark says it, but for the row alone: its other rows are aggregated.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_negative_frequency_makes_its_event_a_dead_letter_where_the_row_counts() {

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millstream_core::{Epoch, ErrorKind, FlowId};
+use millstream_core::ports::NewRecord;
+use millstream_core::{Epoch, ErrorKind, FlowId, Timestamp, TopicPartition};
 use millstream_engine::{Engine, Ports};
 use millstream_testkit::faults::Call;
 
 use crate::events::{Reading, readings};
 use crate::logs::AlteredLog;
 use crate::straight::check;
-use crate::torn;
 use crate::world::{World, checked, rows};
+use crate::{chained, sessions, sliding, torn};
 
 /// Damages the checkpoints of `flow` that `which` picks, of its epochs in order.
 pub async fn damage(world: &World, flow: &str, which: impl Fn(usize, usize) -> bool) -> usize {
@@ -201,6 +202,69 @@ async fn late_rows_and_dead_letters_are_not_put_aside_twice() {
     expected.sort();
     found.sort();
     assert_eq!(found, expected);
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_that_overlap_sessions_and_windows_over_windows_are_the_same() {
+    for seed in 0..3 {
+        let events = readings(180 + seed, 500);
+        let lost = 1 + usize::try_from(seed).unwrap() * 4;
+        let worlds = [
+            (sliding::world(17), ["sliding", "slid"]),
+            (sessions::world("3 MINUTES", 17), ["steady", "varying"]),
+            (chained::world(17), ["busiest", "busy"]),
+        ];
+        for (world, flows) in worlds {
+            drop(world.engine().await);
+            world.publish(&events[..300]).await;
+            world.run().await.unwrap();
+            for flow in flows {
+                assert!(damage(&world, flow, |at, of| at + lost >= of).await > 0);
+            }
+            // While epochs are done again nothing new is late, so what is new comes after that.
+            for all in [300, 500] {
+                let engine = world.run().await.unwrap();
+                match flows[0] {
+                    "sliding" => sliding::check(&engine, &events[..all], false).await,
+                    "steady" => sessions::check(&engine, &events[..all], 180, false).await,
+                    _ => chained::check(&engine, &events[..all], false).await,
+                }
+                assert_eq!(fell_back_to(&engine, flows[0]).await.is_empty(), all > 300);
+                world.publish(&events[all..]).await;
+            }
+        }
+    }
+}
+
+/// It was late because its session was closed. Now it comes before that session begins, for its record's time is the older one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_was_late_for_a_session_is_late_again_in_whatever_order_rows_come_now() {
+    let world = sessions::world("3 MINUTES", 1);
+    let append = async |partition: i32, at_ms: i64, meter: &'static str, seconds: i64| {
+        let reading = Reading { id: at_ms, ts: 1_704_067_200 + seconds, meter, value: Some(1) };
+        let timestamp = Some(Timestamp(at_ms * 1_000));
+        let record = NewRecord { timestamp, value: Some(Bytes::from(reading.json())), ..NewRecord::default() };
+        world.ports().log.append(&TopicPartition::new("readings", partition), vec![record]).await.unwrap();
+    };
+    drop(world.engine().await);
+    append(0, 1, "c", 0).await;
+    append(0, 2, "c", 600).await;
+    append(1, 3, "a", 0).await;
+    append(1, 4, "b", 600).await;
+    world.run().await.unwrap();
+    append(0, 2, "a", 240).await;
+    let engine = world.run().await.unwrap();
+    let late = "SELECT count(*) FROM system.late_rows WHERE flow = 'steady'";
+    assert_eq!(rows(&engine, late).await, ["1"]);
+    damage(&world, "steady", |at, _| at > 0).await;
+    append(0, 5, "c", 2_000).await;
+    append(1, 6, "b", 2_000).await;
+    let engine = world.run().await.unwrap();
+    assert_eq!(fell_back_to(&engine, "steady").await, "1");
+    assert_eq!(rows(&engine, "SELECT n FROM steady WHERE meter = 'a'").await, ["1"]);
+    assert_eq!(rows(&engine, late).await, ["1"]);
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report}");
 }

@@ -130,6 +130,24 @@ async fn state_that_may_not_even_be_on_disk_stops_the_flow_with_what_to_do() {
     assert!(error.to_string().contains("raise engine.state_bytes_max"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_and_windows_over_windows_are_restored_from_any_epoch() {
+    let events = readings(170, 600);
+    // So long a delay that the open sessions take several parts.
+    let (of_sessions, of_chained) = (sessions::world("4 HOURS", 7).with_little_memory(), chained::world(7).with_little_memory());
+    for world in [&of_sessions, &of_chained] {
+        drop(world.engine().await);
+    }
+    for end in (50..=events.len()).step_by(50) {
+        // Each run is a restart, in the middle of whatever round there is.
+        of_sessions.publish(&events[end - 50..end]).await;
+        sessions::check(&of_sessions.run().await.unwrap(), &events[..end], 14_400, false).await;
+        of_chained.publish(&events[end - 50..end]).await;
+        chained::check(&of_chained.run().await.unwrap(), &events[..end], false).await;
+    }
+    assert!(has_spilled(&of_sessions) && has_spilled(&of_chained));
+}
+
 /// The checkpoints of `flow` that can be read, with their epochs.
 async fn checkpoints(world: &World, flow: &str) -> Vec<(Epoch, Checkpoint)> {
     let (store, flow) = (world.ports().checkpoints, FlowId::new(flow));

@@ -23,7 +23,7 @@ pub use defect::Defect;
 pub use event_log::ToyEventLog;
 pub use event_store::ToyEventStore;
 pub use lake_store::ToyLakeStore;
-pub use reference_source::ToyReferenceSource;
+pub use reference_source::{FixedReferenceSource, ToyReferenceSource};
 pub use report_store::ToyReportStore;
 pub use spill_store::ToySpillStore;
 pub use system_store::ToySystemStore;

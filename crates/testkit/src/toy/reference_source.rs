@@ -1,8 +1,8 @@
-//! [`ReferenceSource`] in memory.
+//! [`ReferenceSource`]s in memory: one with the suite's columns whose rows can be replaced, and one with any columns that stays as it is.
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use millstream_core::Result;
@@ -60,5 +60,41 @@ impl ReferenceSource for ToyReferenceSource {
             return Ok(vec![batch(&table(), &rows[..half])?, batch(&table(), later.get(half..).unwrap_or_default())?]);
         }
         rows.chunks(10).map(|chunk| batch(&table(), chunk)).collect()
+    }
+}
+
+/// Reference data of any columns that never changes.
+#[derive(Clone, Debug)]
+pub struct FixedReferenceSource {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
+impl FixedReferenceSource {
+    /// These batches, all with the columns of `schema`.
+    #[must_use]
+    pub fn new(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        Self { schema, batches }
+    }
+
+    /// Columns with their names. Each may have nulls; all are equally long.
+    pub fn of(columns: &[(&str, ArrayRef)]) -> Result<Self> {
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.iter().map(|(name, column)| (*name, column.clone(), true)))?;
+        Ok(Self::new(batch.schema(), vec![batch]))
+    }
+}
+
+#[async_trait]
+impl ReferenceSource for FixedReferenceSource {
+    async fn schema(&self) -> Result<SchemaRef> {
+        Ok(self.schema.clone())
+    }
+
+    async fn revision(&self) -> Result<String> {
+        Ok("1".to_owned())
+    }
+
+    async fn load(&self) -> Result<Vec<RecordBatch>> {
+        Ok(self.batches.clone())
     }
 }

@@ -43,16 +43,18 @@ for _ in range(int(given.rounds)):
         .load()
     )
     events = read.select(f.from_json(read.value.cast("string"), EVENT).alias("event")).select("event.*")
+    checkpoint = tempfile.TemporaryDirectory(prefix="spark-")
     query = (
         events.withColumn("flight_date", f.to_date("ts"))
         .writeStream.format("org.apache.spark.sql.cassandra")
         .options(keyspace=given.keyspace, table="departures")
-        .option("checkpointLocation", tempfile.mkdtemp(prefix="spark-"))
+        .option("checkpointLocation", checkpoint.name)
         .outputMode("append")
         .trigger(availableNow=True)
         .start()
     )
     query.awaitTermination()
+    checkpoint.cleanup()
     batches = [json.loads(progress.json) if hasattr(progress, "json") else progress for progress in query.recentProgress]
     rows = sum(batch["numInputRows"] for batch in batches)
     seconds = sum(batch["durationMs"]["triggerExecution"] for batch in batches if batch["numInputRows"]) / 1000

@@ -1,3 +1,5 @@
+use futures::FutureExt as _;
+
 use super::*;
 
 fn held(memory: usize) -> Held {
@@ -47,4 +49,23 @@ fn a_share_that_is_dropped_holds_nothing() {
     drop(a);
     assert_eq!(b.hold(Held { memory: 60, pinned: 0 }), None);
     assert_eq!(b.pinned_over(100), None);
+}
+
+/// Whether a flow that waits now would be woken.
+fn is_woken(share: &MemoryShare) -> bool {
+    share.pressed().now_or_never().is_some()
+}
+
+#[test]
+fn a_flow_that_has_to_give_back_is_woken_though_it_only_waits_after_that_was_found() {
+    let memory = StateMemory::new(100);
+    let (large, small, last) = (memory.share(), memory.share(), memory.share());
+    assert_eq!(large.hold(held(80)), None);
+    assert_eq!(small.hold(held(10)), None);
+    assert_eq!(last.hold(held(15)), None, "others have more");
+    assert!(is_woken(&large), "it looked before there was too little");
+    assert!(!is_woken(&large), "once is enough");
+    assert!(!is_woken(&small) && !is_woken(&last), "they have nothing to give");
+    assert_eq!(large.hold(held(80)), Some(16));
+    assert!(!is_woken(&large), "who looks for itself isn't told");
 }

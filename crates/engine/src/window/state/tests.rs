@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, Int64Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use millstream_core::batches::{from_ipc, to_ipc};
 use millstream_core::{ErrorKind, FlowId};
 use millstream_testkit::generate::Changes;
 use millstream_testkit::toy::{Disk, ToySpillStore};
@@ -43,7 +44,7 @@ fn closing_takes_the_windows_that_the_watermark_has_reached_in_the_order_of_thei
     assert!(state.close(EventTime(9)).unwrap().is_none());
     assert_eq!(values(&state.close(EventTime(20)).unwrap().unwrap().1), [1, 2, 3]);
     assert_eq!(values(&state.all().unwrap()), [4]);
-    assert_eq!(values(&state.close(EventTime(i64::MAX - 1)).unwrap().unwrap().1), [4]);
+    assert_eq!(values(&state.close(EventTime(i64::MAX)).unwrap().unwrap().1), [4], "at the end of time, too");
     assert_eq!(state.bytes(), 0);
 }
 
@@ -65,6 +66,21 @@ fn taken_groups_are_there_no_more() {
     state.put(vec![key(30, 1), key(10, 2)], rows(&[4, 2])).unwrap();
     assert_eq!(values(&state.take(&[key(10, 2), key(99, 9)]).unwrap()), [2]);
     assert_eq!(values(&state.all().unwrap()), [4]);
+}
+
+#[test]
+fn rows_that_were_read_take_what_they_took() {
+    let fields = (0..8).map(|i| Field::new(format!("value {i}"), DataType::Int64, true)).collect::<Vec<_>>();
+    let schema = Arc::new(Schema::new(fields));
+    let numbers: Vec<i64> = (0..1_000).collect();
+    let columns = (0..8).map(|_| Arc::new(Int64Array::from(numbers.clone())) as arrow::array::ArrayRef).collect();
+    let rows = RecordBatch::try_new(schema.clone(), columns).unwrap();
+    let keys = || numbers.iter().map(|n| GroupKey::new(EventTime(10), &n.to_be_bytes())).collect();
+    let (mut written, mut read) = (GroupState::new(schema.clone()), GroupState::new(schema.clone()));
+    written.put(keys(), rows.clone()).unwrap();
+    let (_, batches) = from_ipc(&to_ipc(&schema, &[rows]).unwrap()).unwrap();
+    read.restore(keys(), &batches[0]).unwrap();
+    assert!(read.bytes() < written.bytes() * 11 / 10, "{} bytes, which were {}", read.bytes(), written.bytes());
 }
 
 /// A place for runs.
@@ -161,6 +177,52 @@ fn what_was_touched_last_stays_in_memory() {
     store.damage();
     assert_eq!(values(&state.gather(&[key(10, 99)]).unwrap().0), [99]);
     assert_eq!(state.gather(&[key(10, 0)]).unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn compacted_rows_go_out_only_as_far_as_they_have_to() {
+    let ((_, area), mut state) = (area(), GroupState::new(schema()));
+    let numbers: Vec<i64> = (0..100_000).collect();
+    state.put(numbers.iter().map(|n| GroupKey::new(EventTime(10), &n.to_be_bytes())).collect(), rows(&numbers)).unwrap();
+    state.compact().unwrap();
+    let bytes = state.bytes();
+    state.spill(&area, bytes / 2).unwrap();
+    assert!(state.bytes() <= bytes / 2 + 200_000 && state.resident_bytes() > bytes / 4, "{} of {bytes} bytes are left", state.resident_bytes());
+    assert_eq!(values(&state.all().unwrap()), numbers);
+}
+
+#[test]
+fn what_is_removed_is_not_read_for_that() {
+    let ((store, area), mut state) = (area(), GroupState::new(schema()));
+    state.put(vec![key(10, 1), key(20, 2)], rows(&[1, 2])).unwrap();
+    state.spill(&area, 0).unwrap();
+    store.damage();
+    state.remove(&[key(10, 1), key(30, 3)]);
+    store.mend();
+    assert_eq!(values(&state.all().unwrap()), [2]);
+}
+
+/// A large run between others keeps these apart, until its windows close; then they are merged, and what they have is gone.
+#[test]
+fn groups_that_are_gone_stay_gone_when_nothing_is_left_of_runs() {
+    let ((store, area), mut state) = (area(), GroupState::new(schema()));
+    state.put(vec![key(20, 1)], rows(&[1])).unwrap();
+    state.spill(&area, 0).unwrap();
+    let numbers: Vec<i64> = (0..5_000).collect();
+    state.put(numbers.iter().map(|n| GroupKey::new(EventTime(10), &n.to_be_bytes())).collect(), rows(&numbers)).unwrap();
+    state.spill(&area, 0).unwrap();
+    for _ in 0..3 {
+        state.remove(&[key(20, 1)]);
+        state.spill(&area, 0).unwrap();
+    }
+    assert_eq!(store.files(), 5, "the large one keeps the others apart");
+    state.remove(&[key(20, 1)]);
+    state.forget(EventTime(10)).unwrap();
+    state.spill(&area, usize::MAX).unwrap();
+    assert_eq!((store.files(), state.bytes()), (0, 0));
+    let (found, which) = state.gather(&[key(20, 1)]).unwrap();
+    assert_eq!((found.num_rows(), which.len()), (0, 0));
+    assert!(state.close(EventTime(30)).unwrap().is_none());
 }
 
 #[test]

@@ -11,12 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
-use async_trait::async_trait;
 use millstream_core::ports::ReferenceSource;
 use millstream_engine::Engine;
 use millstream_pipeline::graph::{Binding, Pipeline};
 use millstream_pipeline::{SourceFile, parse};
+use millstream_testkit::toy::FixedReferenceSource;
 
 use super::ways::Way;
 use super::{counts::Tally, files, folder, spelling, stated};
@@ -70,7 +69,7 @@ impl Query {
                 }
                 Binding::Topic(_) => {}
                 _ if table.spec.kind == millstream_core::TableKind::Reference => {
-                    references.insert(name.clone(), Arc::new(Rows { schema: table.spec.schema.clone(), lines: lines_of(name) }));
+                    references.insert(name.clone(), reference(&table.spec.schema, &lines_of(name)));
                 }
                 _ => {}
             }
@@ -170,25 +169,9 @@ fn lines_of(table: &str) -> Vec<String> {
 }
 
 /// Reference data in lines of JSON.
-struct Rows {
-    schema: SchemaRef,
-    lines: Vec<String>,
-}
-
-#[async_trait]
-impl ReferenceSource for Rows {
-    async fn schema(&self) -> millstream_core::Result<SchemaRef> {
-        Ok(self.schema.clone())
-    }
-
-    async fn revision(&self) -> millstream_core::Result<String> {
-        Ok("1".to_owned())
-    }
-
-    async fn load(&self) -> millstream_core::Result<Vec<RecordBatch>> {
-        let reader = arrow::json::ReaderBuilder::new(self.schema.clone()).build(std::io::Cursor::new(self.lines.join("\n"))).unwrap();
-        Ok(reader.map(Result::unwrap).collect())
-    }
+fn reference(schema: &SchemaRef, lines: &[String]) -> Arc<dyn ReferenceSource> {
+    let reader = arrow::json::ReaderBuilder::new(schema.clone()).build(std::io::Cursor::new(lines.join("\n"))).unwrap();
+    Arc::new(FixedReferenceSource::new(schema.clone(), reader.map(Result::unwrap).collect()))
 }
 
 fn paths(folder: &str) -> Vec<PathBuf> {

@@ -32,7 +32,20 @@ public final class FlinkStream {
 
     private FlinkStream() {}
 
-    public static void main(String[] arguments) throws Exception {
+    public static void main(String[] arguments) {
+        int status = 0;
+        try {
+            run(arguments);
+        } catch (Throwable failure) {
+            failure.printStackTrace();
+            status = 1;
+        }
+        System.out.flush();
+        // Threads of the cluster may go on: a job that has failed would be taken for one that was not done in time.
+        Runtime.getRuntime().halt(status);
+    }
+
+    private static void run(String[] arguments) throws Exception {
         String[] statements = Files.readString(Path.of(arguments[0])).split(";\n");
         long rows = Long.parseLong(arguments[1]);
         int tables = Integer.parseInt(arguments[2]);
@@ -61,9 +74,6 @@ public final class FlinkStream {
         Moment first = warm == null ? last : warm;
         System.out.println(String.format(Locale.ROOT, "{\"rows\": %d, \"seconds\": %.3f, \"cpu_seconds\": %.3f, \"done\": %b}",
                 last.rows - first.rows, (last.nanos - first.nanos) / 1e9, (last.cpuNanos - first.cpuNanos) / 1e9, done));
-        System.out.flush();
-        // Threads of the cluster may go on.
-        Runtime.getRuntime().halt(0);
     }
 
     private static TableEnvironment environment(String checkpoints) {
