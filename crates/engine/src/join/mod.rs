@@ -46,8 +46,9 @@ pub struct StreamJoin {
     portion: u32,
 }
 
-/// What is brought back from disk at a time takes at most so many bytes, or as many as state may take in memory, if these are more and fewer than the second.
-const RECALLED_BYTES: (usize, usize) = (1 << 20, 64 << 20);
+/// What is brought back from disk at a time takes as many bytes as the join may have in memory, but no fewer than these, and no more.
+const RECALLED_BYTES_LEAST: usize = 1 << 20;
+const RECALLED_BYTES_MOST: usize = 32 << 20;
 
 /// What an epoch is held to: of one key, it has as many pairs as rows of the one side times rows of the other.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +63,7 @@ struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { pairs_at_once: 65_536, rows_max: 1 << 24, recalled_bytes_max: RECALLED_BYTES.1 }
+        Self { pairs_at_once: 65_536, rows_max: 1 << 24, recalled_bytes_max: RECALLED_BYTES_MOST }
     }
 }
 
@@ -129,7 +130,7 @@ impl StreamJoin {
     /// Puts rows into files, until about `bytes_max` bytes are in memory, as far as that can be: of each side the same share. When it fails, nothing is
     /// lost, and it can be asked again.
     pub fn spill(&mut self, area: &SpillArea, bytes_max: usize) -> Result<()> {
-        self.limits.recalled_bytes_max = bytes_max.clamp(RECALLED_BYTES.0, RECALLED_BYTES.1);
+        self.limits.recalled_bytes_max = bytes_max.clamp(RECALLED_BYTES_LEAST, RECALLED_BYTES_MOST);
         let all = self.size();
         for half in [&mut self.left, &mut self.right] {
             let bytes_max = half.state.size().share(all, bytes_max);

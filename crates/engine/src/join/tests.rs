@@ -270,6 +270,23 @@ fn what_is_kept_stays_within_its_memory() {
 }
 
 #[test]
+fn an_epoch_that_looks_for_more_than_there_is_memory_for_is_joined_in_parts() {
+    let (_, area) = area();
+    let rows: Vec<Row> = (0..2_000).map(|at| (at % 500, 1, 1)).collect();
+    let nothing = Vec::new();
+    let mut join = join(JoinType::Full, Limits::default());
+    advance(&mut join, &(rows.clone(), nothing.clone(), 0)).unwrap();
+    join.spill(&area, 0).unwrap();
+    assert_eq!(advance(&mut join, &(nothing.clone(), rows[..500].to_vec(), 0)).unwrap().rows.len(), 2_000);
+    assert!(join.portion >= 500, "there is memory for all");
+    // All left rows have matched, and have come back for that: they go again.
+    join.spill(&area, 0).unwrap();
+    join.limits.recalled_bytes_max = 10_000;
+    assert_eq!(advance(&mut join, &(nothing, rows[..500].to_vec(), 0)).unwrap().rows.len(), 2_000);
+    assert!(join.portion < 250 && join.portion > 10, "{} at a time", join.portion);
+}
+
+#[test]
 fn a_full_disk_changes_nothing_and_a_damaged_block_is_noticed() {
     let (store, area) = area();
     let (mut without, mut with) = (join(JoinType::Full, Limits::default()), join(JoinType::Full, Limits::default()));

@@ -133,11 +133,11 @@ impl SideState {
         // Of a row that is in several runs, the newest comes first.
         let mut seen = HashSet::new();
         let times = columns.times(&rows)?;
-        let counts = |(known, time): (&Known, Option<i64>)| time.is_some_and(|time| self.spilled.has(time, known.id) && seen.insert(known.id));
-        let counting: Vec<bool> = known.iter().zip(times).map(counts).collect();
-        let known: Vec<Known> = known.into_iter().zip(&counting).filter(|(_, counts)| **counts).map(|(known, _)| known).collect();
-        let rows = filter_record_batch(&rows, &BooleanArray::from(counting))?;
+        let mut counts = |known: &Known, time: Option<i64>| time.is_some_and(|time| self.spilled.has(time, known.id) && seen.insert(known.id));
+        let counting: Vec<bool> = known.iter().zip(times).map(|(known, time)| counts(known, time)).collect();
         let bytes = bytes_of(&rows);
+        let rows = if counting.contains(&false) { filter_record_batch(&rows, &BooleanArray::from(counting.clone()))? } else { rows };
+        let known: Vec<Known> = known.into_iter().zip(counting).filter(|(_, counts)| *counts).map(|(known, _)| known).collect();
         self.welcome(columns.keyed(rows)?, &known, true);
         Ok(Some(bytes))
     }
@@ -293,11 +293,11 @@ impl SideState {
         }
         let entry = |slot: &u32| {
             let Slot { time, id, matched, .. } = *self.slot(*slot);
-            match matched {
-                false => Some((time, id, *slot)),
-                // An older run may have it as it was.
-                true => self.spilled.returned.contains(&(time, id)).then_some((time, id, NONE)),
+            if !matched {
+                return Some((time, id, *slot));
             }
+            // An older run may have it as it was.
+            self.spilled.returned.contains(&(time, id)).then_some((time, id, NONE))
         };
         let mut entries: Vec<_> = slots.iter().filter_map(entry).collect();
         entries.sort_unstable();
