@@ -15,7 +15,7 @@ pub struct EngineSettings {
     pub epoch_bytes_max: usize,
     /// Decoded rows that flows of one source share are kept up to so many bytes; a flow that falls further behind reads for itself.
     pub shared_window_bytes_max: usize,
-    /// The state of all flows together is kept in memory up to so many bytes; beyond that, windows are kept on disk.
+    /// The state of all flows together is kept in memory up to so many bytes; beyond that, it is kept on disk.
     pub state_memory_bytes_max: usize,
     /// A flow whose state, in memory and on disk, outgrows so many bytes stops with an error.
     pub state_bytes_max: u64,

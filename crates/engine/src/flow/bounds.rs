@@ -22,19 +22,14 @@ impl FlowRunner {
             Content::Part { first, mark, base } => (first, mark, base),
         };
         let bytes_max = built_upon.map_or(usize::MAX, |_| part_bytes(state.size().total(), self.settings.state_memory_bytes_max));
-        let (part, next) = state.windows(&mark, bytes_max)?;
-        // The rows of a join are written at the beginning of a round, all at once.
-        let joined = if first == epoch { Some(state.joined()?) } else { None };
-        let sides = write.delta.len().saturating_sub(part.len());
-        let (delta_of_sides, delta_of_windows) = write.delta.split_at(sides);
-        let mut rows = joined.unwrap_or_else(|| delta_of_sides.to_vec());
-        if first == epoch && next.is_none() {
-            rows.extend(part);
+        let (part, next) = state.part(&mark, bytes_max)?;
+        // A round of one epoch is of all state as it is after that epoch.
+        let rows = if first == epoch && next.is_none() {
+            part
         } else {
-            for (changed, others) in delta_of_windows.iter().zip(&part) {
-                rows.push(concat_batches(&others.schema(), [changed, others])?);
-            }
-        }
+            let both = write.delta.iter().zip(&part);
+            both.map(|(changed, others)| Ok(concat_batches(&others.schema(), [changed, others])?)).collect::<Result<_>>()?
+        };
         let rounds = rounds.after_part(first, next.clone());
         let base = built_upon.filter(|_| next.is_some()).unwrap_or(first);
         Ok((base, rows, rounds))

@@ -1,13 +1,13 @@
-//! When all of the windows' state is written, and how much of it in one checkpoint. Pure.
+//! When all of the state is written, and how much of it in one checkpoint. Pure.
 //!
-//! A *round* writes each group once, part by part in the order of keys, a part in each epoch's checkpoint beside the epoch's delta. So a full checkpoint
-//! is never in memory as a whole, and no epoch waits for it. Whoever reads the checkpoints from a round's first to any one after its last
-//! has the newest state of each group: it is in a delta since the round began, or was written as it was. A checkpoint names as its base the first
+//! A *round* writes each group of the windows and each row of a join once, part by part, a part in each epoch's checkpoint beside the epoch's delta. So a full
+//! checkpoint is never in memory as a whole, and no epoch waits for it. Whoever reads the checkpoints from a round's first to any one after its last
+//! has the newest state of each: it is in a delta since the round began, or was written as it was. A checkpoint names as its base the first
 //! epoch of the last round that is whole; state that fits into one part makes a round of one epoch, which is a full checkpoint.
 
 use millstream_core::Epoch;
 
-use crate::window::StagesMark;
+use super::state::StateMark;
 
 /// A round begins at least so many epochs after the one before it.
 const EPOCHS_MIN: u64 = 64;
@@ -25,7 +25,7 @@ pub(super) struct Rounds {
     /// The first epoch of the last whole one.
     base: Option<Epoch>,
     /// The one that is being written: its first epoch, and how far it is.
-    under_way: Option<(Epoch, StagesMark)>,
+    under_way: Option<(Epoch, StateMark)>,
     /// The next one begins at once.
     is_due: bool,
 }
@@ -43,7 +43,7 @@ pub(super) enum Content {
         /// The round's first epoch.
         first: Epoch,
         /// Where the part begins.
-        mark: StagesMark,
+        mark: StateMark,
         /// What the checkpoint builds upon, until the round is whole. `None`: there is nothing, the round has to be whole at once.
         base: Option<Epoch>,
     },
@@ -60,12 +60,12 @@ impl Rounds {
         match (&self.under_way, self.base) {
             (Some((first, mark)), base) => Content::Part { first: *first, mark: mark.clone(), base },
             (None, Some(base)) if !self.is_due && epoch.0.saturating_sub(base.0) < EPOCHS_MIN => Content::Delta { base },
-            (None, base) => Content::Part { first: epoch, mark: StagesMark::default(), base },
+            (None, base) => Content::Part { first: epoch, mark: StateMark::default(), base },
         }
     }
 
     /// When a part of the round that began at `first` is written, up to `next`; without one the round is whole.
-    pub(super) fn after_part(&self, first: Epoch, next: Option<StagesMark>) -> Self {
+    pub(super) fn after_part(&self, first: Epoch, next: Option<StateMark>) -> Self {
         match next {
             None => Self { base: Some(first), under_way: None, is_due: false },
             Some(next) => Self { base: self.base, under_way: Some((first, next)), is_due: false },

@@ -4,15 +4,31 @@
 use arrow::array::RecordBatch;
 use millstream_core::{Error, EventTime, Result};
 
-use crate::join::StreamJoin;
-use crate::spill::SpillArea;
-use crate::window::{Reach, Size, Stages, StagesMark};
+use crate::join::{JoinMark, StreamJoin};
+use crate::spill::{Size, SpillArea, bytes_of};
+use crate::window::{Reach, Stages, StagesMark};
 
 /// The state of a flow.
 #[derive(Default)]
 pub struct State {
     pub(super) join: Option<StreamJoin>,
     pub(super) stages: Option<Stages>,
+}
+
+/// How far state is written: the rows of a join, then the windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateMark {
+    /// Rows of a join.
+    Join(JoinMark),
+    /// All rows of a join are written, and windows.
+    Windows(StagesMark),
+}
+
+impl Default for StateMark {
+    /// Nothing is written.
+    fn default() -> Self {
+        Self::Join(JoinMark::default())
+    }
 }
 
 impl State {
@@ -22,19 +38,29 @@ impl State {
         self.join.is_some() || self.stages.is_some()
     }
 
-    /// About what it takes. The rows of a join stay in memory.
+    fn size_of_join(&self) -> Size {
+        self.join.as_ref().map(StreamJoin::size).unwrap_or_default()
+    }
+
+    fn size_of_windows(&self) -> Size {
+        self.stages.as_ref().map(Stages::size).unwrap_or_default()
+    }
+
+    /// About what it takes.
     #[must_use]
     pub fn size(&self) -> Size {
-        let join = self.join.as_ref().map_or(0, StreamJoin::memory_bytes);
-        let windows = self.stages.as_ref().map(Stages::size).unwrap_or_default();
-        windows.plus(Size { memory: join, pinned: join, disk: 0 })
+        self.size_of_join().plus(self.size_of_windows())
     }
 
     /// Puts state into files, until about `bytes_max` bytes are in memory, as far as that can be. When it fails, nothing is lost, and it can be
     /// asked again.
     pub fn spill(&mut self, area: &SpillArea, bytes_max: usize) -> Result<()> {
-        let join = self.join.as_ref().map_or(0, StreamJoin::memory_bytes);
-        self.stages.as_mut().map_or(Ok(()), |stages| stages.spill(area, bytes_max.saturating_sub(join)))
+        let (of_join, of_windows) = (self.size_of_join(), self.size_of_windows());
+        let all = of_join.plus(of_windows);
+        if let Some(join) = &mut self.join {
+            join.spill(area, of_join.share(all, bytes_max))?;
+        }
+        self.stages.as_mut().map_or(Ok(()), |stages| stages.spill(area, of_windows.share(all, bytes_max)))
     }
 
     /// What it consists of, for people.
@@ -47,14 +73,31 @@ impl State {
         }
     }
 
-    /// All rows of a join, by side; none where there is no join.
-    pub fn joined(&self) -> Result<Vec<RecordBatch>> {
-        self.join.as_ref().map(StreamJoin::snapshot).transpose().map(Option::unwrap_or_default)
-    }
-
-    /// A part of the windows, by aggregation: about `bytes_max` of what is behind `mark`, and the mark behind it; without one, all is written.
-    pub fn windows(&self, mark: &StagesMark, bytes_max: usize) -> Result<(Vec<RecordBatch>, Option<StagesMark>)> {
-        self.stages.as_ref().map_or(Ok((Vec::new(), None)), |stages| stages.part(mark, bytes_max))
+    /// A part of it, by side of a join and by aggregation: about `bytes_max` of what is behind `mark`, and the mark behind it; without one, all is written.
+    pub fn part(&self, mark: &StateMark, bytes_max: usize) -> Result<(Vec<RecordBatch>, Option<StateMark>)> {
+        let mut parts = self.nothing();
+        let mut left = bytes_max;
+        let mut from = StagesMark::default();
+        match (mark, &self.join) {
+            (StateMark::Windows(mark), _) => from = mark.clone(),
+            (StateMark::Join(_), None) => {}
+            (StateMark::Join(mark), Some(join)) => {
+                let (rows, next) = join.part(mark, left)?;
+                left = left.saturating_sub(rows.iter().map(bytes_of).sum());
+                for (part, rows) in parts.iter_mut().zip(rows) {
+                    *part = rows;
+                }
+                if let Some(next) = next {
+                    return Ok((parts, Some(StateMark::Join(next))));
+                }
+            }
+        }
+        let Some(stages) = &self.stages else { return Ok((parts, None)) };
+        let (rows, next) = stages.part(&from, left)?;
+        for (part, rows) in parts.iter_mut().rev().zip(rows.into_iter().rev()) {
+            *part = rows;
+        }
+        Ok((parts, next.map(StateMark::Windows)))
     }
 
     /// A delta in which nothing has changed.

@@ -4,22 +4,26 @@
 //! watermark when it comes finds all rows that match it and came before: a row leaves only when every row
 //! that could match it would be late. So the pairs that come out are those of the rows that were in time, whatever the epochs are; and a row of
 //! an outer side that has matched nothing comes out alone, once, when it leaves. See docs/adr/0017.
+//!
+//! Rows that there is no memory for go to disk (docs/adr/0021). What comes out, and in which order, does not depend on where rows are.
 
+mod columns;
+mod half;
 mod side;
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt8Array, UInt32Array};
-use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
-use arrow::row::{RowConverter, SortField};
+use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions, UInt8Array, UInt32Array};
+use arrow::datatypes::SchemaRef;
 use datafusion::common::JoinType;
-use datafusion::physical_expr::PhysicalExpr;
-use millstream_core::floats::normalized;
 use millstream_core::{ChangeKind, Error, EventTime, Result, RowPosition, Version};
 use millstream_pipeline::graph::Side;
 
 use crate::compile::{self, JoinStage, Rejects, Rows, Step};
-use side::{Arrival, Keyed, NONE, SideState};
+use crate::spill::{Size, SpillArea, bytes_of};
+use half::Half;
+use side::{NONE, SideMark};
 
 /// A join of two streams, with the rows that it keeps.
 pub struct StreamJoin {
@@ -38,7 +42,13 @@ pub struct StreamJoin {
     /// The slots that each row of the last advance was made of.
     origins: Vec<(u32, u32)>,
     limits: Limits,
+    /// For so many new rows at a time, rows are brought back from disk.
+    portion: u32,
 }
+
+/// What is brought back from disk at a time takes as many bytes as the join may have in memory, but no fewer than these, and no more.
+const RECALLED_BYTES_LEAST: usize = 1 << 20;
+const RECALLED_BYTES_MOST: usize = 32 << 20;
 
 /// What an epoch is held to: of one key, it has as many pairs as rows of the one side times rows of the other.
 #[derive(Clone, Copy, Debug)]
@@ -47,12 +57,21 @@ struct Limits {
     pairs_at_once: usize,
     /// So many rows of pairs can come out of an epoch.
     rows_max: usize,
+    /// So many bytes of rows are brought back from disk at a time, if one new row doesn't look for more.
+    recalled_bytes_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { pairs_at_once: 65_536, rows_max: 1 << 24 }
+        Self { pairs_at_once: 65_536, rows_max: 1 << 24, recalled_bytes_max: RECALLED_BYTES_MOST }
     }
+}
+
+/// How far the rows that a join keeps are written. The default: none is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JoinMark {
+    is_in_right: bool,
+    in_side: SideMark,
 }
 
 /// What has come out of an epoch so far.
@@ -61,21 +80,6 @@ struct Done {
     /// The rows, after the steps.
     rows: Vec<Rows>,
     failed: Rejects,
-}
-
-/// A side with what is known of its rows beforehand.
-struct Half {
-    state: SideState,
-    keys: Vec<Arc<dyn PhysicalExpr>>,
-    converter: RowConverter,
-    null_keys_match: bool,
-    /// How many of the columns come out; those behind them are only keys.
-    width: usize,
-    time: usize,
-    /// A row matches nothing that comes when the watermark is so many microseconds behind its time.
-    reach_us: i64,
-    /// Whether its rows come out when they match nothing.
-    outer: bool,
 }
 
 /// Rows of one side that came, none of them late.
@@ -96,74 +100,6 @@ pub struct Joined {
     pub delta: Vec<RecordBatch>,
 }
 
-impl Half {
-    fn keyed(&self, rows: RecordBatch) -> Result<Keyed> {
-        let n = rows.num_rows();
-        let evaluate = |key: &Arc<dyn PhysicalExpr>| {
-            let values = key.evaluate(&rows).and_then(|value| value.into_array(n)).map_err(compile::plan_error)?;
-            Ok(normalized(&values))
-        };
-        let columns = self.keys.iter().map(evaluate).collect::<Result<Vec<ArrayRef>>>()?;
-        let usable = (0..n).map(|row| self.null_keys_match || columns.iter().all(|c| c.is_valid(row))).collect();
-        let keys = self.converter.convert_columns(&columns)?;
-        Ok(Keyed { rows, keys, usable })
-    }
-
-    fn times(&self, rows: &RecordBatch) -> Result<Vec<Option<i64>>> {
-        let times = rows.column(self.time).as_primitive_opt::<TimestampMicrosecondType>();
-        let times = times.ok_or_else(|| Error::internal("the event time of a join's side is not a TIMESTAMP"))?;
-        Ok((0..times.len()).map(|row| times.is_valid(row).then(|| times.value(row))).collect())
-    }
-
-    /// Adds rows that came.
-    fn add(&mut self, arrived: Arrived) -> Result<()> {
-        let times = self.times(&arrived.rows)?;
-        let arrivals = arrived.events.into_iter().zip(times).map(|((position, version), time)| Arrival { position, version, time });
-        let arrivals: Vec<Arrival> = arrivals.collect();
-        let keyed = self.keyed(arrived.rows)?;
-        self.state.add(keyed, &arrivals);
-        Ok(())
-    }
-
-    fn restore(&mut self, stored: &RecordBatch) -> Result<()> {
-        let mut state = std::mem::replace(&mut self.state, SideState::new(Arc::new(Schema::empty()), 1));
-        let restored = state.restore(stored, |rows| {
-            let times = self.times(&rows)?;
-            Ok((self.keyed(rows)?, times))
-        });
-        self.state = state;
-        restored
-    }
-
-    fn tidy(&mut self) -> Result<()> {
-        let mut state = std::mem::replace(&mut self.state, SideState::new(Arc::new(Schema::empty()), 1));
-        let tidied = state.tidy(|rows| self.keyed(rows));
-        self.state = state;
-        tidied
-    }
-
-    /// The columns of these slots that come out.
-    fn gather(&self, slots: &[u32]) -> Result<Vec<ArrayRef>> {
-        self.state.gather(slots, self.width)
-    }
-
-    /// The rows of this epoch that can match nothing.
-    fn matchless(&self) -> Vec<u32> {
-        (self.state.new_from()..self.state.end()).filter(|slot| !self.state.is_live(*slot)).collect()
-    }
-
-    /// Lets go of the rows that nothing can match any more behind `watermark`; returns those that have to come out alone.
-    fn expire(&mut self, watermark: EventTime) -> Vec<u32> {
-        let (mut alone, outer) = (Vec::new(), self.outer);
-        self.state.expire(watermark.0.saturating_sub(self.reach_us), |slot, known| {
-            if outer && !known.matched {
-                alone.push(slot);
-            }
-        });
-        alone
-    }
-}
-
 impl StreamJoin {
     /// Without rows.
     pub fn new(stage: JoinStage) -> Result<Self> {
@@ -173,24 +109,11 @@ impl StreamJoin {
             Side::Left => matches!(kind, JoinType::Left | JoinType::Full),
             Side::Right => matches!(kind, JoinType::Right | JoinType::Full),
         };
-        let half = |side: compile::JoinSide, reach_us: i64, outer: bool| -> Result<Half> {
-            let types = side.keys.iter().map(|key| Ok(SortField::new(key.data_type(&side.schema).map_err(compile::plan_error)?)));
-            Ok(Half {
-                converter: RowConverter::new(types.collect::<Result<Vec<_>>>()?)?,
-                state: SideState::new(side.schema, spread_us),
-                keys: side.keys,
-                null_keys_match: null_equals_null,
-                width: side.width,
-                time: side.time,
-                reach_us,
-                outer,
-            })
-        };
-        let left = half(left, greatest_us, outer(Side::Left))?;
-        let right = half(right, least_us.saturating_neg(), outer(Side::Right))?;
+        let left = Half::new(left, spread_us, greatest_us, outer(Side::Left), null_equals_null)?;
+        let right = Half::new(right, spread_us, least_us.saturating_neg(), outer(Side::Right), null_equals_null)?;
         let output = if kind == JoinType::LeftSemi { Arc::new(pair.project(&(0..left.width).collect::<Vec<_>>())?) } else { pair.clone() };
-        let (origins, limits) = (Vec::new(), Limits::default());
-        Ok(Self { kind, condition, after, least_us, greatest_us, window_side, pair, output, left, right, origins, limits })
+        let (origins, limits, portion) = (Vec::new(), Limits::default(), u32::MAX);
+        Ok(Self { kind, condition, after, least_us, greatest_us, window_side, pair, output, left, right, origins, limits, portion })
     }
 
     /// The steps that join reference data.
@@ -198,15 +121,41 @@ impl StreamJoin {
         self.after.iter_mut()
     }
 
-    /// About how much memory the kept rows take, in bytes.
+    /// About what the kept rows take.
     #[must_use]
-    pub fn memory_bytes(&self) -> usize {
-        self.left.state.bytes() + self.right.state.bytes()
+    pub fn size(&self) -> Size {
+        self.left.state.size().plus(self.right.state.size())
     }
 
-    /// The kept rows, by side: what a full checkpoint stores.
-    pub fn snapshot(&self) -> Result<Vec<RecordBatch>> {
-        [&self.left, &self.right].into_iter().map(|half| half.state.snapshot()).collect()
+    /// Puts rows into files, until about `bytes_max` bytes are in memory, as far as that can be: of each side the same share. When it fails, nothing is
+    /// lost, and it can be asked again.
+    pub fn spill(&mut self, area: &SpillArea, bytes_max: usize) -> Result<()> {
+        self.limits.recalled_bytes_max = bytes_max.clamp(RECALLED_BYTES_LEAST, RECALLED_BYTES_MOST);
+        let all = self.size();
+        for half in [&mut self.left, &mut self.right] {
+            let bytes_max = half.state.size().share(all, bytes_max);
+            half.state.spill(area, bytes_max, &half.columns)?;
+        }
+        Ok(())
+    }
+
+    /// A part of the kept rows, by side: about `bytes_max` of what is behind `mark`, and the mark behind it; without one, all is written.
+    pub fn part(&self, mark: &JoinMark, bytes_max: usize) -> Result<(Vec<RecordBatch>, Option<JoinMark>)> {
+        let mut parts = self.nothing();
+        let (mut from, mut left) = (mark.in_side.clone(), bytes_max);
+        for (half, (part, is_right)) in [&self.left, &self.right].into_iter().zip(parts.iter_mut().zip([false, true])) {
+            if mark.is_in_right && !is_right {
+                continue;
+            }
+            let (rows, next) = half.state.part(&from, left, &half.columns)?;
+            left = left.saturating_sub(bytes_of(&rows));
+            *part = rows;
+            if let Some(in_side) = next {
+                return Ok((parts, Some(JoinMark { is_in_right: is_right, in_side })));
+            }
+            from = SideMark::default();
+        }
+        Ok((parts, None))
     }
 
     /// No rows that came, of both sides.
@@ -224,14 +173,14 @@ impl StreamJoin {
 
     /// Puts back rows that a checkpoint stored, by side; a later state of a row replaces an earlier one.
     pub fn restore(&mut self, left: &RecordBatch, right: &RecordBatch) -> Result<()> {
-        self.left.restore(left)?;
-        self.right.restore(right)
+        self.left.state.restore(left, &self.left.columns)?;
+        self.right.state.restore(right, &self.right.columns)
     }
 
     /// Lets go of the rows that nothing can match any more behind `watermark`, and of those that came out alone then.
     pub fn drop_passed(&mut self, watermark: EventTime) {
-        self.left.expire(watermark);
-        self.right.expire(watermark);
+        self.left.drop_passed(watermark);
+        self.right.drop_passed(watermark);
     }
 
     /// The watermark of the rows that come out, for the windows above: no row comes out any more whose time on that side is before it.
@@ -248,20 +197,21 @@ impl StreamJoin {
     /// any more behind `watermark`. Of kind [`InvalidInput`](millstream_core::ErrorKind::InvalidInput) when more rows come out than one epoch can
     /// have.
     pub fn advance(&mut self, left: Arrived, right: Arrived, watermark: Option<EventTime>) -> Result<Joined> {
-        self.left.tidy()?;
-        self.right.tidy()?;
-        self.left.state.begin_epoch();
-        self.right.state.begin_epoch();
-        self.left.add(left)?;
-        self.right.add(right)?;
+        for (half, arrived) in [(&mut self.left, left), (&mut self.right, right)] {
+            half.state.tidy(&half.columns)?;
+            half.state.begin_epoch();
+            half.add(arrived)?;
+        }
         self.origins.clear();
         let mut done = Done::default();
         self.join_pairs(&mut done)?;
-        for alone in self.alone(watermark).chunks(self.limits.pairs_at_once) {
+        for alone in self.alone(watermark)?.chunks(self.limits.pairs_at_once) {
             let rows = inserts(self.rows_of(alone)?, self.origins.len());
             self.origins.extend(alone);
             self.finish(rows, &mut done)?;
         }
+        self.left.release()?;
+        self.right.release()?;
         let delta = vec![self.left.state.delta()?, self.right.state.delta()?];
         Ok(Joined { rows: Rows::concat(&done.rows)?, failed: done.failed, delta })
     }
@@ -270,32 +220,97 @@ impl StreamJoin {
     /// time.
     fn join_pairs(&mut self, done: &mut Done) -> Result<()> {
         let mut pairs = Vec::new();
-        let new = |half: &Half| half.state.new_from()..half.state.end();
-        let (left, right) = (new(&self.left), new(&self.right));
-        for (side, slot) in left.map(|slot| (Side::Left, slot)).chain(right.map(|slot| (Side::Right, slot))) {
-            self.candidates(side, slot, &mut pairs);
-            if pairs.len() >= self.limits.pairs_at_once {
-                for some in pairs.chunks(self.limits.pairs_at_once) {
-                    self.join_some(some, done)?;
+        for side in [Side::Left, Side::Right] {
+            let mut new = self.half(side).state.new_slots();
+            while !new.is_empty() {
+                let end = self.recall(side, &new)?;
+                for slot in new.start..end {
+                    self.candidates(side, slot, &mut pairs);
+                    if pairs.len() >= self.limits.pairs_at_once {
+                        for some in pairs.chunks(self.limits.pairs_at_once) {
+                            self.join_some(some, done)?;
+                        }
+                        pairs.clear();
+                    }
                 }
-                pairs.clear();
+                if self.half(opposite(side)).state.has_guests() {
+                    self.join_some(&pairs, done)?;
+                    pairs.clear();
+                    self.half_mut(opposite(side)).release()?;
+                }
+                new.start = end;
             }
         }
         self.join_some(&pairs, done)
     }
 
+    fn half(&self, side: Side) -> &Half {
+        match side {
+            Side::Left => &self.left,
+            Side::Right => &self.right,
+        }
+    }
+
+    fn half_mut(&mut self, side: Side) -> &mut Half {
+        match side {
+            Side::Left => &mut self.left,
+            Side::Right => &mut self.right,
+        }
+    }
+
+    /// Brings back from disk what the first of the `new` slots of a side look for, as many of them as there is memory for. Returns the first slot that is left.
+    fn recall(&mut self, side: Side, new: &Range<u32>) -> Result<u32> {
+        if !self.half(opposite(side)).state.has_runs() {
+            return Ok(new.end);
+        }
+        loop {
+            let end = new.start.saturating_add(self.portion).min(new.end);
+            let mut prefixes = Vec::new();
+            for slot in (new.start..end).filter(|slot| self.half(side).state.is_live(*slot)) {
+                let own = &self.half(side).state;
+                self.half(opposite(side)).state.prefixes(own.key(slot), self.times_near(side, own.slot(slot).time), &mut prefixes);
+            }
+            let portion = end - new.start;
+            let bytes_max = if portion > 1 { self.limits.recalled_bytes_max } else { usize::MAX };
+            match self.half_mut(opposite(side)).recall(prefixes, bytes_max)? {
+                None => self.portion = (portion / 2).max(1),
+                Some(bytes) => {
+                    if bytes < bytes_max / 4 {
+                        self.portion = self.portion.saturating_mul(2);
+                    }
+                    return Ok(end);
+                }
+            }
+        }
+    }
+
+    /// Between which times rows of the other side can match one of `side` whose time is `time`.
+    fn times_near(&self, side: Side, time: i64) -> (i64, i64) {
+        let (least, greatest) = match side {
+            Side::Left => (self.least_us, self.greatest_us),
+            Side::Right => (self.greatest_us.saturating_neg(), self.least_us.saturating_neg()),
+        };
+        (time.saturating_add(least), time.saturating_add(greatest))
+    }
+
     /// Adds to `pairs` those of a new slot: of one on the right, with earlier ones on the left.
     fn candidates(&self, side: Side, slot: u32, pairs: &mut Vec<(u32, u32)>) {
         let (left, right) = (&self.left.state, &self.right.state);
-        let near = |time: i64, least: i64, greatest: i64| (time.saturating_add(least), time.saturating_add(greatest));
+        let first = pairs.len();
         match side {
             Side::Left if left.is_live(slot) => {
-                let times = near(left.slot(slot).time, self.least_us, self.greatest_us);
-                right.find(left.key(slot), times, right.end(), |other| pairs.push((slot, other)));
+                let times = self.times_near(side, left.slot(slot).time);
+                right.find(left.key(slot), times, &(0..0), |other| pairs.push((slot, other)));
+                if !right.is_in_order() {
+                    pairs[first..].sort_unstable_by_key(|(_, other)| right.place_among_found(*other));
+                }
             }
             Side::Right if right.is_live(slot) => {
-                let times = near(right.slot(slot).time, self.greatest_us.saturating_neg(), self.least_us.saturating_neg());
-                left.find(right.key(slot), times, left.new_from(), |other| pairs.push((other, slot)));
+                let times = self.times_near(side, right.slot(slot).time);
+                left.find(right.key(slot), times, &left.new_slots(), |other| pairs.push((other, slot)));
+                if !left.is_in_order() {
+                    pairs[first..].sort_unstable_by_key(|(other, _)| left.place_among_found(*other));
+                }
             }
             _ => {}
         }
@@ -361,14 +376,9 @@ impl StreamJoin {
 
     /// Lets go of what the watermark has passed; returns the rows that come out alone: those of outer sides that matched nothing, and those that
     /// can't.
-    fn alone(&mut self, watermark: Option<EventTime>) -> Vec<(u32, u32)> {
-        let leaving = |half: &mut Half| {
-            let mut slots = if half.outer { half.matchless() } else { Vec::new() };
-            slots.extend(watermark.map(|watermark| half.expire(watermark)).unwrap_or_default());
-            slots
-        };
-        let (left, right) = (leaving(&mut self.left), leaving(&mut self.right));
-        left.into_iter().map(|slot| (slot, NONE)).chain(right.into_iter().map(|slot| (NONE, slot))).collect()
+    fn alone(&mut self, watermark: Option<EventTime>) -> Result<Vec<(u32, u32)>> {
+        let (left, right) = (self.left.leaving(watermark)?, self.right.leaving(watermark)?);
+        Ok(left.into_iter().map(|slot| (slot, NONE)).chain(right.into_iter().map(|slot| (NONE, slot))).collect())
     }
 
     /// The event that completed the row of this origin in the last [`advance`](Self::advance): of a pair, the one that comes later in the merged
@@ -379,6 +389,13 @@ impl StreamJoin {
         let event = |half: &Half, slot: u32| (slot != NONE).then(|| (half.state.slot(slot).version, half.state.slot(slot).position));
         let later = event(&self.left, left).max(event(&self.right, right));
         later.map_or((RowPosition { partition: -1, offset: -1 }, Version::MIN), |(version, position)| (position, version))
+    }
+}
+
+fn opposite(side: Side) -> Side {
+    match side {
+        Side::Left => Side::Right,
+        Side::Right => Side::Left,
     }
 }
 

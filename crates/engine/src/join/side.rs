@@ -2,44 +2,44 @@
 //!
 //! A row is a *slot*. Slots are found through chains, one for each key and *bucket* of time, which is as long as the times between which rows
 //! match: whoever looks for matches meets at most two buckets, however long rows of a key are kept. Rows leave in the order of their times.
+//!
+//! Rows that there is no memory for are [elsewhere](spilled). Those that an epoch looks for are its *guests*: slots like any other, until they
+//! are let go of.
+
+mod spilled;
+mod stored;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
-use std::sync::Arc;
+use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, UInt32Array, new_null_array};
-use arrow::compute::{interleave, take_record_batch};
-use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow::compute::interleave;
+use arrow::datatypes::SchemaRef;
 use arrow::row::Rows;
-use millstream_core::{Error, Result, RowPosition, Version};
+use millstream_core::{Result, RowPosition, Version};
+
+use super::columns::{Keyed, MatchColumns};
+use crate::spill::{Size, bytes_of};
+use spilled::Spilled;
+pub(super) use stored::SideMark;
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Slots are put together anew when fewer than one in so many is live and there are enough to make it worth while; or when small epochs have
-/// left so many batches.
+/// Slots are put together anew when fewer than one in so many is live and there are enough to make it worth while; when small epochs have
+/// left so many batches; or when rows that left take more than the others, and so many bytes.
 const DEAD_SLOTS_FACTOR: usize = 2;
 const SLOTS_MIN: usize = 8_192;
 const BATCHES_MAX: usize = 1_024;
+const DEAD_BYTES_MIN: usize = 1 << 20;
 
-/// The columns of a stored row behind its own.
-const HIDDEN: [(&str, DataType); 5] = [
-    ("partition", DataType::Int32),
-    ("offset", DataType::Int64),
-    ("version", DataType::Int64),
-    ("id", DataType::Int64),
-    ("matched", DataType::Boolean),
-];
+/// About what a row takes in memory beside its columns, in bytes: its slot, and its place in the order of times.
+const SLOT_BYTES: usize = size_of::<Slot>() + size_of::<(i64, u32)>();
 
-/// A row that came.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Arrival {
-    pub(super) position: RowPosition,
-    pub(super) version: Version,
-    /// Its event time; `None`: it can match nothing.
-    pub(super) time: Option<i64>,
-}
+/// About what a chain takes, in bytes.
+const HEAD_BYTES: usize = 24;
 
 /// A row that is kept.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,32 @@ pub(super) struct Slot {
     pub(super) matched: bool,
     /// Whether it can match a row to come.
     live: bool,
+}
+
+/// What there is to know of a row beside its columns.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    position: RowPosition,
+    version: Version,
+    id: i64,
+    matched: bool,
+}
+
+/// Rows that came together.
+struct Batch {
+    rows: RecordBatch,
+    keys: Rows,
+    bytes: usize,
+    /// How many of them are still kept.
+    live: usize,
+}
+
+impl Batch {
+    /// About what those take that are not kept any more, in bytes.
+    fn dead_bytes(&self) -> usize {
+        let rows = self.rows.num_rows();
+        self.bytes / rows.max(1) * (rows - self.live)
+    }
 }
 
 /// Hashes that are hashes already.
@@ -83,9 +109,7 @@ pub(super) struct SideState {
     /// How long a bucket is, in microseconds.
     bucket_us: i64,
     hashes: RandomState,
-    batches: Vec<RecordBatch>,
-    /// For each batch, the keys of its rows.
-    keys: Vec<Rows>,
+    batches: Vec<Batch>,
     slots: Vec<Slot>,
     /// The newest slot of each chain.
     heads: HashMap<u64, u32, BuildHasherDefault<AsIs>>,
@@ -94,40 +118,38 @@ pub(super) struct SideState {
     live: usize,
     next_id: i64,
     bytes: usize,
-    /// The slots before this one are of earlier epochs.
-    new_from: usize,
+    /// The slots that this epoch has added.
+    new: Range<u32>,
     /// Slots of earlier epochs that have matched for the first time in this one.
     newly_matched: Vec<u32>,
-}
-
-/// The rows of a batch with their keys.
-pub(super) struct Keyed {
-    pub(super) rows: RecordBatch,
-    pub(super) keys: Rows,
-    /// Whether each key can match.
-    pub(super) usable: Vec<bool>,
+    /// Whether slots are in the order of their ids: they are but where rows came back.
+    in_order: bool,
+    /// While it is restored: the slots of ids.
+    restoring: Option<HashMap<i64, u32>>,
+    spilled: Spilled,
 }
 
 impl SideState {
-    /// Without rows. `spread_us` is how far apart the times of its rows can be that match the same row.
-    pub(super) fn new(schema: SchemaRef, spread_us: i64) -> Self {
-        let hidden = HIDDEN.into_iter().map(|(name, data_type)| Arc::new(Field::new(name, data_type, false)));
-        let stored = Arc::new(Schema::new(schema.fields().iter().cloned().chain(hidden).collect::<Vec<_>>()));
+    /// Without rows. `spread_us` is how far apart the times of its rows can be that match the same row. `is_outer`: rows that have matched
+    /// nothing come out when they leave.
+    pub(super) fn new(schema: SchemaRef, spread_us: i64, is_outer: bool) -> Self {
         Self {
+            stored: stored::stored_schema(&schema),
             schema,
-            stored,
             bucket_us: spread_us.max(1),
             hashes: RandomState::new(),
             batches: Vec::new(),
-            keys: Vec::new(),
             slots: Vec::new(),
             heads: HashMap::default(),
             times: BinaryHeap::new(),
             live: 0,
             next_id: 0,
             bytes: 0,
-            new_from: 0,
+            new: 0..0,
             newly_matched: Vec::new(),
+            in_order: true,
+            restoring: None,
+            spilled: Spilled::new(is_outer),
         }
     }
 
@@ -136,24 +158,29 @@ impl SideState {
         &self.schema
     }
 
-    /// About how much memory the rows take, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.slots.len() * (size_of::<Slot>() + size_of::<(i64, u32)>()) + self.heads.len() * 24
+    /// About what the rows take.
+    pub(super) fn size(&self) -> Size {
+        let pinned = self.spilled.memory_bytes();
+        let restoring = self.restoring.as_ref().map_or(0, HashMap::len) * 24;
+        let slots = self.spilled.residents(self.slots.len());
+        let resident = self.bytes + slots * SLOT_BYTES + self.heads.len() * HEAD_BYTES + self.spilled.returned_bytes() + restoring;
+        Size { memory: resident + pinned, pinned, disk: self.spilled.disk_bytes() }
     }
 
     /// Begins an epoch: what is added and matched from now on is its delta.
     pub(super) fn begin_epoch(&mut self) {
-        self.new_from = self.slots.len();
+        self.forget_guests();
+        self.new = self.end()..self.end();
         self.newly_matched.clear();
     }
 
-    /// The first slot of the epoch.
-    pub(super) fn new_from(&self) -> u32 {
-        count(self.new_from)
+    /// The slots that the epoch has added.
+    pub(super) fn new_slots(&self) -> Range<u32> {
+        self.new.clone()
     }
 
     /// How many slots there are.
-    pub(super) fn end(&self) -> u32 {
+    fn end(&self) -> u32 {
         count(self.slots.len())
     }
 
@@ -161,53 +188,65 @@ impl SideState {
         &self.slots[slot as usize]
     }
 
-    /// Adds rows. Those that can match nothing get a slot too, but nobody finds it.
-    pub(super) fn add(&mut self, keyed: Keyed, arrivals: &[Arrival]) {
-        let Keyed { rows, keys, usable } = keyed;
+    /// Adds rows that came, with where each was made of. Those that can match nothing get a slot too, but nobody finds it.
+    pub(super) fn add(&mut self, keyed: Keyed, events: &[(RowPosition, Version)]) {
+        let first = self.next_id;
+        let known = events.iter().zip(first..).map(|((position, version), id)| Known {
+            position: *position,
+            version: *version,
+            id,
+            matched: false,
+        });
+        self.put(keyed, known);
+        self.next_id += i64::from(self.end() - self.new.end);
+        self.new.end = self.end();
+    }
+
+    fn put(&mut self, keyed: Keyed, known: impl Iterator<Item = Known>) {
+        let Keyed { rows, keys, times } = keyed;
         if rows.num_rows() == 0 {
             return;
         }
         let batch = count(self.batches.len());
-        for (row, (arrival, usable)) in arrivals.iter().zip(usable).enumerate() {
-            let slot = count(self.slots.len());
-            let time = arrival.time.filter(|_| usable);
-            let next = time.map_or(NONE, |time| self.link(keys.row(row).data(), time, slot));
-            let id = self.next_id;
-            self.next_id += 1;
-            let Arrival { position, version, .. } = *arrival;
+        let before = self.live;
+        for (row, (Known { position, version, id, matched }, time)) in known.zip(times).enumerate() {
+            let slot = self.end();
+            let next = time.map_or(NONE, |time| {
+                self.times.push(Reverse((time, slot)));
+                self.link(keys.row(row).data(), time, slot)
+            });
             let live = time.is_some();
             self.live += usize::from(live);
-            self.slots.push(Slot {
-                position,
-                version,
-                time: time.unwrap_or_default(),
-                id,
-                batch,
-                row: count(row),
-                next,
-                matched: false,
-                live,
-            });
+            let time = time.unwrap_or_default();
+            self.slots.push(Slot { position, version, time, id, batch, row: count(row), next, matched, live });
         }
-        self.bytes += bytes_of(&rows) + keys.size();
-        self.batches.push(rows);
-        self.keys.push(keys);
+        let bytes = bytes_of(&rows) + keys.size();
+        self.bytes += bytes;
+        self.batches.push(Batch { rows, keys, bytes, live: self.live - before });
+    }
+
+    /// The bucket that `time` is in.
+    fn bucket(&self, time: i64) -> i64 {
+        time.div_euclid(self.bucket_us)
+    }
+
+    fn chain(&self, key: &[u8], bucket: i64) -> u64 {
+        self.hashes.hash_one((key, bucket))
     }
 
     /// Puts `slot` in front of its chain; returns the one that was there.
     fn link(&mut self, key: &[u8], time: i64, slot: u32) -> u32 {
-        self.times.push(Reverse((time, slot)));
-        let chain = self.hashes.hash_one((key, time.div_euclid(self.bucket_us)));
+        let chain = self.chain(key, self.bucket(time));
         self.heads.insert(chain, slot).unwrap_or(NONE)
     }
 
-    /// Calls `found` with each row of this key and a time from `from` to `to` that is before the slot `end`.
-    pub(super) fn find(&self, key: &[u8], (from, to): (i64, i64), end: u32, mut found: impl FnMut(u32)) {
-        for bucket in from.div_euclid(self.bucket_us)..=to.div_euclid(self.bucket_us) {
-            let mut at = self.heads.get(&self.hashes.hash_one((key, bucket))).copied().unwrap_or(NONE);
+    /// Calls `found` with each row in memory of this key and a time from `from` to `to`, but those of the slots `but`.
+    pub(super) fn find(&self, key: &[u8], (from, to): (i64, i64), but: &Range<u32>, mut found: impl FnMut(u32)) {
+        for bucket in self.bucket(from)..=self.bucket(to) {
+            let mut at = self.heads.get(&self.chain(key, bucket)).copied().unwrap_or(NONE);
             while let Some(slot) = self.slots.get(at as usize) {
-                let is_near = slot.live && from <= slot.time && slot.time <= to && at < end;
-                if is_near && self.keys[slot.batch as usize].row(slot.row as usize).data() == key {
+                let is_near = slot.live && from <= slot.time && slot.time <= to && !but.contains(&at);
+                if is_near && self.batches[slot.batch as usize].keys.row(slot.row as usize).data() == key {
                     found(at);
                 }
                 at = slot.next;
@@ -215,10 +254,27 @@ impl SideState {
         }
     }
 
+    /// Whether [`find`](Self::find) finds rows in the order of [`place_among_found`](Self::place_among_found).
+    pub(super) fn is_in_order(&self) -> bool {
+        self.in_order && !self.spilled.has_guests()
+    }
+
+    /// Where a row that was found stands among others of its key, wherever it comes from: by buckets, in each the newest first.
+    pub(super) fn place_among_found(&self, slot: u32) -> (i64, Reverse<i64>) {
+        let slot = self.slot(slot);
+        (self.bucket(slot.time), Reverse(slot.id))
+    }
+
+    /// Where a row stands among those that leave.
+    pub(super) fn place_among_leaving(&self, slot: u32) -> (i64, i64) {
+        let slot = self.slot(slot);
+        (slot.time, slot.id)
+    }
+
     /// The key of a slot, as [`find`](Self::find) takes it.
     pub(super) fn key(&self, slot: u32) -> &[u8] {
-        let slot = &self.slots[slot as usize];
-        self.keys[slot.batch as usize].row(slot.row as usize).data()
+        let slot = self.slot(slot);
+        self.batches[slot.batch as usize].keys.row(slot.row as usize).data()
     }
 
     /// Whether `slot` can match rows to come.
@@ -231,19 +287,20 @@ impl SideState {
         let known = &mut self.slots[slot as usize];
         let first = !known.matched;
         known.matched = true;
-        if first && (slot as usize) < self.new_from {
+        if first && !self.new.contains(&slot) {
             self.newly_matched.push(slot);
         }
         first
     }
 
-    /// Lets go of the rows whose time is before `time`, in the order of their times.
+    /// Lets go of the rows in memory whose time is before `time`, in the order of their times.
     pub(super) fn expire(&mut self, time: i64, mut gone: impl FnMut(u32, &Slot)) {
         while let Some(Reverse((_, slot))) = self.times.peek().copied().filter(|Reverse((first, _))| *first < time) {
             self.times.pop();
             let known = &mut self.slots[slot as usize];
             known.live = false;
             self.live -= 1;
+            self.batches[known.batch as usize].live -= 1;
             gone(slot, known);
         }
     }
@@ -257,7 +314,7 @@ impl SideState {
         let mut indices = Vec::with_capacity(slots.len());
         for slot in slots {
             let (number, batch, row) = match self.slots.get(*slot as usize) {
-                Some(slot) => (&mut numbers[slot.batch as usize], Some(&self.batches[slot.batch as usize]), slot.row as usize),
+                Some(slot) => (&mut numbers[slot.batch as usize], Some(&self.batches[slot.batch as usize].rows), slot.row as usize),
                 None => (&mut missing, None, 0),
             };
             if *number == NONE {
@@ -275,116 +332,67 @@ impl SideState {
         (0..width).map(column).collect()
     }
 
-    /// What a checkpoint stores of these slots.
-    fn stored(&self, slots: &[u32]) -> Result<RecordBatch> {
-        let known = || slots.iter().map(|slot| &self.slots[*slot as usize]);
-        let mut columns = self.gather(slots, self.schema.fields().len())?;
-        let hidden: [ArrayRef; 5] = [
-            Arc::new(Int32Array::from_iter_values(known().map(|s| s.position.partition))),
-            Arc::new(Int64Array::from_iter_values(known().map(|s| s.position.offset))),
-            Arc::new(Int64Array::from_iter_values(known().map(|s| s.version.0))),
-            Arc::new(Int64Array::from_iter_values(known().map(|s| s.id))),
-            Arc::new(known().map(|s| Some(s.matched)).collect::<BooleanArray>()),
-        ];
-        columns.extend(hidden);
-        Ok(RecordBatch::try_new(self.stored.clone(), columns)?)
+    /// All own columns of these slots.
+    fn rows(&self, slots: &[u32]) -> Result<RecordBatch> {
+        Ok(RecordBatch::try_new(self.schema.clone(), self.gather(slots, self.schema.fields().len())?)?)
     }
 
-    /// The rows that are kept.
-    pub(super) fn snapshot(&self) -> Result<RecordBatch> {
-        self.stored(&self.live_slots(0).collect::<Vec<_>>())
+    fn live_among(&self, slots: Range<u32>) -> impl Iterator<Item = u32> + '_ {
+        slots.filter(|slot| self.is_live(*slot))
     }
 
-    /// The rows that this epoch has added or matched, as far as they are still kept.
-    pub(super) fn delta(&self) -> Result<RecordBatch> {
-        let matched = self.newly_matched.iter().copied().filter(|slot| self.is_live(*slot));
-        self.stored(&matched.chain(self.live_slots(self.new_from)).collect::<Vec<_>>())
-    }
-
-    /// No rows, as a checkpoint stores them.
-    pub(super) fn nothing(&self) -> RecordBatch {
-        RecordBatch::new_empty(self.stored.clone())
-    }
-
-    fn live_slots(&self, from: usize) -> impl Iterator<Item = u32> + '_ {
-        self.slots.iter().enumerate().skip(from).filter(|(_, slot)| slot.live).map(|(at, _)| count(at))
-    }
-
-    /// Puts rows back that a checkpoint stored: those that are there already may have matched since. `keyed` gives the keys of new ones, and
-    /// their times.
-    pub(super) fn restore(
-        &mut self,
-        stored: &RecordBatch,
-        keyed: impl FnOnce(RecordBatch) -> Result<(Keyed, Vec<Option<i64>>)>,
-    ) -> Result<()> {
-        let own = self.schema.fields().len();
-        if stored.num_columns() != own + HIDDEN.len() {
-            return Err(lost_columns());
+    /// The live slots, in the order of their ids.
+    fn live_by_id(&self) -> Vec<u32> {
+        let mut slots: Vec<u32> = self.live_among(0..self.end()).collect();
+        if !self.in_order {
+            slots.sort_by_key(|slot| self.slot(*slot).id);
         }
-        let hidden = |at: usize| stored.column(own + at);
-        let partitions = hidden(0).as_primitive_opt::<Int32Type>().ok_or_else(lost_columns)?;
-        let offsets = hidden(1).as_primitive_opt::<Int64Type>().ok_or_else(lost_columns)?;
-        let versions = hidden(2).as_primitive_opt::<Int64Type>().ok_or_else(lost_columns)?;
-        let ids = hidden(3).as_primitive_opt::<Int64Type>().ok_or_else(lost_columns)?;
-        let matched = hidden(4).as_boolean_opt().ok_or_else(lost_columns)?;
-        let mut new = Vec::new();
-        for row in 0..stored.num_rows() {
-            match self.slots.binary_search_by_key(&ids.value(row), |slot| slot.id) {
-                Ok(at) => self.slots[at].matched |= matched.value(row),
-                Err(_) => new.push(count(row)),
-            }
-        }
-        let rows = take_record_batch(stored, &UInt32Array::from(new.clone()))?;
-        let rows = RecordBatch::try_new(self.schema.clone(), rows.columns().iter().take(own).cloned().collect())?;
-        let (keyed, times) = keyed(rows)?;
-        let arrival = |(row, time): (&u32, Option<i64>)| {
-            let row = *row as usize;
-            let position = RowPosition { partition: partitions.value(row), offset: offsets.value(row) };
-            Arrival { position, version: Version(versions.value(row)), time }
-        };
-        let arrivals: Vec<Arrival> = new.iter().zip(times).map(arrival).collect();
-        let first = self.slots.len();
-        self.add(keyed, &arrivals);
-        for (slot, row) in self.slots[first..].iter_mut().zip(&new) {
-            slot.id = ids.value(*row as usize);
-            slot.matched = matched.value(*row as usize);
-        }
-        self.next_id = self.slots.last().map_or(0, |slot| slot.id + 1);
-        Ok(())
+        slots
     }
 
     /// Puts the live rows together, and forgets the others, if there are many of these. Slots get other numbers.
-    pub(super) fn tidy(&mut self, keyed: impl FnOnce(RecordBatch) -> Result<Keyed>) -> Result<()> {
-        if self.slots.len() <= SLOTS_MIN.max(self.live * DEAD_SLOTS_FACTOR) && self.batches.len() <= BATCHES_MAX {
-            return Ok(());
-        }
-        let slots: Vec<u32> = self.live_slots(0).collect();
-        let rows = RecordBatch::try_new(self.schema.clone(), self.gather(&slots, self.schema.fields().len())?)?;
-        let kept: Vec<Slot> = slots.iter().map(|slot| self.slots[*slot as usize]).collect();
-        let mut fresh = Self { hashes: self.hashes.clone(), ..Self::new(self.schema.clone(), self.bucket_us) };
-        let arrival = |slot: &Slot| Arrival { position: slot.position, version: slot.version, time: Some(slot.time) };
-        fresh.add(keyed(rows)?, &kept.iter().map(arrival).collect::<Vec<_>>());
-        for (slot, known) in fresh.slots.iter_mut().zip(&kept) {
-            (slot.id, slot.matched) = (known.id, known.matched);
-        }
-        fresh.next_id = self.next_id;
-        *self = fresh;
+    pub(super) fn tidy(&mut self, columns: &MatchColumns) -> Result<()> {
+        // The order of what was restored is that of its checkpoints.
+        let was_restored = self.restoring.take().is_some();
+        let dead_bytes = self.dead_bytes();
+        let is_due = self.slots.len() > SLOTS_MIN.max(self.live * DEAD_SLOTS_FACTOR)
+            || self.batches.len() > BATCHES_MAX
+            || dead_bytes > DEAD_BYTES_MIN.max(self.bytes - dead_bytes)
+            || (was_restored && !self.in_order);
+        if is_due { self.keep(&self.live_by_id(), columns) } else { Ok(()) }
+    }
+
+    /// About what rows take that are not kept any more, in bytes.
+    fn dead_bytes(&self) -> usize {
+        self.batches.iter().map(Batch::dead_bytes).sum()
+    }
+
+    /// Forgets all rows in memory but these, which are in the order of their ids, and puts them together. Nothing has changed when that fails.
+    fn keep(&mut self, slots: &[u32], columns: &MatchColumns) -> Result<()> {
+        let keyed = columns.keyed(self.rows(slots)?)?;
+        let known: Vec<Known> = slots.iter().map(|slot| self.known(*slot)).collect();
+        self.batches = Vec::new();
+        self.slots = Vec::new();
+        self.heads = HashMap::default();
+        self.times = BinaryHeap::new();
+        (self.live, self.bytes) = (0, 0);
+        self.newly_matched = Vec::new();
+        self.put(keyed, known.into_iter());
+        self.new = self.end()..self.end();
+        self.in_order = true;
+        self.restoring = None;
+        self.spilled.no_guests();
         Ok(())
     }
-}
 
-/// The bytes of rows that may be a part of a chunk, whose other parts count for themselves.
-fn bytes_of(rows: &RecordBatch) -> usize {
-    let column = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size());
-    rows.columns().iter().map(column).sum()
+    fn known(&self, slot: u32) -> Known {
+        let Slot { position, version, id, matched, .. } = *self.slot(slot);
+        Known { position, version, id, matched }
+    }
 }
 
 fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(NONE)
-}
-
-fn lost_columns() -> Error {
-    Error::corrupt("a checkpoint's rows of a join have other columns than the join keeps")
 }
 
 #[cfg(test)]

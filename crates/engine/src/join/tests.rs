@@ -1,10 +1,13 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use arrow::array::{Int64Array, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, TimestampMicrosecondArray};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMicrosecondType};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, lit};
-use millstream_core::ErrorKind;
+use millstream_core::{ErrorKind, FlowId};
+use millstream_testkit::generate::Changes;
+use millstream_testkit::toy::{Disk, ToySpillStore};
 
 use super::*;
 use crate::compile::JoinSide;
@@ -34,13 +37,13 @@ fn side(source: usize, name: &str) -> JoinSide {
     }
 }
 
-/// Full, on the key; the right row is from 2 minutes before to 3 minutes after the left one, and its value is at most 100 by that of the left one.
-fn join(limits: Limits) -> StreamJoin {
+/// On the key; the right row is from 2 minutes before to 3 minutes after the left one, and its value is at most 100 by that of the left one.
+fn join(kind: JoinType, limits: Limits) -> StreamJoin {
     let share = BinaryExpr::new(lit(100_i64), Operator::Divide, Arc::new(Column::new("left value", 2)));
     let condition = BinaryExpr::new(Arc::new(share), Operator::GtEq, Arc::new(Column::new("right value", 5)));
     let stage = JoinStage {
         sides: [side(0, "left"), side(1, "right")],
-        kind: JoinType::Full,
+        kind,
         condition: vec![Step::Filter(Arc::new(condition))],
         least_us: -2 * MINUTE,
         greatest_us: 3 * MINUTE,
@@ -95,7 +98,7 @@ fn however_few_pairs_are_looked_at_at_a_time_the_same_rows_come_out_and_the_same
     pairs.sort_unstable();
     failed.sort_unstable();
     for pairs_at_once in [1, 7, 50, 100_000] {
-        let mut join = join(Limits { pairs_at_once, ..Limits::default() });
+        let mut join = join(JoinType::Full, Limits { pairs_at_once, ..Limits::default() });
         let joined = join.advance(arrived(0, "left", &left), arrived(1, "right", &right), Some(EventTime(1_000 * MINUTE))).unwrap();
         assert_eq!(minutes(&joined.rows), pairs, "{pairs_at_once} pairs at a time");
         let place = |origin: u32| {
@@ -119,11 +122,188 @@ fn however_few_pairs_are_looked_at_at_a_time_the_same_rows_come_out_and_the_same
 fn an_epoch_that_joins_to_too_many_rows_is_refused_and_it_is_said_what_to_do() {
     let rows: Vec<Row> = (0..20).map(|_| (1, 1, 1)).collect();
     let advance = |rows_max| {
-        let mut join = join(Limits { pairs_at_once: 64, rows_max });
+        let mut join = join(JoinType::Full, Limits { pairs_at_once: 64, rows_max, ..Limits::default() });
         join.advance(arrived(0, "left", &rows), arrived(1, "right", &rows), None).map(|joined| joined.rows.len())
     };
     assert_eq!(advance(400).unwrap(), 400);
     let error = advance(399).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("over 399 rows") && error.to_string().contains("lower engine.epoch_rows_max"), "{error}");
+}
+
+/// Rows of one side that come in one epoch.
+type Side = Vec<Row>;
+
+/// What comes in some epochs, and the watermark after each: most rows come in the order of their times, some keys have many.
+fn epochs(seed: u64, n: i64) -> Vec<(Side, Side, i64)> {
+    let mut random = Changes::seeded(seed, 1);
+    let mut below = |n: usize| i64::try_from(random.below(n)).unwrap();
+    let mut watermark = 0;
+    let mut epoch = |now: i64| {
+        let mut side = || {
+            let rows = 0..below(40);
+            rows.map(|_| (below(2) * below(12), (now - below(4) * below(3)).max(watermark), below(130))).collect::<Vec<_>>()
+        };
+        let (left, right) = (side(), side());
+        watermark = (now - 6).max(0);
+        (left, right, watermark)
+    };
+    (0..n).map(|now| epoch(now / 2)).collect()
+}
+
+/// What an epoch gave: the rows, and for each, and each that failed, the event that completed it.
+fn given(join: &StreamJoin, joined: &Joined) -> (RecordBatch, Vec<(RowPosition, Version)>) {
+    let origins = joined.rows.origin.values().iter().copied().chain(joined.failed.iter().map(|(origin, _)| *origin));
+    (joined.rows.batch.clone(), origins.map(|origin| join.completed_by(origin)).collect())
+}
+
+fn advance(join: &mut StreamJoin, (left, right, watermark): &(Side, Side, i64)) -> Result<Joined> {
+    join.advance(arrived(0, "left", left), arrived(1, "right", right), Some(EventTime(watermark * MINUTE)))
+}
+
+fn area() -> (Arc<ToySpillStore>, SpillArea) {
+    let store = Arc::new(ToySpillStore::open(Arc::new(Disk::default())));
+    (store.clone(), SpillArea::new(store, FlowId::new("f")))
+}
+
+const KINDS: [JoinType; 5] = [JoinType::Inner, JoinType::Left, JoinType::Right, JoinType::Full, JoinType::LeftSemi];
+
+#[test]
+fn the_same_rows_come_out_in_the_same_order_wherever_rows_are_kept() {
+    for (kind, seed) in KINDS.into_iter().cycle().zip(0..10) {
+        let (store, area) = area();
+        let (mut without, mut with) = (join(kind, Limits::default()), join(kind, Limits { pairs_at_once: 30, ..Limits::default() }));
+        let mut random = Changes::seeded(seed, 1);
+        let mut rows = 0;
+        for (number, epoch) in epochs(seed, 80).iter().enumerate() {
+            let (expected, found) = (advance(&mut without, epoch).unwrap(), advance(&mut with, epoch).unwrap());
+            assert_eq!(given(&with, &found), given(&without, &expected), "{kind:?}, epoch {number} of {seed}");
+            rows += expected.rows.len();
+            // Sometimes there is much memory, mostly little or none.
+            let bytes_max = [0, 500, 4_000, 100_000][random.below(4)];
+            with.spill(&area, bytes_max).unwrap();
+            // How much is brought back at a time is another matter: all, or hardly more than what one row looks for.
+            with.limits.recalled_bytes_max = [200, 3_000, 1 << 20][random.below(3)];
+        }
+        assert!(rows > 500 && store.created() > 100, "{rows} rows, {} runs", store.created());
+        drop(with);
+        assert_eq!(store.files(), 0);
+    }
+}
+
+/// The checkpoints of some epochs: what each has of either side, and the first of the newest whole round.
+struct Checkpoints {
+    all: Vec<Vec<RecordBatch>>,
+    base: usize,
+    round: Option<(usize, JoinMark)>,
+}
+
+impl Checkpoints {
+    /// Adds the one after an epoch: its delta, and a part of a round, of which one follows the other.
+    fn add(&mut self, join: &StreamJoin, delta: Vec<RecordBatch>) {
+        let here = self.all.len();
+        let (first, mark) = self.round.take().unwrap_or((here, JoinMark::default()));
+        let (part, next) = join.part(&mark, if here == 0 { usize::MAX } else { 5_000 }).unwrap();
+        let both = |(delta, part): (&RecordBatch, &RecordBatch)| concat_batches(&part.schema(), [delta, part]).unwrap();
+        let is_full = first == here && next.is_none();
+        self.all.push(if is_full { part } else { delta.iter().zip(&part).map(both).collect() });
+        match next {
+            Some(next) => self.round = Some((first, next)),
+            None => self.base = first,
+        }
+    }
+}
+
+#[test]
+fn what_is_restored_from_parts_goes_on_as_what_never_stopped_in_memory_or_not() {
+    for (kind, seed) in KINDS.into_iter().cycle().zip(20..30) {
+        let (_, area) = area();
+        let (mut without, mut with) = (join(kind, Limits::default()), join(kind, Limits::default()));
+        let mut random = Changes::seeded(seed, 1);
+        let mut checkpoints = Checkpoints { all: Vec::new(), base: 0, round: None };
+        let (mut bases, mut restarts) = (std::collections::BTreeSet::new(), 0);
+        for (number, epoch) in epochs(seed, 120).iter().enumerate() {
+            let (expected, found) = (advance(&mut without, epoch).unwrap(), advance(&mut with, epoch).unwrap());
+            assert_eq!(given(&with, &found), given(&without, &expected), "{kind:?}, epoch {number} of {seed}");
+            checkpoints.add(&with, found.delta);
+            bases.insert(checkpoints.base);
+            if random.below(2) == 0 {
+                with.spill(&area, [0, 2_000][random.below(2)]).unwrap();
+            }
+            if random.below(10) == 0 {
+                restarts += 1;
+                with = join(kind, Limits::default());
+                let spills = random.below(2) == 0;
+                for stored in &checkpoints.all[checkpoints.base..] {
+                    with.restore(&stored[0], &stored[1]).unwrap();
+                    if spills && random.below(3) == 0 {
+                        with.spill(&area, 1_000).unwrap();
+                    }
+                }
+                with.drop_passed(EventTime(epoch.2 * MINUTE));
+                checkpoints.round = None;
+            }
+        }
+        assert!(restarts > 4 && bases.len() > 3, "{restarts} restarts, rounds from {bases:?}");
+    }
+}
+
+#[test]
+fn what_is_kept_stays_within_its_memory() {
+    let (_, area) = area();
+    let mut join = join(JoinType::Full, Limits::default());
+    for part in 0..20 {
+        // No pair matches, so that all of it is kept.
+        let rows = |n: i64| (0..5_000).map(|at| (part * 5_000 + at, part, n)).collect::<Vec<Row>>();
+        advance(&mut join, &(rows(1), rows(1_000), 0)).unwrap();
+        join.spill(&area, 200_000).unwrap();
+        let size = join.size();
+        assert!(size.memory < 250_000 + size.pinned, "{size:?}");
+    }
+    let size = join.size();
+    assert!(size.disk > 5_000_000 && size.pinned < 1_000_000, "{size:?}");
+    // What nobody can match any more is not on disk any longer.
+    let rest = advance(&mut join, &(Vec::new(), Vec::new(), 1_000)).unwrap();
+    assert_eq!(rest.rows.len(), 200_000);
+    join.spill(&area, 200_000).unwrap();
+    assert_eq!(join.size().disk, 0);
+}
+
+#[test]
+fn an_epoch_that_looks_for_more_than_there_is_memory_for_is_joined_in_parts() {
+    let (_, area) = area();
+    let rows: Vec<Row> = (0..2_000).map(|at| (at % 500, 1, 1)).collect();
+    let nothing = Vec::new();
+    let mut join = join(JoinType::Full, Limits::default());
+    advance(&mut join, &(rows.clone(), nothing.clone(), 0)).unwrap();
+    join.spill(&area, 0).unwrap();
+    assert_eq!(advance(&mut join, &(nothing.clone(), rows[..500].to_vec(), 0)).unwrap().rows.len(), 2_000);
+    assert!(join.portion >= 500, "there is memory for all");
+    // All left rows have matched, and have come back for that: they go again.
+    join.spill(&area, 0).unwrap();
+    join.limits.recalled_bytes_max = 10_000;
+    assert_eq!(advance(&mut join, &(nothing, rows[..500].to_vec(), 0)).unwrap().rows.len(), 2_000);
+    assert!(join.portion < 250 && join.portion > 10, "{} at a time", join.portion);
+}
+
+#[test]
+fn a_full_disk_changes_nothing_and_a_damaged_block_is_noticed() {
+    let (store, area) = area();
+    let (mut without, mut with) = (join(JoinType::Full, Limits::default()), join(JoinType::Full, Limits::default()));
+    let epochs = epochs(3, 60);
+    for epoch in &epochs[..50] {
+        let (expected, found) = (advance(&mut without, epoch).unwrap(), advance(&mut with, epoch).unwrap());
+        assert_eq!(given(&with, &found), given(&without, &expected));
+        store.limit(Some(2_000));
+        assert_eq!(with.spill(&area, 0).unwrap_err().kind(), ErrorKind::Exhausted);
+        store.limit(None);
+        if epoch.2 % 3 == 0 {
+            with.spill(&area, 0).unwrap();
+        }
+    }
+    store.damage();
+    let mut rest = epochs[50..].iter().map(|epoch| advance(&mut with, epoch));
+    let error = rest.find_map(Result::err).unwrap();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().contains("checksum"), "{error}");
 }

@@ -3,6 +3,7 @@
 //! The bytes are an Arrow IPC stream of one batch: the columns of the rows, then the end of the window, the group, and whether the group is gone (its columns
 //! are null then).
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch};
@@ -10,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use millstream_core::batches::{from_ipc, to_ipc};
 use millstream_core::{Error, EventTime, Result};
 
-use super::KeyRef;
+use super::{KeyRef, Prefix, begins};
 
 /// The columns behind those of the rows.
 const HIDDEN: [(&str, DataType); 3] = [("end", DataType::Int64), ("group", DataType::Binary), ("gone", DataType::Boolean)];
@@ -71,10 +72,21 @@ impl Block {
 
     /// The first row whose key is `key` or after it.
     pub(super) fn seek(&self, key: KeyRef<'_>) -> usize {
+        self.first_without(|of_row| of_row < key)
+    }
+
+    /// The rows whose keys begin with `prefix`.
+    pub(super) fn beginning_with(&self, prefix: &Prefix) -> Range<usize> {
+        let prefix = prefix.borrowed();
+        self.first_without(|of_row| begins(of_row) < prefix)..self.first_without(|of_row| begins(of_row) <= prefix)
+    }
+
+    /// The first row whose key is not `before`, which is so of the keys up to one.
+    fn first_without(&self, before: impl Fn(KeyRef<'_>) -> bool) -> usize {
         let (mut from, mut to) = (0, self.len());
         while from < to {
             let middle = from + (to - from) / 2;
-            if self.key(middle) < key { from = middle + 1 } else { to = middle }
+            if before(self.key(middle)) { from = middle + 1 } else { to = middle }
         }
         from
     }

@@ -1,5 +1,6 @@
 //! A run: rows in the order of their keys, in one file that does not change any more.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -10,12 +11,35 @@ use millstream_core::{Error, EventTime, Result};
 use super::block::{self, Block};
 use super::filter::{KeyFilter, hash_of};
 use super::merge::{Merge, Picker};
-use super::{GroupKey, KeyRef, SpillArea};
+use super::{GroupKey, KeyRef, Prefix, SpillArea, begins};
 
 /// About how many bytes a block has, as far as the number of rows allows.
 const BLOCK_BYTES: usize = 64 << 10;
 const BLOCK_ROWS_MIN: usize = 16;
 const BLOCK_ROWS_MAX: usize = 4_096;
+
+/// What a run's filter knows of its keys: what rows are looked for by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Filtering {
+    /// Each as a whole.
+    #[default]
+    Keys,
+    /// The [`Prefix`] of each.
+    Prefixes,
+    /// Nothing: the run is only read in order.
+    Nothing,
+}
+
+impl Filtering {
+    /// The part of `key` that the filter knows.
+    fn part(self, key: KeyRef<'_>) -> Option<KeyRef<'_>> {
+        match self {
+            Self::Keys => Some(key),
+            Self::Prefixes => Some(begins(key)),
+            Self::Nothing => None,
+        }
+    }
+}
 
 /// Where a block is, and what it begins with.
 struct BlockPlace {
@@ -66,6 +90,19 @@ impl Run {
             return None;
         }
         self.blocks.partition_point(|place| place.first.borrowed() <= key).checked_sub(1)
+    }
+
+    /// The blocks that may have keys which begin with `prefix`, if the run has any. `hash` is the filter's.
+    pub(super) fn blocks_of(&self, prefix: &Prefix, hash: u64) -> Range<usize> {
+        let prefix = prefix.borrowed();
+        let is_closed = self.closed.is_some_and(|closed| prefix.0 <= closed);
+        if is_closed || begins(self.last.borrowed()) < prefix || !self.filter.may_hold(hash) {
+            return 0..0;
+        }
+        // They may begin in the middle of the block before the first that begins with them.
+        let from = self.blocks.partition_point(|place| begins(place.first.borrowed()) < prefix).saturating_sub(1);
+        let to = self.blocks.partition_point(|place| begins(place.first.borrowed()) <= prefix);
+        from..to
     }
 
     /// Reads a block, and holds it against its checksum.
@@ -139,24 +176,40 @@ impl RunCursor<'_> {
     }
 }
 
-/// A run that is being written.
-struct RunBuilder {
+/// A run that is being written. Dropped before it is finished, nothing is left of it.
+pub(crate) struct RunWriter {
     writer: Box<dyn SpillWriter>,
     schema: SchemaRef,
     blocks: Vec<BlockPlace>,
     last: Option<GroupKey>,
+    filtering: Filtering,
     filter: KeyFilter,
     entries: usize,
     offset: u64,
 }
 
-impl RunBuilder {
-    fn push(&mut self, keys: &[GroupKey], gone: Vec<bool>, columns: Vec<ArrayRef>) -> Result<()> {
+impl RunWriter {
+    /// A run of rows with the columns of `schema`, at most `entries_max` of them.
+    pub(crate) fn create(area: &SpillArea, schema: &SchemaRef, entries_max: usize, filtering: Filtering) -> Result<Self> {
+        Ok(Self {
+            writer: area.create()?,
+            schema: block::stored_schema(schema),
+            blocks: Vec::new(),
+            last: None,
+            filtering,
+            filter: KeyFilter::with_room_for(if filtering == Filtering::Nothing { 0 } else { entries_max }),
+            entries: 0,
+            offset: 0,
+        })
+    }
+
+    /// Adds a block of rows behind those before it: their keys, whether each is gone, and their columns.
+    pub(crate) fn push(&mut self, keys: &[GroupKey], gone: Vec<bool>, columns: Vec<ArrayRef>) -> Result<()> {
         let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(()) };
         let borrowed: Vec<KeyRef<'_>> = keys.iter().map(GroupKey::borrowed).collect();
         let bytes = block::encode(&self.schema, columns, &borrowed, gone)?;
         self.writer.append(&bytes)?;
-        borrowed.iter().for_each(|key| self.filter.add(hash_of(*key)));
+        borrowed.iter().filter_map(|key| self.filtering.part(*key)).for_each(|part| self.filter.add(hash_of(part)));
         let place = BlockPlace { first: first.clone(), offset: self.offset, length: bytes.len(), checksum: crc32c::crc32c(&bytes) };
         self.blocks.push(place);
         self.offset += bytes.len() as u64;
@@ -165,13 +218,19 @@ impl RunBuilder {
         Ok(())
     }
 
-    fn finish(self) -> Result<Option<Run>> {
+    /// The run; `None` where nothing was added.
+    pub(crate) fn finish(self) -> Result<Option<Run>> {
         let Self { writer, blocks, last, filter, entries, offset, .. } = self;
         let Some(last) = last else { return Ok(None) };
         let index: usize = blocks.iter().map(|place| size_of::<BlockPlace>() + place.first.row().len()).sum();
         let memory_bytes = filter.bytes() + index;
         Ok(Some(Run { file: writer.finish()?, blocks, last, filter, entries, bytes: offset, memory_bytes, closed: None }))
     }
+}
+
+/// How many rows of about `row_bytes` a block has.
+pub(crate) fn block_rows(row_bytes: usize) -> usize {
+    (BLOCK_BYTES / row_bytes.max(1)).clamp(BLOCK_ROWS_MIN, BLOCK_ROWS_MAX)
 }
 
 /// What a run is written from.
@@ -186,21 +245,15 @@ pub(crate) struct Written<'a, 'm> {
     pub(crate) row_bytes: usize,
     /// Whether what is gone has to be known: an older run may have it.
     pub(crate) keeps_gone: bool,
+    /// What rows are looked for by.
+    pub(crate) filtering: Filtering,
 }
 
 /// Writes a run of rows with the columns of `schema`; `None` where there are none. Nothing is left of it when that fails.
 pub(crate) fn write(area: &SpillArea, schema: &SchemaRef, written: Written<'_, '_>) -> Result<Option<Run>> {
-    let Written { mut entries, entries_max, memory, row_bytes, keeps_gone } = written;
-    let block_rows = (BLOCK_BYTES / row_bytes.max(1)).clamp(BLOCK_ROWS_MIN, BLOCK_ROWS_MAX);
-    let mut builder = RunBuilder {
-        writer: area.create()?,
-        schema: block::stored_schema(schema),
-        blocks: Vec::new(),
-        last: None,
-        filter: KeyFilter::with_room_for(entries_max),
-        entries: 0,
-        offset: 0,
-    };
+    let Written { mut entries, entries_max, memory, row_bytes, keeps_gone, filtering } = written;
+    let block_rows = block_rows(row_bytes);
+    let mut writer = RunWriter::create(area, schema, entries_max, filtering)?;
     loop {
         let (mut keys, mut gone, mut picker) = (Vec::with_capacity(block_rows), Vec::with_capacity(block_rows), Picker::new(memory));
         while keys.len() < block_rows {
@@ -213,8 +266,8 @@ pub(crate) fn write(area: &SpillArea, schema: &SchemaRef, written: Written<'_, '
             keys.push(entry.key);
         }
         if keys.is_empty() {
-            return builder.finish();
+            return writer.finish();
         }
-        builder.push(&keys, gone, picker.columns(schema)?)?;
+        writer.push(&keys, gone, picker.columns(schema)?)?;
     }
 }

@@ -5,10 +5,11 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use millstream_core::{EventTime, Result};
 
+use super::block::Block;
 use super::filter::hash_of;
 use super::merge::{Merge, Source};
-use super::run::{Run, Written};
-use super::{GroupKey, KeyRef, Place, SpillArea, write};
+use super::run::{Filtering, Run, Written};
+use super::{GroupKey, KeyRef, Place, Prefix, SpillArea, bytes_of, write};
 
 /// So many runs of about one size become one.
 const RUNS_OF_A_SIZE: usize = 4;
@@ -20,6 +21,7 @@ const PARTS_MAX: usize = 256;
 #[derive(Default)]
 pub(crate) struct Runs {
     list: Vec<Run>,
+    filtering: Filtering,
 }
 
 /// Rows that were found in runs.
@@ -32,6 +34,11 @@ pub(crate) struct Found {
 }
 
 impl Runs {
+    /// None, of which `filtering` says what their rows are looked for by.
+    pub(crate) fn of(filtering: Filtering) -> Self {
+        Self { list: Vec::new(), filtering }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -117,6 +124,40 @@ impl Runs {
         Ok(found)
     }
 
+    /// The rows whose keys begin with one of `prefixes`, which are in order and each there once: those of the newest run first. In each run, every block is
+    /// read once at most. `None`: they take more than `bytes_max`.
+    pub(crate) fn beginning_with(&self, prefixes: &[Prefix], bytes_max: usize) -> Result<Option<Vec<RecordBatch>>> {
+        let hashes: Vec<u64> = prefixes.iter().map(|prefix| hash_of(prefix.borrowed())).collect();
+        let (mut found, mut parts, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
+        for run in self.list.iter().rev() {
+            let mut wanted: Vec<(usize, &Prefix)> = Vec::new();
+            for (prefix, hash) in prefixes.iter().zip(&hashes) {
+                wanted.extend(run.blocks_of(prefix, *hash).map(|number| (number, prefix)));
+            }
+            for of_block in wanted.chunk_by(|(a, _), (b, _)| a == b) {
+                let Some((number, _)) = of_block.first() else { continue };
+                let block = run.block(*number)?;
+                let rows = rows_beginning_with(&block, of_block.iter().map(|(_, prefix)| *prefix));
+                if rows.is_empty() {
+                    continue;
+                }
+                let part = take_record_batch(block.rows(), &UInt32Array::from(rows))?;
+                bytes = bytes.saturating_add(bytes_of(&part));
+                if bytes > bytes_max {
+                    return Ok(None);
+                }
+                parts.push(part);
+                if parts.len() >= PARTS_MAX {
+                    found.push(together(&mut parts)?);
+                }
+            }
+        }
+        if !parts.is_empty() {
+            found.push(together(&mut parts)?);
+        }
+        Ok(Some(found))
+    }
+
     /// Merges the newest runs, as long as there are several of about one size. `schema` are the columns of the rows.
     pub(crate) fn tidy(&mut self, area: &SpillArea, schema: &SchemaRef) -> Result<()> {
         while let Some(from) = due(&self.list.iter().map(Run::disk_bytes).collect::<Vec<_>>()) {
@@ -124,13 +165,20 @@ impl Runs {
             let (entries, bytes) = merged.iter().fold((0, 0), |(n, bytes), run| (n + run.entries(), bytes + run.disk_bytes()));
             let sources = merged.iter().rev().map(|run| Ok(Source::Run(run.cursor(None)?))).collect::<Result<_>>()?;
             let row_bytes = usize::try_from(bytes).unwrap_or(usize::MAX) / entries.max(1);
-            let written = Written { entries: Merge::new(sources), entries_max: entries, memory: &[], row_bytes, keeps_gone: from > 0 };
+            let (entries_max, filtering) = (entries, self.filtering);
+            let written = Written { entries: Merge::new(sources), entries_max, memory: &[], row_bytes, keeps_gone: from > 0, filtering };
             let run = write(area, schema, written)?;
             self.list.truncate(from);
             self.list.extend(run);
         }
         Ok(())
     }
+}
+
+/// The rows of `block` that are there and whose keys begin with one of `prefixes`, which are in order.
+fn rows_beginning_with<'a>(block: &Block, prefixes: impl Iterator<Item = &'a Prefix>) -> Vec<u32> {
+    let rows = prefixes.flat_map(|prefix| block.beginning_with(prefix)).filter(|row| !block.is_gone(*row));
+    rows.map(|row| u32::try_from(row).unwrap_or(u32::MAX)).collect()
 }
 
 fn parts_rows(parts: &[RecordBatch]) -> usize {

@@ -26,15 +26,19 @@ fn rows(values: &[i64]) -> RecordBatch {
 
 /// A disk, a flow's place on it, and runs: each has these keys, each key its number plus the run's as the value; negative ones are gone.
 fn written(runs: &[Vec<i64>]) -> (Arc<ToySpillStore>, SpillArea, Runs) {
+    written_by(runs, key, Filtering::Keys)
+}
+
+fn written_by(runs: &[Vec<i64>], key: fn(i64) -> GroupKey, filtering: Filtering) -> (Arc<ToySpillStore>, SpillArea, Runs) {
     let store = Arc::new(ToySpillStore::open(Arc::new(Disk::default())));
     let area = SpillArea::new(store.clone(), FlowId::new("f"));
-    let mut all = Runs::default();
+    let mut all = Runs::of(filtering);
     for (number, keys) in (0..).zip(runs) {
         let batch = rows(&keys.iter().map(|n| n.abs() + number).collect::<Vec<_>>());
         let place = |(row, n): (usize, &i64)| (key(n.abs()), if *n < 0 { GONE } else { (0, row) });
         let places: std::collections::BTreeMap<GroupKey, Place> = keys.iter().enumerate().map(place).collect();
         let entries = Merge::new(vec![Source::memory(places.iter())]);
-        let written = Written { entries, entries_max: keys.len(), memory: &[batch], row_bytes: 1_000, keeps_gone: true };
+        let written = Written { entries, entries_max: keys.len(), memory: &[batch], row_bytes: 1_000, keeps_gone: true, filtering };
         all.push(write(&area, &schema(), written).unwrap().unwrap());
     }
     (store, area, all)
@@ -85,6 +89,43 @@ fn the_newest_run_that_knows_a_group_says_what_it_is() {
     let found = runs.find(&keys, (0..keys.len()).collect()).unwrap();
     let value = |(i, (batch, row)): &(usize, Place)| (*i, values(&found.batches[*batch])[*row]);
     assert_eq!(found.places.iter().map(value).collect::<Vec<_>>(), [(0, 5_002), (1, 10), (3, 251), (4, 162), (6, 200)]);
+}
+
+/// Ten numbers in a row have the first bytes of their keys in common.
+fn key_in_tens(n: i64) -> GroupKey {
+    GroupKey::new(EventTime(n / 1_000), &[(n / 10).to_be_bytes(), n.to_be_bytes()].concat())
+}
+
+#[test]
+fn rows_are_found_by_the_beginning_of_their_keys_in_whatever_blocks_and_runs_they_are() {
+    // A block has 65 rows, so that many tens are in two blocks.
+    let (_, _, runs) = written_by(&[(0..2_000).collect(), (995..1_017).collect(), vec![-7, 8]], key_in_tens, Filtering::Prefixes);
+    let found = |tens: &[u64]| {
+        let prefixes: Vec<Prefix> = tens.iter().map(|n| Prefix::new(EventTime(i64::try_from(n / 100).unwrap()), *n)).collect();
+        let rows = runs.beginning_with(&prefixes, usize::MAX).unwrap().unwrap();
+        rows.iter().flat_map(values).collect::<Vec<_>>()
+    };
+    for ten in 2..99_i64 {
+        assert_eq!(found(&[u64::try_from(ten).unwrap()]), (ten * 10..ten * 10 + 10).collect::<Vec<_>>());
+    }
+    // The newest run's first, each with its number added; a row that is gone is none.
+    assert_eq!(found(&[0]), [10].into_iter().chain(0..10).collect::<Vec<_>>());
+    assert_eq!(found(&[3, 99, 101, 500]), [(996..1_001), (1_011..1_018), (30..40), (990..1_000), (1_010..1_020)].into_iter().flatten().collect::<Vec<_>>());
+    assert!(found(&[200, 700]).is_empty());
+    let few = runs.beginning_with(&[Prefix::new(EventTime(0), 5)], 100).unwrap();
+    assert!(few.is_none(), "ten rows take more");
+}
+
+#[test]
+fn a_filter_knows_the_beginnings_of_keys_or_nothing() {
+    let (store, _, runs) = written_by(&[(0..2_000).collect()], key_in_tens, Filtering::Prefixes);
+    store.damage();
+    // A block that is not read can't be damaged.
+    let absent = (300..400).filter(|n| runs.beginning_with(&[Prefix::new(EventTime(1), *n)], usize::MAX).is_ok()).count();
+    assert!(absent > 95, "of 100 beginnings that are not there, {absent} were not looked for");
+    let (_, _, unfiltered) = written_by(&[(0..2_000).collect()], key_in_tens, Filtering::Nothing);
+    assert_eq!(all(&unfiltered, None).len(), 2_000);
+    assert!(runs.memory_bytes() > unfiltered.memory_bytes() + 2_000);
 }
 
 #[test]

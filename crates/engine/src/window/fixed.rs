@@ -15,9 +15,9 @@ use super::functions::Functions;
 use super::grouping::every;
 use super::placement::RowWindows;
 use super::state::{GroupKey, GroupState};
-use super::{Advanced, Arrivals, LateRow, Mark, Size, required, window_ends};
+use super::{Advanced, Arrivals, LateRow, Mark, required, window_ends};
 use crate::compile::Aggregation;
-use crate::spill::SpillArea;
+use crate::spill::{Size, SpillArea};
 
 /// An aggregation over such windows, with its state.
 pub(super) struct FixedAggregator {

@@ -21,7 +21,7 @@ use millstream_core::{Error, EventTime, Result};
 use millstream_pipeline::graph::WindowKind;
 
 use crate::compile::Aggregation;
-use crate::spill::{GroupKey, SpillArea};
+use crate::spill::{GroupKey, Size, SpillArea};
 use fixed::FixedAggregator;
 use session::SessionAggregator;
 pub use sessions::Reach;
@@ -54,37 +54,6 @@ macro_rules! on {
             Kind::Session($aggregator) => $call,
         }
     };
-}
-
-/// What state takes, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Size {
-    /// In memory.
-    pub memory: usize,
-    /// Of that, what can't be put into files.
-    pub pinned: usize,
-    /// In files.
-    pub disk: u64,
-}
-
-impl Size {
-    /// Of both together.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self { memory: self.memory + other.memory, pinned: self.pinned + other.pinned, disk: self.disk + other.disk }
-    }
-
-    /// In memory, and could be put into files.
-    #[must_use]
-    pub fn movable(self) -> usize {
-        self.memory.saturating_sub(self.pinned)
-    }
-
-    /// In memory and in files.
-    #[must_use]
-    pub fn total(self) -> u64 {
-        self.disk.saturating_add(self.memory as u64)
-    }
 }
 
 /// How far the state of an aggregation is written, in the order of its keys.

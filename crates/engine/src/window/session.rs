@@ -21,9 +21,9 @@ use super::functions::Functions;
 use super::grouping::{every, number};
 use super::sessions::{Joined, Reach, Sessions, Span};
 use super::state::{GroupKey, GroupState};
-use super::{Advanced, Arrivals, LateRow, Mark, Size, required, window_bounds, window_ends};
+use super::{Advanced, Arrivals, LateRow, Mark, required, window_bounds, window_ends};
 use crate::compile::Aggregation;
-use crate::spill::SpillArea;
+use crate::spill::{Size, SpillArea};
 
 /// What a state row says of its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

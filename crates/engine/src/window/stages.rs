@@ -13,9 +13,9 @@ use datafusion::physical_expr::utils::collect_columns;
 use millstream_core::{ChangeKind, Error, EventTime, Result};
 use millstream_pipeline::graph::{OutputMode, WindowKind};
 
-use super::{Arrivals, LateRow, Mark, Reach, Size, WindowAggregator};
+use super::{Arrivals, LateRow, Mark, Reach, WindowAggregator};
 use crate::compile::{self, Aggregation, AggregationStage, Rejects, Rows, Step};
-use crate::spill::SpillArea;
+use crate::spill::{Size, SpillArea};
 
 struct Stage {
     plan: Aggregation,
@@ -166,11 +166,9 @@ impl Stages {
     /// fails, nothing is lost, and it can be asked again.
     pub fn spill(&mut self, area: &SpillArea, bytes_max: usize) -> Result<()> {
         let all = self.size();
-        let room = bytes_max.saturating_sub(all.pinned) as u128;
         self.all_mut().try_for_each(|stage| {
             let own = stage.aggregator.size();
-            let kept = own.movable() as u128 * room / all.movable().max(1) as u128;
-            stage.aggregator.spill(area, own.pinned.saturating_add(usize::try_from(kept).unwrap_or(usize::MAX)))
+            stage.aggregator.spill(area, own.share(all, bytes_max))
         })
     }
 

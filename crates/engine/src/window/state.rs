@@ -13,7 +13,7 @@ use arrow::datatypes::SchemaRef;
 use millstream_core::{EventTime, Result};
 
 pub use crate::spill::GroupKey;
-use crate::spill::{At, GONE, Merge, Picker, Place, Runs, Source, SpillArea, Written, write};
+use crate::spill::{At, Filtering, GONE, Merge, Picker, Place, Runs, Source, SpillArea, Written, write};
 
 /// The open groups.
 pub(super) struct GroupState {
@@ -275,6 +275,7 @@ impl GroupState {
             memory: &self.batches,
             row_bytes: self.row_bytes(),
             keeps_gone: !self.runs.is_empty(),
+            filtering: Filtering::Keys,
         };
         if let Some(run) = write(area, &self.schema, written)? {
             self.runs.push(run);

@@ -13,7 +13,7 @@ use crate::events::{Reading, readings};
 use crate::logs::AlteredLog;
 use crate::world::{World, checked, rows};
 
-const TABLES: &str = "
+pub const TABLES: &str = "
 CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
 USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');
 CREATE TABLE alarms (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
@@ -77,10 +77,10 @@ const AFTER: i64 = 1_200;
 const DELAYS: [i64; 2] = [600, 300];
 
 /// An event with its source: 0 a reading, 1 an alarm.
-type Event = (usize, Reading);
+pub type Event = (usize, Reading);
 
 /// Readings and alarms in turns.
-fn events(seed: u64, count: i64) -> Vec<Event> {
+pub fn events(seed: u64, count: i64) -> Vec<Event> {
     let alarms = readings(seed + 1_000, count).into_iter().map(|alarm| (1, alarm));
     readings(seed, count).into_iter().map(|reading| (0, reading)).zip(alarms).flat_map(|(reading, alarm)| [reading, alarm]).collect()
 }
@@ -159,7 +159,7 @@ fn expected(events: &[Event]) -> Expected {
     expected
 }
 
-async fn check(engine: &Arc<Engine>, events: &[Event]) {
+pub async fn check(engine: &Arc<Engine>, events: &[Event]) {
     let expected = expected(events);
     let nothing = BTreeSet::new();
     for (table, columns) in COLUMNS {
@@ -181,13 +181,13 @@ async fn check(engine: &Arc<Engine>, events: &[Event]) {
     assert!(report.is_clean(), "{report}");
 }
 
-fn world(epoch_rows: usize) -> World {
+pub fn world(epoch_rows: usize) -> World {
     let mut world = World::with_epochs_of(epoch_rows);
     world.pipeline = checked(&format!("{TABLES}{JOINS}"));
     world
 }
 
-async fn publish(world: &World, events: &[Event]) {
+pub async fn publish(world: &World, events: &[Event]) {
     for (source, event) in events {
         world.publish_to(["readings", "alarms"][*source], [(event.partition(), event.json())]).await;
     }
@@ -418,9 +418,9 @@ async fn late_rows_of_a_join_are_not_replayed_and_it_is_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_join_whose_rows_outgrow_the_budget_stops_with_what_to_do() {
     let mut world = world(50);
-    world.settings.state_memory_bytes_max = 20_000;
+    world.settings.state_bytes_max = 20_000;
     drop(world.engine().await);
     publish(&world, &events(3, 200)).await;
-    let error = world.run().await.err().unwrap();
-    assert!(error.to_string().contains("bring the bounds of the join nearer together"), "{error}");
+    let error = world.run().await.err().unwrap().to_string();
+    assert!(error.contains("raise engine.state_bytes_max") && error.contains("bring the bounds of the join nearer together"), "{error}");
 }

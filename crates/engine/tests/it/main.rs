@@ -20,6 +20,7 @@ mod relational;
 mod sessions;
 mod sliding;
 mod spilled;
+mod spilled_joins;
 mod straight;
 mod topics;
 mod torn;

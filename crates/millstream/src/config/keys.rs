@@ -42,7 +42,7 @@ const BUILT_IN: &[Key] = &[
     ),
     key(
         "engine.state_memory_bytes_max",
-        "The state of all flows together is kept in memory up to so many bytes; beyond that, windows are kept on disk, under `data_dir`.",
+        "The state of all flows together is kept in memory up to so many bytes; beyond that, it is kept on disk, under `data_dir`.",
     ),
     key("engine.state_bytes_max", "A flow whose state, in memory and on disk, outgrows so many bytes stops with an error."),
     key(

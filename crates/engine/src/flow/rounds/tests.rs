@@ -6,7 +6,7 @@ fn state_that_fits_into_a_part_is_written_whole_every_so_many_epochs() {
     let mut whole = Vec::new();
     for epoch in (1..200).map(Epoch) {
         if let Content::Part { first, mark, .. } = rounds.content(epoch) {
-            assert_eq!((first, mark), (epoch, StagesMark::default()));
+            assert_eq!((first, mark), (epoch, StateMark::default()));
             rounds = rounds.after_part(first, None);
             whole.push(epoch.0);
         }
