@@ -199,7 +199,8 @@ impl WindowAggregator {
 
     /// `rows` with one zero and one NaN in what they are grouped by: groups are told apart by their bytes, and Spark's are by these values.
     fn grouped(&self, rows: &RecordBatch) -> Result<RecordBatch> {
-        let columns = rows.columns().iter().enumerate().map(|(i, column)| if i < self.groups { normalized(column) } else { column.clone() });
+        let columns =
+            rows.columns().iter().enumerate().map(|(i, column)| if i < self.groups { normalized(column) } else { column.clone() });
         Ok(RecordBatch::try_new(rows.schema(), columns.collect())?)
     }
 

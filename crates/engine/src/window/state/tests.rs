@@ -187,7 +187,11 @@ fn compacted_rows_go_out_only_as_far_as_they_have_to() {
     state.compact().unwrap();
     let bytes = state.bytes();
     state.spill(&area, bytes / 2).unwrap();
-    assert!(state.bytes() <= bytes / 2 + 200_000 && state.resident_bytes() > bytes / 4, "{} of {bytes} bytes are left", state.resident_bytes());
+    assert!(
+        state.bytes() <= bytes / 2 + 200_000 && state.resident_bytes() > bytes / 4,
+        "{} of {bytes} bytes are left",
+        state.resident_bytes()
+    );
     assert_eq!(values(&state.all().unwrap()), numbers);
 }
 
