@@ -68,7 +68,11 @@ async fn a_joined_row_has_the_values_and_the_version_that_it_has_in_memory() {
     for join in ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"] {
         let events = events(11, 220);
         // Versions are drawn from the clock: it stands still.
-        let world = || World { clock: Arc::new(ManualClock::at(ManualClock::START)), ..world(join, 2, "10 MINUTES") };
+        let world = || {
+            let mut world = world(join, 2, "10 MINUTES");
+            world.clock = Arc::new(ManualClock::at(ManualClock::START));
+            world
+        };
         let plain = world();
         run(&plain, &events).await;
         assert_eq!(plain.spilled().created(), 0);
