@@ -109,8 +109,21 @@ impl Directory {
         let asked = self.ask(format!("asking for the bounds of {partition}"), |client, timeout| {
             client.consumer.fetch_watermarks(&partition.topic, partition.partition, timeout)
         });
-        let (start, end) = asked?;
-        Ok(LogBounds { start: Offset(start), end: Offset(end) })
+        match asked {
+            Ok((start, end)) => Ok(LogBounds { start: Offset(start), end: Offset(end) }),
+            // So librdkafka says, too, while it finds out anew where the partitions of a cluster are that was away.
+            Err(error) if error.kind() == ErrorKind::NotFound && self.has(partition)? => {
+                let endpoint = self.cluster.endpoint();
+                Err(Error::unavailable(format!("the Kafka endpoint {endpoint} has {partition}, and nobody serves it at the moment"))
+                    .caused_by(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the cluster names the partition among those of its topic.
+    fn has(&self, partition: &TopicPartition) -> Result<bool> {
+        Ok(self.partitions(&partition.topic)?.is_some_and(|partitions| (0..partitions).contains(&partition.partition)))
     }
 
     /// How long `topic` keeps records.

@@ -75,7 +75,10 @@ impl FlowMonitor {
             fell_back_to: None,
             last_error: None,
         };
-        Self { inner: Mutex::new(Inner { status, waiting: [false; 2], repeats: false, samples: VecDeque::new() }), committed: watch::Sender::new(None) }
+        Self {
+            inner: Mutex::new(Inner { status, waiting: [false; 2], repeats: false, samples: VecDeque::new() }),
+            committed: watch::Sender::new(None),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -110,7 +110,10 @@ fn rows_are_found_by_the_beginning_of_their_keys_in_whatever_blocks_and_runs_the
     }
     // The newest run's first, each with its number added; a row that is gone is none.
     assert_eq!(found(&[0]), [10].into_iter().chain(0..10).collect::<Vec<_>>());
-    assert_eq!(found(&[3, 99, 101, 500]), [(996..1_001), (1_011..1_018), (30..40), (990..1_000), (1_010..1_020)].into_iter().flatten().collect::<Vec<_>>());
+    assert_eq!(
+        found(&[3, 99, 101, 500]),
+        [(996..1_001), (1_011..1_018), (30..40), (990..1_000), (1_010..1_020)].into_iter().flatten().collect::<Vec<_>>()
+    );
     assert!(found(&[200, 700]).is_empty());
     let few = runs.beginning_with(&[Prefix::new(EventTime(0), 5)], 100).unwrap();
     assert!(few.is_none(), "ten rows take more");

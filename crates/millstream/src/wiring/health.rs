@@ -1,7 +1,7 @@
 //! What this process knows of the systems behind its ports: whether each answers, and if not, since when and why.
 //!
-//! It is told by the ports' own calls ([`watched`](super::watched)), and asks a system by itself only where no call has said anything for a
-//! while: a report store is used every few minutes, and a person wants to know at once.
+//! It is told by the ports' own calls ([`watched`](super::watched)), and asks a system by itself only while it is away, and where no call has said
+//! anything for a while: a report store is used every few minutes, and a person wants to know at once.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -109,17 +109,17 @@ impl Engines {
         until_there(self.patience, self.clock.as_ref(), work).await
     }
 
-    /// Asks silent systems for a sign of life until `shutdown`.
+    /// Asks systems that are silent or away for a sign of life until `shutdown`.
     pub async fn watch(&self, shutdown: CancellationToken) {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = self.clock.sleep(LOOK) => {}
             }
-            let silent: Vec<_> = self.all().into_iter().filter(|engine| engine.is_silent()).collect();
+            let unsure: Vec<_> = self.all().into_iter().filter(|engine| engine.is_silent() || engine.is_known_away()).collect();
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = join_all(silent.iter().map(|engine| engine.ask())) => {}
+                _ = join_all(unsure.iter().map(|engine| engine.ask())) => {}
             }
         }
     }
@@ -139,6 +139,12 @@ impl EngineHealth {
             _ => self.answers(),
         }
         outcome
+    }
+
+    /// Learns from the outcome of a call that may be answered by what the system sent before, and passes it on. Such an answer doesn't bring back a system
+    /// that is away and can be asked.
+    pub fn observe_reader<T>(&self, outcome: Result<T>) -> Result<T> {
+        if outcome.is_ok() && self.probe.is_some() && self.is_known_away() { outcome } else { self.observe(outcome) }
     }
 
     /// Does `work`, which needs this system alone, until it is done, as [`Engines::until_there`] does.
@@ -183,6 +189,10 @@ impl EngineHealth {
             place: self.place.clone(),
             away: self.away.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
+    }
+
+    fn is_known_away(&self) -> bool {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     fn is_silent(&self) -> bool {

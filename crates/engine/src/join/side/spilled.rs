@@ -133,7 +133,8 @@ impl SideState {
         // Of a row that is in several runs, the newest comes first.
         let mut seen = HashSet::new();
         let times = columns.times(&rows)?;
-        let mut counts = |known: &Known, time: Option<i64>| time.is_some_and(|time| self.spilled.has(time, known.id) && seen.insert(known.id));
+        let mut counts =
+            |known: &Known, time: Option<i64>| time.is_some_and(|time| self.spilled.has(time, known.id) && seen.insert(known.id));
         let counting: Vec<bool> = known.iter().zip(times).map(|(known, time)| counts(known, time)).collect();
         let bytes = bytes_of(&rows);
         let rows = if counting.contains(&false) { filter_record_batch(&rows, &BooleanArray::from(counting.clone()))? } else { rows };
@@ -178,7 +179,11 @@ impl SideState {
             let Slot { time, next, live, .. } = *self.slot(slot);
             if live {
                 let chain = self.chain(self.key(slot), self.bucket(time));
-                if next == NONE { self.heads.remove(&chain) } else { self.heads.insert(chain, next) };
+                if next == NONE {
+                    self.heads.remove(&chain)
+                } else {
+                    self.heads.insert(chain, next)
+                };
                 self.slots[slot as usize].live = false;
             }
         }
@@ -210,7 +215,9 @@ impl SideState {
     /// order of their times, if rows of this side come out then.
     pub(in crate::join) fn expire_runs(&mut self, time: i64, columns: &MatchColumns) -> Result<Range<u32>> {
         let mut leaving = 0..0;
-        if time > self.spilled.passed && let Some(by_time) = self.spilled.by_time.as_ref().filter(|runs| !runs.is_empty()) {
+        if time > self.spilled.passed
+            && let Some(by_time) = self.spilled.by_time.as_ref().filter(|runs| !runs.is_empty())
+        {
             let mut merge = Merge::new(by_time.sources(None)?);
             let mut parts = Vec::new();
             loop {
@@ -240,7 +247,8 @@ impl SideState {
         if time > self.spilled.passed {
             self.spilled.passed = time;
             self.spilled.all_mut().for_each(|runs| runs.close(EventTime(time)));
-            self.spilled.returned = if self.spilled.has_runs() { self.spilled.returned.split_off(&(time, i64::MIN)) } else { BTreeSet::new() };
+            self.spilled.returned =
+                if self.spilled.has_runs() { self.spilled.returned.split_off(&(time, i64::MIN)) } else { BTreeSet::new() };
         }
     }
 

@@ -111,7 +111,12 @@ impl SideState {
     }
 
     /// The rows that are kept: about `bytes_max` of those behind `mark`, and the mark behind these; without one, all are written.
-    pub(in crate::join) fn part(&self, mark: &SideMark, bytes_max: usize, columns: &MatchColumns) -> Result<(RecordBatch, Option<SideMark>)> {
+    pub(in crate::join) fn part(
+        &self,
+        mark: &SideMark,
+        bytes_max: usize,
+        columns: &MatchColumns,
+    ) -> Result<(RecordBatch, Option<SideMark>)> {
         let (mut parts, mut after) = (Vec::new(), None);
         match mark {
             SideMark::InRuns { after: last } => after.clone_from(last),

@@ -182,7 +182,8 @@ fn rows_on_disk_are_found_as_those_in_memory_are() {
     let of = |at: &i64| if at % 3 == 0 { at % 1_000 } else { 7 };
     for (key, from) in [(7, 0), (7, 11), (3, 2), (999, 14), (999, 20), (5, 4), (7, 28), (1_234, 5)] {
         let (from, to) = (from * MINUTE, from * MINUTE + 2 * MINUTE);
-        let expected: Vec<i64> = (0..30_000).filter(|at| of(at) == key).map(|at| at * MINUTE / 1_000).filter(|t| (from..=to).contains(t)).collect();
+        let expected: Vec<i64> =
+            (0..30_000).filter(|at| of(at) == key).map(|at| at * MINUTE / 1_000).filter(|t| (from..=to).contains(t)).collect();
         assert_eq!(recalled(&mut state, key, from, to), expected, "{key} from {from}");
         assert_eq!(expected.is_empty(), key == 1_234);
     }

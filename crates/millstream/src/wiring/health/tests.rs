@@ -51,3 +51,15 @@ async fn an_absent_system_is_waited_for_and_a_wrong_password_is_not() {
     let refused = health.until_there(async || Err::<(), _>(Error::invalid("wrong password"))).await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
+
+#[tokio::test]
+async fn what_was_sent_before_does_not_bring_a_system_back() {
+    let engines = Engines::new(Patience::Wait, Arc::new(SystemClock));
+    let probe: Probe = Arc::new(|| Box::pin(async { Ok(()) }));
+    let health = engines.add("topics", "kafka", "broker:9092", Some(probe));
+    _ = health.observe::<()>(Err(Error::unavailable("refused")));
+    health.observe_reader(Ok(1)).unwrap();
+    assert!(engines.status()[0].away.is_some(), "these records may have been on the way before");
+    health.ask().await;
+    assert_eq!(engines.status()[0].away, None);
+}

@@ -36,7 +36,7 @@ impl EventLog for Watched<dyn EventLog> {
     }
 
     async fn read(&self, partition: &TopicPartition, from: Offset, max_bytes: usize) -> Result<ReadOutcome> {
-        self.health.observe(self.inner.read(partition, from, max_bytes).await)
+        self.health.observe_reader(self.inner.read(partition, from, max_bytes).await)
     }
 
     async fn acknowledge(&self, reader: &FlowId, topic: &str, next: &[Offset]) -> Result<()> {
@@ -44,7 +44,7 @@ impl EventLog for Watched<dyn EventLog> {
     }
 
     async fn wait(&self, topic: &str, seen: &[Offset]) -> Result<()> {
-        self.health.observe(self.inner.wait(topic, seen).await)
+        self.health.observe_reader(self.inner.wait(topic, seen).await)
     }
 }
 
