@@ -99,7 +99,8 @@ async fn epochs_are_done_again_only_until_the_flow_has_read_all_though_the_publi
         assert!(kept[0] > Epoch(fell_back_to), "{flow}: what it went on from has gone, and epochs from {} are kept", kept[0]);
         assert!(kept.last().unwrap().0 > fell_back_to + 200, "{flow} took many epochs: {kept:?}");
     }
-    check(&engine, &events).await;
+    // The other flows had caught up with what there was at first, and may have been stopped before the last events.
+    check(&world.run().await.unwrap(), &events).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
