@@ -133,7 +133,7 @@ impl Bounds {
         Arc::new(Self { requests, clock: about.clock.clone(), settings: settings.clone(), responses: ResponseCounters::default() })
     }
 
-    /// What `answer` comes to, if it may be asked for now and comes in time.
+    /// What `answer` comes to, if there is room for one more request and it comes in time.
     async fn hold(&self, answer: impl Future<Output = Response>) -> Response {
         let Ok(_permit) = self.requests.try_acquire() else {
             return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests at one time; try again in a moment").into_response();
