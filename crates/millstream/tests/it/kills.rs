@@ -136,15 +136,6 @@ fn departed(running: &Running) -> u64 {
     running.rows("select count(*) from departures").unwrap()[0].parse().unwrap()
 }
 
-/// So little memory for state, in every second process, that its windows are on disk.
-const LITTLE_MEMORY: [(&str, &str); 1] = [("MILLSTREAM_ENGINE__STATE_MEMORY_BYTES_MAX", "4096")];
-
-/// Files that hold state.
-fn spilled(place: &Place) -> usize {
-    let folders = std::fs::read_dir(place.data().join("state")).into_iter().flatten();
-    folders.map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap().count()).sum()
-}
-
 #[test]
 fn after_twenty_kills_every_table_is_that_of_an_undisturbed_run() {
     let mut rng = StdRng::seed_from_u64(seed());
@@ -154,21 +145,18 @@ fn after_twenty_kills_every_table_is_that_of_an_undisturbed_run() {
     let site = Site::new();
     let mut running = site.start(&[]);
     let mut publisher = site.publish(false);
-    let mut killed_with_state_on_disk = 0;
-    for (number, point) in points.into_iter().enumerate() {
+    for point in points {
         assert!(
             running.until(|| Some(departed(&running)).filter(|rows| *rows >= point)).is_some(),
             "stuck before {point}: {}",
             running.status()
         );
         running.kill();
-        killed_with_state_on_disk += usize::from(spilled(&site.place) > 0);
-        running = site.start(if number % 2 == 0 { &LITTLE_MEMORY } else { &[] });
+        running = site.start(&[]);
     }
     assert!(publisher.wait().unwrap().success());
     let killed = finish(&site, &running);
     assert_eq!(difference(&undisturbed(), &killed), None);
-    assert!(killed_with_state_on_disk > 0, "no process died while state was on disk");
 }
 
 /// Runs with the engine told to die at `fault`, then with `defect` alone, and reads everything.
