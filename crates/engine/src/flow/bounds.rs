@@ -48,7 +48,7 @@ impl FlowRunner {
                 settings.state_bytes_max >> 20
             )));
         }
-        match self.spec.memory.pinned_over(held.pinned) {
+        match self.spec.memory.pinned_over(held.pinned).filter(|_| held.pinned > 0) {
             None => Ok(()),
             Some(all) => Err(Error::invalid(format!(
                 "flow {id}: {what} take {} MB that have to stay in memory, those of all flows {} MB, over the budget of {} MB: raise \
