@@ -13,6 +13,7 @@ mod decode;
 mod feed;
 mod merge;
 mod several;
+mod together;
 mod topic;
 
 use std::sync::Arc;

@@ -12,6 +12,7 @@ use super::ahead::ReadAhead;
 use super::decode::ChunkDecoders;
 use super::merge::{Merge, offset_of};
 use super::{Chunk, ChunkLimit, ChunkReader, ChunkSource, PartitionState, SourcePosition, SourceState};
+use crate::compute;
 
 /// A topic, its columns, and which of them its flows use.
 pub struct TopicSource {
@@ -132,7 +133,7 @@ impl ChunkReader for TopicReader {
         } else {
             self.merge = Some(merge);
         }
-        tokio::task::block_in_place(|| self.decoders.decode(decoder, taken))
+        compute::on(taken.bytes, || self.decoders.decode(decoder, taken))
     }
 }
 
