@@ -13,7 +13,7 @@ use bytes::Bytes;
 use millstream_core::ports::CheckpointStore;
 use millstream_core::{Attempt, Epoch, Error, FlowId, Result};
 
-use super::database::{Store, blocking, lock};
+use super::database::{Store, blocking, lock, writing};
 use super::error::During;
 use super::key_codec::{put_bytes, take_bytes};
 
@@ -144,8 +144,9 @@ impl CheckpointStore for EmbeddedCheckpointStore {
     }
 
     async fn put(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch, checkpoint: Bytes) -> Result<()> {
-        let flow = flow.clone();
-        self.write(move |store, pruned| {
+        let (flow, claims) = (flow.clone(), self.claims.clone());
+        writing(&self.store, checkpoint.len(), move |store| {
+            let mut pruned = lock(&claims)?;
             check_attempt(store, &flow, attempt)?;
             let mut batch = store.batch(1);
             batch.insert(&store.checkpoints, checkpoint_key(&flow, epoch), encode(attempt, &checkpoint));

@@ -184,15 +184,15 @@ impl Served {
 impl Cluster {
     /// A cluster with these settings, after [`KafkaSettings::validate`]. Reaches nothing yet.
     pub(super) fn new(settings: &KafkaSettings, clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
-        Self::make(settings, clock, true)
+        Self::with_log(settings, clock, true)
     }
 
     /// The same, of which the log is told nothing: for one question, whose asker says what came of it.
     pub(super) fn unlogged(settings: &KafkaSettings, clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
-        Self::make(settings, clock, false)
+        Self::with_log(settings, clock, false)
     }
 
-    fn make(settings: &KafkaSettings, clock: Arc<dyn Clock>, is_told: bool) -> Result<Arc<Self>> {
+    fn with_log(settings: &KafkaSettings, clock: Arc<dyn Clock>, is_told: bool) -> Result<Arc<Self>> {
         settings.validate()?;
         let endpoint = settings.bootstrap_servers.clone();
         let health = Health { endpoint, is_told, away: AtomicBool::new(false), reason: Mutex::new(String::new()) };
