@@ -54,6 +54,32 @@ fn rows_what_is_no_row_and_who_takes_them_stay_in_order() {
     assert_eq!(all.records(), 6);
 }
 
+/// A chunk of one row at this place and version.
+fn row(partition: i32, offset: i64, version: i64, directed: &[(u32, &str)]) -> Arc<Chunk> {
+    let whole = chunk(offset, directed);
+    let rows = whole.changes.rows().slice(0, 1);
+    let changes = ChangeBatch::try_new(
+        rows,
+        UInt8Array::from(vec![0]),
+        Int64Array::from(vec![version]),
+        Int32Array::from(vec![partition]),
+        Int64Array::from(vec![offset]),
+    );
+    let chunk = Arc::into_inner(whole).unwrap();
+    Arc::new(Chunk { changes: changes.unwrap(), rejected: Vec::new(), ..chunk })
+}
+
+#[test]
+fn records_are_in_merged_order_whatever_was_there_when_chunks_were_cut() {
+    let all = together(&[row(0, 1, 20, &[]), row(1, 7, 10, &[(0, "a")]), row(0, 2, 30, &[]), row(1, 8, 20, &[(0, "b")])], 0).unwrap();
+    assert_eq!(all.changes.versions().values(), &[10, 20, 20, 30]);
+    assert_eq!(all.changes.partitions().values(), &[1, 0, 1, 0]);
+    assert_eq!(all.changes.offsets().values(), &[7, 1, 8, 2]);
+    let values: &Int64Array = all.changes.rows().column(0).as_any().downcast_ref().unwrap();
+    assert_eq!(values.values(), &[7, 1, 8, 2], "with their own values");
+    assert_eq!(all.directed.iter().map(|(row, flows)| (*row, flows[0].as_str())).collect::<Vec<_>>(), [(0, "a"), (2, "b")]);
+}
+
 #[test]
 fn one_alone_is_shared() {
     let one = chunk(0, &[]);
