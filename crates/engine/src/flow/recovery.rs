@@ -67,12 +67,14 @@ impl FlowRunner {
         if let Some((epoch, why)) = &lost {
             self.can_do_again(*epoch, why)?;
         }
-        let mut from_beginning = committed == Epoch(0);
+        // A cache whose state is gone is filled anew: a flow that was about to may have died before its first epoch.
+        let is_anew = committed > Epoch(0) && self.spec.is_cache && !prepared.contains(&committed);
+        let mut from_beginning = is_anew || committed == Epoch(0);
         if let Some(last) = prepared.last().filter(|last| **last > committed.next()) {
             // An epoch is prepared when the one before it is committed: the sink knew more once.
             let Some(resumes) = self.rewind(committed, *last, &prepared, attempt, shutdown).await? else { return Ok(None) };
             from_beginning = !resumes;
-        } else if let Some(torn) = torn.filter(|torn| torn.redo.is_some()) {
+        } else if let Some(torn) = torn.filter(|torn| torn.redo.is_some() && !is_anew) {
             tracing::info!(flow = %id, epoch = %committed.next(), "writing an epoch again that may have been torn");
             // The attempt that put its checkpoint may still be about to find itself fenced, and to take it back.
             let bytes = torn.encode()?;
@@ -166,18 +168,8 @@ impl FlowRunner {
             if resumes { "the flow goes on from what it still holds" } else { "the table is filled anew from the beginning of its source" }
         );
         // The checkpoints of epochs that never were, as it turns out, must not be taken for prepared ones later.
-        let mut kept = Vec::new();
-        for epoch in prepared.iter().filter(|e| resumes && **e <= committed) {
-            match self.checkpoint(*epoch, shutdown).await? {
-                Some(Ok(checkpoint)) => kept.push((*epoch, checkpoint.encode()?)),
-                Some(Err(why)) => tracing::warn!(flow = %id, %epoch, %why, "a checkpoint that can't be read is left out"),
-                None => return Ok(None),
-            }
-        }
-        patiently!(self, shutdown, self.ports.checkpoints.forget(&id));
-        for (epoch, bytes) in kept {
-            patiently!(self, shutdown, self.ports.checkpoints.put(&id, attempt, epoch, bytes.clone()));
-        }
+        let keep = if resumes { committed } else { Epoch(0) };
+        patiently!(self, shutdown, self.ports.checkpoints.forget_after(&id, attempt, keep));
         Ok(Some(resumes))
     }
 

@@ -17,6 +17,7 @@ mod oracle;
 mod outages;
 mod quarantine;
 mod relational;
+mod rewound;
 mod sessions;
 mod sliding;
 mod spilled;
