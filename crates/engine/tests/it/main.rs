@@ -25,5 +25,6 @@ mod spilled_joins;
 mod straight;
 mod topics;
 mod torn;
+mod torn_topics;
 mod verification;
 mod world;
