@@ -184,6 +184,15 @@ impl CheckpointStore for EmbeddedCheckpointStore {
         .await
     }
 
+    async fn forget_after(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch) -> Result<()> {
+        let flow = flow.clone();
+        self.write(move |store| {
+            check_attempt(store, &flow, attempt)?;
+            remove_where(store, &flow, |found| found > epoch)
+        })
+        .await
+    }
+
     async fn forget(&self, flow: &FlowId) -> Result<()> {
         let flow = flow.clone();
         self.write(move |store, pruned| {

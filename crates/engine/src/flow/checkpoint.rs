@@ -61,6 +61,21 @@ pub struct Header {
     /// The epochs that are being done again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repetition: Option<Repetition>,
+    /// What the epoch's changes were made of, where a torn epoch is made again of its records (see the module `redo`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_of: Option<MadeOf>,
+}
+
+/// The records that an epoch's changes follow from: those of a topic between two places.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MadeOf {
+    /// Where they begin; they end where the flow stands after the epoch.
+    pub source: SourceState,
+    /// How many they were.
+    pub records: u64,
+    /// How many changes were made of them.
+    pub changes: u64,
 }
 
 /// Where a flow's query was changed in what follows its state.
@@ -80,7 +95,7 @@ pub struct Checkpoint {
     pub header: Header,
     /// Window state rows, of each aggregation of the flow.
     pub state: Vec<RecordBatch>,
-    /// The epoch's changes, where a torn epoch has to be written again as it was (see the module `recovery`).
+    /// The epoch's changes, where a torn epoch has to be written again as it was (see the module `redo`).
     pub redo: Option<ChangeBatch>,
 }
 

@@ -120,7 +120,7 @@ impl FlowRunner {
             return Ok(false);
         }
         let (attempt, epoch) = (progress.attempt, progress.standing.epoch.next());
-        let (checkpoint, rounds) = self.prepare(&progress.standing.rounds, epoch, &write)?;
+        let (checkpoint, rounds) = self.prepare(&progress.standing, &write)?;
         let base = checkpoint.header.base;
         let Write { end, aside, changes, summary, .. } = write;
         let prepared = Prepared { attempt, epoch, checkpoint, aside, changes, summary };

@@ -20,6 +20,7 @@ mod joined;
 pub mod monitor;
 pub mod process;
 mod recovery;
+pub mod redo;
 mod repair;
 pub mod repetition;
 mod restore;
@@ -28,6 +29,7 @@ mod rounds;
 pub mod runner;
 mod siblings;
 pub mod state;
+mod torn;
 pub mod watermark;
 
 pub use monitor::FlowMonitor;

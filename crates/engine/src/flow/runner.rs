@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
 use super::calls::Calls;
-use super::checkpoint::{Altered, Checkpoint, Header};
+use super::checkpoint::{Altered, Checkpoint, Header, MadeOf};
 use super::commit::{Committer, Committing, Standing, overlaps};
 use super::monitor::{EpochSummary, FlowMonitor, Part};
 use super::process::{Lateness, Processor};
+use super::redo::Redo;
 use super::repetition::{Repeating, Repetition};
 use super::restore_points::RestorePoints;
 use super::rounds::Rounds;
@@ -45,9 +46,8 @@ pub struct FlowSpec {
     pub table: String,
     /// The store of that table.
     pub sink: Arc<dyn EpochSink>,
-    /// Whether an epoch's changes are kept in its checkpoint, because the sink may hold a part of it after a crash that
-    /// reading the source again would not give.
-    pub redo: bool,
+    /// What its checkpoints have of an epoch's changes, because the sink may hold a part of it after a crash that other epochs would not give.
+    pub redo: Redo,
     /// Why epochs that were written can't be done again; `None`: they can.
     pub obstacle: Option<String>,
     /// Whether the table is a cache, which may lose what it holds.
@@ -394,11 +394,13 @@ impl FlowRunner {
         self.begin_commit(progress, write, shutdown).await
     }
 
-    /// The checkpoint of the state after `write`, and how far the state is in the checkpoints then.
-    pub(super) fn prepare(&self, rounds: &Rounds, epoch: Epoch, write: &Write) -> Result<(Checkpoint, Rounds)> {
+    /// The checkpoint of the state after `write`, the epoch behind `before`, and how far the state is in the checkpoints then.
+    pub(super) fn prepare(&self, before: &Standing, write: &Write) -> Result<(Checkpoint, Rounds)> {
         self.check_bounds()?;
         let state = self.processor.state();
-        let (base, rows, rounds) = self.stored_state(rounds, epoch, write)?;
+        let (base, rows, rounds) = self.stored_state(&before.rounds, before.epoch.next(), write)?;
+        let redo = if write.changes.is_empty() { Redo::Nothing } else { self.spec.redo };
+        let made_of = MadeOf { source: before.source.clone(), records: write.summary.rows_in, changes: write.changes.len() as u64 };
         let header = Header {
             signature: Some(self.spec.flow.signature.clone()),
             fingerprint: None,
@@ -409,8 +411,9 @@ impl FlowRunner {
             base,
             altered: self.carried.altered.clone(),
             repetition: self.carried.repetition,
+            made_of: (redo == Redo::Records).then_some(made_of),
         };
-        let redo = (self.spec.redo && !write.changes.is_empty()).then(|| write.changes.clone());
+        let redo = (redo == Redo::Changes).then(|| write.changes.clone());
         Ok((Checkpoint { header, state: rows, redo }, rounds))
     }
 

@@ -58,6 +58,11 @@ impl SharedSource {
         self.source.lag(state).await
     }
 
+    /// The chunk between two places that a chunk once lay between, see [`ChunkSource::again`].
+    pub async fn again(&self, from: &SourceState, to: &SourceState) -> Result<Chunk> {
+        self.source.again(from, to).await
+    }
+
     /// A reader that shares nothing: for passes over the whole source.
     pub fn reader(&self) -> Result<Box<dyn ChunkReader>> {
         self.source.reader()

@@ -7,6 +7,7 @@
 //! This module knows logs and feeds through their ports, and nothing of flows: a flow asks for the chunk after a [`SourceState`]
 //! and keeps that state in its checkpoint.
 
+mod again;
 mod ahead;
 mod cursor;
 mod decode;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use millstream_core::{ChangeBatch, FlowId, Result, RowPosition, Timestamp, Version};
+use millstream_core::{ChangeBatch, Error, FlowId, Result, RowPosition, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
 pub use cursor::{SharedSource, SourceCursor};
@@ -191,6 +192,13 @@ pub trait ChunkSource: Send + Sync {
 
     /// A reader of its own.
     fn reader(&self) -> Result<Box<dyn ChunkReader>>;
+
+    /// The chunk between two places that a chunk once lay between, with the same rows in the same order. Topics alone give it, however many records lie there:
+    /// a feed need not show again what it has shown. [`OutOfRange`](millstream_core::ErrorKind::OutOfRange) where the records are gone.
+    async fn again(&self, from: &SourceState, to: &SourceState) -> Result<Chunk> {
+        let _ = (from, to);
+        Err(Error::internal("only the records of a topic can be read again"))
+    }
 
     /// Resolves when there are records after `state`.
     async fn wait(&self, state: &SourceState) -> Result<()>;

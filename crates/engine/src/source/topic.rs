@@ -8,6 +8,7 @@ use millstream_core::ports::{Clock, EventLog, SchemaRegistry};
 use millstream_core::{Error, Offset, Result, TopicPartition, Version};
 use millstream_pipeline::graph::{TOPIC_METADATA, Topic};
 
+use super::again;
 use super::ahead::ReadAhead;
 use super::decode::ChunkDecoders;
 use super::merge::{Merge, offset_of};
@@ -55,6 +56,12 @@ impl TopicSource {
         TopicPartition::new(self.topic.name.clone(), i32::try_from(partition).unwrap_or(i32::MAX))
     }
 
+    fn decoders(&self) -> Result<ChunkDecoders> {
+        let (topic, reading) = (self.topic.name.clone(), self.topic.reading());
+        let (columns, kept, metadata) = (self.columns.clone(), self.kept.clone(), self.metadata.clone());
+        ChunkDecoders::new(topic, self.schemas.clone(), reading, columns, kept, metadata)
+    }
+
     async fn partitions(&self) -> Result<usize> {
         let topics = self.log.topics().await?;
         let topic = topics.iter().find(|t| t.name == self.topic.name);
@@ -75,17 +82,21 @@ impl ChunkSource for TopicSource {
     }
 
     fn reader(&self) -> Result<Box<dyn ChunkReader>> {
-        let (topic, reading) = (self.topic.name.clone(), self.topic.reading());
-        let (columns, kept, metadata) = (self.columns.clone(), self.kept.clone(), self.metadata.clone());
-        let decoders = ChunkDecoders::new(topic, self.schemas.clone(), reading, columns, kept, metadata)?;
         Ok(Box::new(TopicReader {
             log: self.log.clone(),
             clock: self.clock.clone(),
             topic: self.topic.name.clone(),
-            decoders: Arc::new(decoders),
+            decoders: Arc::new(self.decoders()?),
             merge: None,
             ahead: None,
         }))
+    }
+
+    async fn again(&self, from: &SourceState, to: &SourceState) -> Result<Chunk> {
+        let taken = again::take(self.log.as_ref(), self.clock.as_ref(), &self.topic.name, from, to).await?;
+        let decoders = self.decoders()?;
+        let decoder = decoders.ready_for(&taken.records).await?;
+        tokio::task::block_in_place(|| decoders.decode(decoder, taken))
     }
 
     async fn wait(&self, state: &SourceState) -> Result<()> {

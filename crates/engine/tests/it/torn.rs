@@ -149,6 +149,10 @@ impl CheckpointStore for TakingBack {
         self.inner.prune(flow, attempt, keep_from).await
     }
 
+    async fn forget_after(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch) -> Result<()> {
+        self.inner.forget_after(flow, attempt, epoch).await
+    }
+
     async fn forget(&self, flow: &FlowId) -> Result<()> {
         self.inner.forget(flow).await
     }
