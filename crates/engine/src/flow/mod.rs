@@ -28,6 +28,7 @@ mod rounds;
 pub mod runner;
 mod siblings;
 pub mod state;
+mod versions;
 pub mod watermark;
 
 pub use monitor::FlowMonitor;

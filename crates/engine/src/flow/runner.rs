@@ -20,6 +20,7 @@ use super::process::{Lateness, Processor};
 use super::repetition::{Repeating, Repetition};
 use super::restore_points::RestorePoints;
 use super::rounds::Rounds;
+use super::versions;
 use super::watermark::WatermarkTracker;
 use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
@@ -121,6 +122,8 @@ pub struct FlowRunner {
     pub(super) carried: Carried,
     /// The epochs that it does again, while it does.
     pub(super) repeating: Option<Repeating>,
+    /// So many versions an epoch has at most, as far as it is remembered.
+    pub(super) versions_most: u64,
     commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
     /// Its calls but those of commits.
     calls: Calls,
@@ -208,7 +211,22 @@ impl FlowRunner {
         let calls = Calls::new(Part::Works, format!("flow {}", spec.id), ports.clock.clone(), monitor.clone());
         let committer = Committer::new(&spec, &ports, &monitor, settings.faults());
         let (carried, repeating) = (Carried::default(), None);
-        Self { spec, ports, settings, session, processor, monitor, reached: None, committer, carried, repeating, commands, calls }
+        let versions_most = versions::USUAL;
+        Self {
+            spec,
+            ports,
+            settings,
+            session,
+            processor,
+            monitor,
+            reached: None,
+            committer,
+            carried,
+            repeating,
+            versions_most,
+            commands,
+            calls,
+        }
     }
 
     /// Runs until `shutdown`, or until an error that a retry can't mend: then the flow has failed, and what it has committed stays.
