@@ -126,7 +126,7 @@ pub struct FlowRunner {
     pub(super) versions_most: u64,
     commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
     /// Its calls but those of commits.
-    calls: Calls,
+    calls: Arc<Calls>,
 }
 
 /// What each checkpoint of a flow takes over from the one before.
@@ -208,7 +208,7 @@ impl FlowRunner {
         monitor: Arc<FlowMonitor>,
         commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
     ) -> Self {
-        let calls = Calls::new(Part::Works, format!("flow {}", spec.id), ports.clock.clone(), monitor.clone());
+        let calls = Arc::new(Calls::new(Part::Works, format!("flow {}", spec.id), ports.clock.clone(), monitor.clone()));
         let committer = Committer::new(&spec, &ports, &monitor, settings.faults());
         let (carried, repeating) = (Carried::default(), None);
         let versions_most = versions::USUAL;
@@ -300,7 +300,12 @@ impl FlowRunner {
     }
 
     /// The next chunk, possibly empty. `None`: asked to stop.
-    async fn next_chunk(&self, cursor: &mut SourceCursor, progress: &Progress, shutdown: &CancellationToken) -> Result<Option<Arc<Chunk>>> {
+    async fn next_chunk(
+        &mut self,
+        cursor: &mut SourceCursor,
+        progress: &Progress,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Arc<Chunk>>> {
         loop {
             match cursor.next(&progress.standing.source).await {
                 Ok(chunk) => {
@@ -316,11 +321,24 @@ impl FlowRunner {
                     )));
                 }
                 Err(error) => {
-                    if !self.wait_out(error, shutdown).await? {
+                    if !self.wait_out_source(error, shutdown).await? {
                         return Ok(None);
                     }
                 }
             }
+        }
+    }
+
+    /// [Waits out](Self::wait_out) an error of the source. Meanwhile it gives memory back when other flows need that. `false`: asked to stop.
+    async fn wait_out_source(&mut self, error: Error, shutdown: &CancellationToken) -> Result<bool> {
+        let calls = self.calls.clone();
+        let mut waiting = std::pin::pin!(calls.wait_out(error, shutdown));
+        loop {
+            tokio::select! {
+                waited = &mut waiting => return waited,
+                () = self.spec.memory.pressed() => {}
+            }
+            let Some(()) = self.give_memory_back(shutdown).await? else { return Ok(false) };
         }
     }
 
@@ -345,7 +363,7 @@ impl FlowRunner {
 
     /// Waits for records, for a partition to become idle, for a command, or for `shutdown`.
     async fn await_more(
-        &self,
+        &mut self,
         cursor: &SourceCursor,
         progress: &Progress,
         commands: &mut mpsc::Receiver<FlowCommand>,
@@ -365,7 +383,7 @@ impl FlowRunner {
             () = self.spec.memory.pressed() => Ok(None),
             Some(command) = commands.recv() => Ok(Some(command)),
             waited = cursor.wait(&progress.standing.source) => match waited {
-                Err(error) => self.wait_out(error, shutdown).await.map(|_| None),
+                Err(error) => self.wait_out_source(error, shutdown).await.map(|_| None),
                 Ok(()) => Ok(None),
             },
         }
