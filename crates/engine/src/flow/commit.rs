@@ -119,6 +119,9 @@ impl FlowRunner {
         if !self.settle(progress).await? {
             return Ok(false);
         }
+        if self.processor.draws_versions() {
+            let Some(()) = self.remember_versions(write.changes.len(), shutdown).await? else { return Ok(false) };
+        }
         let (attempt, epoch) = (progress.attempt, progress.standing.epoch.next());
         let (checkpoint, rounds) = self.prepare(&progress.standing, &write)?;
         let base = checkpoint.header.base;

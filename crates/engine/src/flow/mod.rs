@@ -30,6 +30,7 @@ pub mod runner;
 mod siblings;
 pub mod state;
 mod torn;
+mod versions;
 pub mod watermark;
 
 pub use monitor::FlowMonitor;

@@ -47,6 +47,7 @@ impl FlowRunner {
     pub(super) async fn start(&mut self, shutdown: &CancellationToken) -> Result<Option<Progress>> {
         let id = self.spec.id.clone();
         let attempt = patiently!(self, shutdown, self.ports.checkpoints.claim(&id));
+        let Some(()) = self.recall_versions(shutdown).await? else { return Ok(None) };
         let mut committed = patiently!(self, shutdown, self.spec.sink.begin(&id, attempt, &self.spec.table));
         let prepared = patiently!(self, shutdown, self.ports.checkpoints.epochs(&id));
         if fault::commits_before_the_sink(self.settings.faults()) {

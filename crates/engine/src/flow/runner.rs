@@ -21,6 +21,7 @@ use super::redo::Redo;
 use super::repetition::{Repeating, Repetition};
 use super::restore_points::RestorePoints;
 use super::rounds::Rounds;
+use super::versions;
 use super::watermark::WatermarkTracker;
 use crate::compute;
 use crate::reference::ReferenceTables;
@@ -122,9 +123,11 @@ pub struct FlowRunner {
     pub(super) carried: Carried,
     /// The epochs that it does again, while it does.
     pub(super) repeating: Option<Repeating>,
+    /// So many versions an epoch has at most, as far as it is remembered.
+    pub(super) versions_most: u64,
     commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
     /// Its calls but those of commits.
-    calls: Calls,
+    calls: Arc<Calls>,
 }
 
 /// What each checkpoint of a flow takes over from the one before.
@@ -206,10 +209,25 @@ impl FlowRunner {
         monitor: Arc<FlowMonitor>,
         commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
     ) -> Self {
-        let calls = Calls::new(Part::Works, format!("flow {}", spec.id), ports.clock.clone(), monitor.clone());
+        let calls = Arc::new(Calls::new(Part::Works, format!("flow {}", spec.id), ports.clock.clone(), monitor.clone()));
         let committer = Committer::new(&spec, &ports, &monitor, settings.faults());
         let (carried, repeating) = (Carried::default(), None);
-        Self { spec, ports, settings, session, processor, monitor, reached: None, committer, carried, repeating, commands, calls }
+        let versions_most = versions::USUAL;
+        Self {
+            spec,
+            ports,
+            settings,
+            session,
+            processor,
+            monitor,
+            reached: None,
+            committer,
+            carried,
+            repeating,
+            versions_most,
+            commands,
+            calls,
+        }
     }
 
     /// Runs until `shutdown`, or until an error that a retry can't mend: then the flow has failed, and what it has committed stays.
@@ -297,7 +315,12 @@ impl FlowRunner {
     }
 
     /// The next chunk, possibly empty. `None`: asked to stop.
-    async fn next_chunk(&self, cursor: &mut SourceCursor, progress: &Progress, shutdown: &CancellationToken) -> Result<Option<Arc<Chunk>>> {
+    async fn next_chunk(
+        &mut self,
+        cursor: &mut SourceCursor,
+        progress: &Progress,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Arc<Chunk>>> {
         loop {
             match cursor.next(&progress.standing.source).await {
                 Ok(chunk) => {
@@ -313,11 +336,24 @@ impl FlowRunner {
                     )));
                 }
                 Err(error) => {
-                    if !self.wait_out(error, shutdown).await? {
+                    if !self.wait_out_source(error, shutdown).await? {
                         return Ok(None);
                     }
                 }
             }
+        }
+    }
+
+    /// [Waits out](Self::wait_out) an error of the source. Meanwhile it gives memory back when other flows need that. `false`: asked to stop.
+    async fn wait_out_source(&mut self, error: Error, shutdown: &CancellationToken) -> Result<bool> {
+        let calls = self.calls.clone();
+        let mut waiting = std::pin::pin!(calls.wait_out(error, shutdown));
+        loop {
+            tokio::select! {
+                waited = &mut waiting => return waited,
+                () = self.spec.memory.pressed() => {}
+            }
+            let Some(()) = self.give_memory_back(shutdown).await? else { return Ok(false) };
         }
     }
 
@@ -342,7 +378,7 @@ impl FlowRunner {
 
     /// Waits for records, for a partition to become idle, for a command, or for `shutdown`.
     async fn await_more(
-        &self,
+        &mut self,
         cursor: &SourceCursor,
         progress: &Progress,
         commands: &mut mpsc::Receiver<FlowCommand>,
@@ -362,7 +398,7 @@ impl FlowRunner {
             () = self.spec.memory.pressed() => Ok(None),
             Some(command) = commands.recv() => Ok(Some(command)),
             waited = cursor.wait(&progress.standing.source) => match waited {
-                Err(error) => self.wait_out(error, shutdown).await.map(|_| None),
+                Err(error) => self.wait_out_source(error, shutdown).await.map(|_| None),
                 Ok(()) => Ok(None),
             },
         }

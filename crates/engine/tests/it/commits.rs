@@ -10,7 +10,7 @@ use millstream_testkit::faults::Call;
 use crate::events::readings;
 use crate::straight::check;
 use crate::torn;
-use crate::world::{PIPELINE, World, checked};
+use crate::world::{PIPELINE, World, checked, comes_true};
 
 /// Some of the pipeline's statements, by their numbers.
 fn statements(numbers: &[usize]) -> Arc<Pipeline> {
@@ -33,9 +33,8 @@ async fn the_next_chunk_is_processed_while_one_is_committed() {
     let prepared = world.faults.block(Call::Put, world.faults.calls(Call::Put) + 1);
     let running = world.start().await;
     prepared.reached().await;
-    while world.faults.calls(Call::FeedRead) < before + 2 * ranges {
-        tokio::task::yield_now().await;
-    }
+    let next_is_read = comes_true(|| world.faults.calls(Call::FeedRead) >= before + 2 * ranges).await;
+    assert!(next_is_read, "the next chunk waits for the commit of the one before it");
     assert_eq!(world.faults.calls(Call::Commit), commits, "an epoch was committed before its checkpoint was prepared");
     prepared.release();
     running.engine.caught_up().await.unwrap();
