@@ -124,7 +124,7 @@ impl Processor {
             blame(join, rejects, &mut aside);
         }
         let changes = self.changes(rows, None, now, &mut Rejects::new())?;
-        Ok(Processed { changes, rejected: aside.rejected, late: aside.late, delta })
+        Ok(Processed { changes, rejected: aside.rejected, late: aside.late, aggregated: 0, delta })
     }
 
     /// Rows of one side that came in time, after its steps.

@@ -9,6 +9,7 @@ mod commits;
 mod crashes;
 mod damaged;
 mod events;
+mod exploded;
 mod formats;
 mod joins;
 mod logs;
