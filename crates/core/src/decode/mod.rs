@@ -6,7 +6,7 @@
 
 pub mod avro;
 mod build;
-mod column;
+pub(crate) mod column;
 mod csv;
 mod direct;
 mod json;
