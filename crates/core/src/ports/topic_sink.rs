@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use arrow::datatypes::Schema;
 use async_trait::async_trait;
 
 use super::event_store::EpochSink;
@@ -32,6 +33,20 @@ impl ValueFormat {
             Self::Csv => "csv",
             Self::Avro => "avro",
             Self::Protobuf(_) => "protobuf",
+        }
+    }
+
+    /// What decides what values with these `columns` are, as text. It is stored: it stays as it is.
+    #[must_use]
+    pub fn description(&self, columns: &Schema) -> String {
+        match self {
+            Self::Json => "Json".to_owned(),
+            Self::Csv => "Csv".to_owned(),
+            Self::Avro => "Avro".to_owned(),
+            Self::Protobuf(message) => {
+                let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
+                format!("Protobuf {} ({})", message.name(), message.outline(&names).replace('\n', "; "))
+            }
         }
     }
 }

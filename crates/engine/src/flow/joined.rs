@@ -119,7 +119,10 @@ impl Processor {
                 advanced.due
             }
         };
-        let rows = if self.state.stages.is_none() { self.without_keyless(rows, &mut rejects)? } else { rows };
+        let rows = match self.state.stages {
+            None => self.writable(self.without_keyless(rows, &mut rejects)?, &mut rejects)?,
+            Some(_) => rows,
+        };
         if let Some(join) = &self.state.join {
             blame(join, rejects, &mut aside);
         }

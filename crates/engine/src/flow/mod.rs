@@ -29,6 +29,7 @@ pub mod runner;
 mod siblings;
 pub mod state;
 pub mod watermark;
+mod writable;
 
 pub use monitor::FlowMonitor;
 pub use runner::{FlowCommand, FlowInput, FlowRunner, FlowSpec};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, UInt8Array, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
+use millstream_core::encode::RowEncoder;
 use millstream_core::{ChangeBatch, ChangeKind, Error, EventTime, FlowId, KeySpec, Result, RowPosition, Timestamp, Version};
 use millstream_pipeline::graph::{OutputMode, WindowKind};
 
@@ -35,6 +36,8 @@ pub struct Processor {
     pub(super) lateness: Lateness,
     /// Whether one event may become several rows.
     explodes: bool,
+    /// Writes the rows of the table, where some can't be written.
+    pub(super) encoder: Option<RowEncoder>,
     /// Whether rows get versions from the flow's own counter: results of windows and of joins.
     draws_versions: bool,
     version_bound: Version,
@@ -119,6 +122,7 @@ impl Processor {
             flow,
             draws_versions: stages.is_some() || lookups || join.is_some(),
             explodes: program.before.iter().any(|s| matches!(s, Step::Explode(_))),
+            encoder: None,
             single_key: key.partition.len() == 1,
             key: key_columns,
             key_groups,
@@ -408,6 +412,11 @@ impl Processor {
             });
             let keep = siblings::without(&rows.origin, wrong.collect(), rejects);
             rows = rows.filter(&keep)?;
+        }
+        if source.is_some() {
+            rows = self.writable(rows, rejects)?;
+        } else {
+            self.refuse_unwritable(&rows)?;
         }
         if source.is_some() && self.explodes {
             rows = siblings::last_of_each_key(rows, &self.key)?;

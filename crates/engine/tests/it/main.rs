@@ -27,3 +27,4 @@ mod topics;
 mod torn;
 mod verification;
 mod world;
+mod written_protobuf;
