@@ -14,7 +14,7 @@ pub use avro::avro_schema;
 pub use epoch::{EpochPosition, POSITION_HEADER, PlacedRecord};
 pub use partition::{murmur2, partition_of_key};
 
-use arrow::array::{Array, RecordBatch, StringArray, StringBuilder};
+use arrow::array::{Array, RecordBatch, StringArray, StringBuilder, StructArray};
 use arrow::datatypes::Schema;
 use bytes::Bytes;
 use protobuf::ProtobufWriter;
@@ -41,6 +41,28 @@ pub fn to_json(array: &dyn Array, times: &TimeFormats) -> Result<StringArray> {
         texts.append_value(std::str::from_utf8(&bytes).map_err(|_| Error::internal("JSON was written that is not UTF-8"))?);
     }
     Ok(texts.finish())
+}
+
+/// Structs as lines of CSV, as Spark's `to_csv` writes them.
+pub fn to_csv(structs: &StructArray, style: &TextStyle) -> Result<StringArray> {
+    let mut texts = StringBuilder::with_capacity(structs.len(), structs.len() * 32);
+    let mut bytes = Vec::new();
+    for row in 0..structs.len() {
+        if structs.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        bytes.clear();
+        csv::write_row(&mut bytes, structs.columns(), row, style)?;
+        texts.append_value(std::str::from_utf8(&bytes).map_err(|_| Error::internal("CSV was written that is not UTF-8"))?);
+    }
+    Ok(texts.finish())
+}
+
+/// Whether [`to_csv`] can write structs of `data_type`.
+#[must_use]
+pub fn has_csv(data_type: &arrow::datatypes::DataType) -> bool {
+    matches!(data_type, arrow::datatypes::DataType::Struct(fields) if fields.iter().all(|f| csv::fits(f.data_type())))
 }
 
 /// A text as a string of JSON, with its quotes.
@@ -172,7 +194,7 @@ impl RowEncoder {
             if has_value {
                 match &self.values {
                     Values::Json => json::write_row(&mut bytes, rows, row, &self.style.times)?,
-                    Values::Csv => csv::write_row(&mut bytes, rows, row, &self.style)?,
+                    Values::Csv => csv::write_row(&mut bytes, rows.columns(), row, &self.style)?,
                     Values::Avro => avro::write_row(&mut bytes, rows, row)?,
                     Values::Protobuf(writer) => writer
                         .write_row(&mut bytes, rows, row)
