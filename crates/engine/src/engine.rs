@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::prelude::SessionContext;
+use millstream_core::encode::RowEncoder;
 use millstream_core::ports::{
     ChangeFeed, CheckpointStore, Clock, CriticalLoader, CriticalRow, CriticalStore, EpochSink, EventLog, EventStore, JobRun, LakeStore,
-    ReferenceSource, ReportStore, SchemaRegistry, SpillStore, SystemStore, TopicSink, TopicSpec,
+    ReferenceSource, ReportStore, SchemaRegistry, SpillStore, SystemStore, TopicSink, TopicSpec, ValueFormat,
 };
 use millstream_core::status::{FlowPhase, PipelineStatus, StatusSource};
 use millstream_core::time::micros_of;
@@ -245,7 +246,15 @@ impl Engine {
         // The sides of a join have delays of their own, which are taken off before the tracker sees the times.
         let delay = |w: &Watermark| if flow.join.is_some() { 0 } else { micros_of(w.delay) };
         let watermark = flow.watermark.as_ref().map(|w| (w.column.clone(), WatermarkTracker::new(0, delay(w))));
-        Processor::new(flow.id.clone(), program, &table.spec.key, watermark)
+        let processor = Processor::new(flow.id.clone(), program, &table.spec.key, watermark)?;
+        let output = match &table.binding {
+            Binding::Topic(topic) => topic.to_output().filter(|output| matches!(output.format, ValueFormat::Protobuf(_))),
+            _ => None,
+        };
+        Ok(match output {
+            Some(output) => processor.writing(RowEncoder::try_new(&table.spec, &output)?),
+            None => processor,
+        })
     }
 
     /// What `flow` reads.

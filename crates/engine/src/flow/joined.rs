@@ -119,12 +119,15 @@ impl Processor {
                 advanced.due
             }
         };
-        let rows = if self.state.stages.is_none() { self.without_keyless(rows, &mut rejects)? } else { rows };
+        let rows = match self.state.stages {
+            None => self.writable(self.without_keyless(rows, &mut rejects)?, &mut rejects)?,
+            Some(_) => rows,
+        };
         if let Some(join) = &self.state.join {
             blame(join, rejects, &mut aside);
         }
         let changes = self.changes(rows, None, now, &mut Rejects::new())?;
-        Ok(Processed { changes, rejected: aside.rejected, late: aside.late, delta })
+        Ok(Processed { changes, rejected: aside.rejected, late: aside.late, aggregated: 0, delta })
     }
 
     /// Rows of one side that came in time, after its steps.

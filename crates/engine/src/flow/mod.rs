@@ -32,6 +32,7 @@ pub mod state;
 mod torn;
 mod versions;
 pub mod watermark;
+mod writable;
 
 pub use monitor::FlowMonitor;
 pub use runner::{FlowCommand, FlowInput, FlowRunner, FlowSpec};

@@ -225,6 +225,17 @@ fn a_view_does_not_hide_a_volatile_function() {
 }
 
 #[test]
+fn the_unix_timestamp_of_a_value_is_that_of_the_event() {
+    let flow = |time: &str| {
+        check(&with_topic(&format!(
+            "CREATE STREAMING TABLE s USING cassandra PARTITIONED BY (origin) AS SELECT origin, unix_timestamp({time}) AS seconds FROM STREAM flights;"
+        )))
+    };
+    assert!(flow("ts").is_ok() && flow("'2024-02-29', 'yyyy-MM-dd'").is_ok());
+    assert_eq!(flow("").unwrap_err().iter().map(|e| e.code()).collect::<Vec<_>>(), ["millstream::volatile_function"]);
+}
+
+#[test]
 fn the_fingerprint_of_a_flow_changes_with_what_it_computes_alone() {
     let text = |delay: &str, more: &str| {
         with_topic(&format!(
