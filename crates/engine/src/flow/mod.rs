@@ -22,6 +22,7 @@ pub mod process;
 mod recovery;
 mod repair;
 pub mod repetition;
+mod reports;
 mod restore;
 mod restore_points;
 mod rounds;

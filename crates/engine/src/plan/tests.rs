@@ -39,6 +39,7 @@ fn ran(pipeline: &Pipeline) -> Facts {
         reach: None,
         base: Epoch(7),
         altered: None,
+        reports: None,
         repetition: None,
     };
     let known = |f: &millstream_pipeline::graph::Flow| {

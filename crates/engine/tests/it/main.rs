@@ -10,6 +10,7 @@ mod crashes;
 mod damaged;
 mod events;
 mod formats;
+mod joined_reports;
 mod joins;
 mod logs;
 mod lookups;

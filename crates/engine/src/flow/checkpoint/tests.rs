@@ -32,6 +32,7 @@ fn checkpoint() -> Checkpoint {
             reach: None,
             base: Epoch(3),
             altered: None,
+            reports: None,
             repetition: None,
         },
         state: vec![rows.unwrap()],
