@@ -246,12 +246,12 @@ pub struct Flow {
     /// [`SESSION_FUNCTION`] call, over [`WINDOW_TIME_FUNCTION`] of the window below it where there is one; or, above another aggregate,
     /// that one's window itself. There is no other call of overlapping windows or sessions. Below the lowest one (or anywhere, where
     /// there is none) only `Projection`, `Filter`, `SubqueryAlias`, `Join` (inner, or left with the stream on the left; equality keys and
-    /// an optional residual filter; the other side is a query over reference tables alone) down to the one `TableScan` of `source`; or
+    /// an optional residual filter; the other side is a query over `references` alone) down to the one `TableScan` of `source`; or
     /// down to the one `Join` of two streams that `join` tells of (inner, left, right, full or left semi; equality keys and a residual filter that
     /// has the bounds in time), below whose sides there is the same, each down to its `TableScan`. Above the lowest aggregate only `Projection`,
     /// `Filter`, `SubqueryAlias`. A topic's scan has the topic's columns and then [`TOPIC_METADATA`].
     pub plan: LogicalPlan,
-    /// The reference tables that it joins.
+    /// What it joins as it is: reference tables, and reports that jobs publish.
     pub references: Vec<String>,
     /// `WATERMARK column DELAY OF INTERVAL ...` of `source`.
     pub watermark: Option<Watermark>,

@@ -11,6 +11,7 @@
 //! A checkpoint has the groups that its epoch changed and, where a round is under way (see the module `rounds`), a part of the others; a flow is restored from the
 //! checkpoints since the beginning of the last whole round, in order. A round of one epoch is a full checkpoint.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
@@ -58,6 +59,9 @@ pub struct Header {
     /// Since when rows are written by this query, where an earlier one wrote the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub altered: Option<Altered>,
+    /// The reports that it joins, where it joins some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reports: Option<JoinedReports>,
     /// The epochs that are being done again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repetition: Option<Repetition>,
@@ -83,6 +87,18 @@ pub struct MadeOf {
 #[serde(deny_unknown_fields)]
 pub struct Altered {
     /// The last epoch that was written by an earlier query.
+    pub after: Epoch,
+    /// Where the flow stood in its source then.
+    pub source: SourceState,
+}
+
+/// The reports that a flow joins, as they were published when it took its last events: rows of before were made with others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinedReports {
+    /// The run that published each, by report.
+    pub runs: BTreeMap<String, String>,
+    /// The last epoch that joined other ones; 0: there is none.
     pub after: Epoch,
     /// Where the flow stood in its source then.
     pub source: SourceState,

@@ -23,6 +23,7 @@ mod recovery;
 pub mod redo;
 mod repair;
 pub mod repetition;
+mod reports;
 mod restore;
 mod restore_points;
 mod rounds;

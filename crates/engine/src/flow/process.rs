@@ -8,7 +8,7 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
 use millstream_core::encode::RowEncoder;
 use millstream_core::{ChangeBatch, ChangeKind, Error, EventTime, FlowId, KeySpec, Result, RowPosition, Timestamp, Version};
-use millstream_pipeline::graph::{OutputMode, WindowKind};
+use millstream_pipeline::graph::OutputMode;
 
 use super::joined::SideProgram;
 use super::siblings;
@@ -340,16 +340,10 @@ impl Processor {
     ) -> Result<(Rows, Vec<RecordBatch>, u64)> {
         let Some(stages) = &mut self.state.stages else { return Err(Error::internal("a flow without windows was asked to aggregate")) };
         let ends = window_ends(rows.batch.column(stages.window_column()))?;
-        let no_window = match stages.kind() {
-            WindowKind::Session { .. } => {
-                "the event time is null, or the gap of the session is null or not a length of time, so that the row is in no session"
-            }
-            _ => "the event time is null, so that the row is in no window",
-        };
         let mut wrong = Rejects::new();
         for (row, end) in ends.iter().enumerate() {
             let reason = if end.is_none() {
-                Some(no_window.to_owned())
+                Some(stages.why_in_none().to_owned())
             } else {
                 let missing = self.key_groups.iter().find(|c| is_empty_key(rows.batch.column(**c), row, self.single_key));
                 missing.map(|column| format!("group column {} is null or empty, and it is part of the table's key", column + 1))

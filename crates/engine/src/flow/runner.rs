@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
 use super::calls::Calls;
-use super::checkpoint::{Altered, Checkpoint, Header, MadeOf};
+use super::checkpoint::{Altered, Checkpoint, Header, JoinedReports, MadeOf};
 use super::commit::{Committer, Committing, Standing, overlaps};
 use super::monitor::{EpochSummary, FlowMonitor, Part};
 use super::process::{Lateness, Processor};
@@ -134,6 +134,7 @@ pub struct FlowRunner {
 #[derive(Debug, Default)]
 pub(super) struct Carried {
     pub(super) altered: Option<Altered>,
+    pub(super) reports: Option<JoinedReports>,
     pub(super) repetition: Option<Repetition>,
 }
 
@@ -256,6 +257,7 @@ impl FlowRunner {
         (self.carried, self.repeating) = (Carried::default(), None);
         self.monitor.set_repeats(false);
         [Part::Works, Part::Commits].into_iter().for_each(|part| self.monitor.goes_on(part));
+        let Some(()) = self.await_reports(shutdown).await? else { return Ok(()) };
         let Some(()) = self.clear_spilled(shutdown).await? else { return Ok(()) };
         let Some(mut progress) = self.start(shutdown).await? else { return Ok(()) };
         self.reached = Some((progress.attempt, progress.standing.epoch));
@@ -406,6 +408,7 @@ impl FlowRunner {
 
     /// One epoch, up to the beginning of its commit. `false`: asked to stop before that.
     async fn epoch(&mut self, progress: &mut Progress, chunk: &Chunk, shutdown: &CancellationToken) -> Result<bool> {
+        self.note_reports(progress);
         for join in self.processor.joins() {
             join.refresh(&self.ports.references, &self.session).await?;
         }
@@ -446,6 +449,7 @@ impl FlowRunner {
             reach: state.reach(),
             base,
             altered: self.carried.altered.clone(),
+            reports: self.carried.reports.clone(),
             repetition: self.carried.repetition,
             made_of: (redo == Redo::Records).then_some(made_of),
         };

@@ -39,6 +39,7 @@ fn ran(pipeline: &Pipeline) -> Facts {
         reach: None,
         base: Epoch(7),
         altered: None,
+        reports: None,
         repetition: None,
         made_of: None,
     };

@@ -95,6 +95,7 @@ impl Engine {
                 flow.id, altered.after
             ));
         }
+        let same_reports = self.same_reports_from(flow, &checkpoint.header, check).is_none();
         let rows = processor.results(|end| mode != Some(OutputMode::Append) || watermark.is_some_and(|w| end <= w))?;
         if met < late.len() && whole {
             check.problem(format!("{} late rows of flow {} are of no event", late.len() - met, flow.id));
@@ -108,7 +109,7 @@ impl Engine {
         let filtered = if flow.join.is_some() { 0 } else { left.saturating_sub(came) };
         check.count("filtered", filtered);
         check.count("aggregated", left.saturating_sub(filtered + aggregated_nowhere));
-        Ok(ExpectedWindows { rows, ordered: processor.ordered_columns(), whole, is_of_one_query: altered.is_none() })
+        Ok(ExpectedWindows { rows, ordered: processor.ordered_columns(), whole, is_of_one_query: altered.is_none() && same_reports })
     }
 }
 
@@ -119,7 +120,7 @@ pub(super) struct ExpectedWindows {
     pub(super) ordered: Vec<bool>,
     /// Whether the source still holds all events.
     pub(super) whole: bool,
-    /// Whether all of the table's windows were written by the query that the flow has now.
+    /// Whether all of the table's windows were written by the query that the flow has now, and with the reports that it joins now.
     pub(super) is_of_one_query: bool,
 }
 

@@ -11,6 +11,7 @@ mod damaged;
 mod events;
 mod exploded;
 mod formats;
+mod joined_reports;
 mod joins;
 mod logs;
 mod lookups;

@@ -231,10 +231,6 @@ impl StreamShape<'_> {
             ));
         }
         self.node(&aggregate.input, found)?;
-        if found.joins_streams && matches!(window.kind, WindowKind::Session { .. }) {
-            let message = "sessions over a join of streams are not supported yet";
-            return Err(self.refused(message, SESSION_FUNCTION, "group by window(ts, '1 hour')"));
-        }
         found.windows.push(window);
         Ok(())
     }
