@@ -343,10 +343,7 @@ impl Engine {
     pub async fn evict(&self, name: &str) -> Result<()> {
         let table = self.pipeline.tables.get(name).ok_or_else(|| Error::not_found(format!("the pipeline has no table {name}")))?;
         if table.spec.kind != TableKind::Critical {
-            return Err(Error::invalid(format!(
-                "{name} is {}: only a redis table is a cache that can be emptied",
-                table.spec.kind.as_str()
-            )));
+            return Err(Error::invalid(format!("{name} ({}) can't be emptied: only a redis table is a cache", table.spec.kind.as_str())));
         }
         // First, so that a verification never takes for lost what is about to go.
         let at = self.ports.clock.now().0.to_string();

@@ -124,6 +124,7 @@ struct Event {
 impl Engine {
     /// Publishes dead letters again, each to the flows that it is dead for.
     pub async fn replay_dead_letters(&self, request: ReplayRequest) -> Result<ReplayOutcome> {
+        self.refuse_unknown_flow(&request)?;
         let events = self.events_to_replay(&request).await?;
         let done_before = self.published_before().await?;
         let mut pending = Pending::default();
@@ -151,6 +152,18 @@ impl Engine {
         }
         self.ports.system.set_property(PENDING, "").await?;
         Ok(outcome)
+    }
+
+    /// Refuses a flow that the pipeline doesn't have: nobody would take what is published for it.
+    fn refuse_unknown_flow(&self, request: &ReplayRequest) -> Result<()> {
+        let flows: BTreeSet<&str> = self.pipeline.flows.iter().map(|f| f.id.as_str()).collect();
+        match request.flow.as_deref().filter(|name| !flows.contains(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let flows = flows.into_iter().collect::<Vec<_>>().join(", ");
+                Err(Error::not_found(format!("there is no flow {name}: the flows are {flows}; nothing was replayed")))
+            }
+        }
     }
 
     /// The dead letters that `request` names, by event.
@@ -255,6 +268,7 @@ impl Engine {
 
     /// Aggregates the windows that late rows missed anew, with them. The flows must be running.
     pub async fn replay_late_rows(&self, request: ReplayRequest) -> Result<ReplayOutcome> {
+        self.refuse_unknown_flow(&request)?;
         let mut outcome = ReplayOutcome::default();
         let all = self.ports.system.late_rows().await?;
         let chosen = all

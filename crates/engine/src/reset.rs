@@ -18,7 +18,7 @@ impl Engine {
             Binding::Topic(topic) if topic.output.is_some() => ports.topics(name)?.drop_topic(name, &topic.name).await?,
             Binding::Topic(_) | Binding::ExistingTable | Binding::Reference(_) => {
                 return Err(Error::invalid(format!(
-                    "{name} is {}: only what the pipeline writes can be rebuilt",
+                    "{name} ({}) stays as it is: only what the pipeline writes can be rebuilt",
                     table.spec.kind.as_str()
                 )));
             }

@@ -155,10 +155,18 @@ impl Scheduler {
     ///
     /// The run that answers began after the request, so that it has seen what was committed before. While another run is under way
     /// the request waits for it, and requests that wait share the next run. Dropping the future doesn't stop the run.
-    /// [`NotFound`](millstream_core::ErrorKind::NotFound) for a report that no job makes.
+    /// [`NotFound`](millstream_core::ErrorKind::NotFound), with the reports that there are, for one that no job makes.
     pub async fn request(&self, report: &str) -> Result<JobRun> {
         let entry = self.inner.jobs.iter().find(|e| e.job.report == report);
-        let entry = entry.ok_or_else(|| Error::not_found(format!("no batch job makes a report {report}")))?;
+        let entry = entry.ok_or_else(|| {
+            let reports: Vec<_> = self.inner.jobs.iter().map(|e| e.job.report.as_str()).collect();
+            let there = if reports.is_empty() {
+                "the pipeline has no batch jobs".to_owned()
+            } else {
+                format!("the reports are {}", reports.join(", "))
+            };
+            Error::not_found(format!("no batch job makes a report {report}: {there}"))
+        })?;
         self.inner.run_after_now(entry, Trigger::Request).await
     }
 

@@ -10,7 +10,7 @@ use millstream_core::time::next_version;
 use millstream_core::{Error, Offset, Result, TopicPartition, Version};
 
 use super::SourceState;
-use super::merge::{Taken, offset_of};
+use super::merge::{Taken, bytes_of, offset_of};
 
 /// How much one read takes, in bytes.
 const READ_BYTES: usize = 4 << 20;
@@ -37,11 +37,13 @@ pub(super) async fn take(log: &dyn EventLog, clock: &dyn Clock, topic: &str, fro
         partitions: Vec::with_capacity(all.len()),
         versions: Vec::with_capacity(all.len()),
         at_end: vec![false; from.partitions.len()],
+        bytes: 0,
         seen_at: clock.now(),
         lag: 0,
         is_full: false,
     };
     for (version, partition, record) in all {
+        taken.bytes += bytes_of(&record);
         taken.versions.push(version.0);
         taken.partitions.push(partition);
         taken.records.push(record);

@@ -68,10 +68,20 @@ impl SharedSource {
         self.source.reader()
     }
 
+    /// The same, for which topics end where `until` stands, see [`ChunkSource::reader_until`].
+    pub fn reader_until(&self, until: &SourceState) -> Result<Box<dyn ChunkReader>> {
+        self.source.reader_until(until)
+    }
+
     /// A cursor for one flow.
     #[must_use]
     pub fn cursor(self: &Arc<Self>) -> SourceCursor {
-        SourceCursor { shared: self.clone(), own: None }
+        SourceCursor { shared: self.clone(), own: None, is_alone: false }
+    }
+
+    /// A cursor that shares nothing, and for which topics end where `until` stands.
+    pub fn cursor_until(self: &Arc<Self>, until: &SourceState) -> Result<SourceCursor> {
+        Ok(SourceCursor { shared: self.clone(), own: Some(self.reader_until(until)?), is_alone: true })
     }
 }
 
@@ -154,11 +164,16 @@ pub struct SourceCursor {
     shared: Arc<SharedSource>,
     /// The flow's own reader, while it is behind the window.
     own: Option<Box<dyn ChunkReader>>,
+    /// Whether it reads by its own reader alone.
+    is_alone: bool,
 }
 
 impl SourceCursor {
     /// The chunk after `from`; empty when nothing is there.
     pub async fn next(&mut self, from: &SourceState) -> Result<Arc<Chunk>> {
+        if let Some(own) = self.own.as_mut().filter(|_| self.is_alone) {
+            return Ok(Arc::new(own.chunk(from, self.shared.limit).await?));
+        }
         let mark_max = match self.shared.find(from).await? {
             Found::Chunks(chunks, lag) => {
                 self.own = None;

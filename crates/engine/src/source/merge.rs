@@ -18,6 +18,11 @@ pub(super) fn offset_of(partition: &PartitionState) -> Result<i64> {
     }
 }
 
+/// What the key and the value of a record take, in bytes.
+pub(super) fn bytes_of(record: &Record) -> usize {
+    record.value.as_ref().map_or(0, bytes::Bytes::len) + record.key.as_ref().map_or(0, bytes::Bytes::len)
+}
+
 /// Records of one partition that were read and not yet taken.
 struct Buffer {
     records: IntoIter<Record>,
@@ -77,6 +82,8 @@ pub(super) struct Merge {
     clock: Arc<dyn Clock>,
     topic: String,
     buffers: Vec<Buffer>,
+    /// For each partition, the offset at which it ends for this reader; none: where the log ends.
+    ends: Vec<i64>,
     /// How many records the last call took.
     taken_last: usize,
 }
@@ -84,7 +91,12 @@ pub(super) struct Merge {
 impl Merge {
     /// Of `topic`, from wherever it is asked for first.
     pub(super) fn new(log: Arc<dyn EventLog>, clock: Arc<dyn Clock>, topic: String) -> Self {
-        Self { log, clock, topic, buffers: Vec::new(), taken_last: 0 }
+        Self { log, clock, topic, buffers: Vec::new(), ends: Vec::new(), taken_last: 0 }
+    }
+
+    /// The same, as if each partition ended at its offset in `ends`.
+    pub(super) fn ending_at(self, ends: Vec<i64>) -> Self {
+        Self { ends, ..self }
     }
 
     /// Takes the records after `from`, until the limit, or until every partition is read to its end. What was read beyond that is kept for the
@@ -128,7 +140,7 @@ impl Merge {
             {
                 buffer.position = record.offset.0 + 1;
                 buffer.version = version;
-                taken.bytes += record.value.as_ref().map_or(0, bytes::Bytes::len) + record.key.as_ref().map_or(0, bytes::Bytes::len);
+                taken.bytes += bytes_of(&record);
                 taken.records.push(record);
                 taken.partitions.push(i32::try_from(p).unwrap_or(i32::MAX));
                 taken.versions.push(version.0);
@@ -157,11 +169,17 @@ impl Merge {
     /// Reads more of partition `p`, whose buffer is empty.
     async fn refill(&mut self, p: usize, bytes_max: usize) -> Result<()> {
         let partition = TopicPartition::new(self.topic.clone(), i32::try_from(p).unwrap_or(i32::MAX));
+        let end = self.ends.get(p).copied().unwrap_or(i64::MAX);
         let buffer = &mut self.buffers[p];
-        let outcome = self.log.read(&partition, Offset(buffer.next), bytes_max).await?;
+        if buffer.next >= end {
+            buffer.end = buffer.next;
+            return Ok(());
+        }
+        let mut outcome = self.log.read(&partition, Offset(buffer.next), bytes_max).await?;
+        outcome.records.retain(|record| record.offset.0 < end);
         buffer.records = outcome.records.into_iter();
-        buffer.next = outcome.next.0;
-        buffer.end = outcome.bounds.end.0;
+        buffer.next = outcome.next.0.min(end);
+        buffer.end = outcome.bounds.end.0.min(end);
         if buffer.is_empty() {
             // Nothing but control records up to there: they are taken by passing over them.
             buffer.position = buffer.next;

@@ -137,6 +137,14 @@ impl Chunk {
         self.changes.len() + self.further.iter().map(ChangeBatch::len).sum::<usize>() + self.rejected.len()
     }
 
+    /// How many of them `flow` takes: those that were published again for other flows alone are not among them.
+    #[must_use]
+    pub fn records_for(&self, flow: &FlowId) -> usize {
+        let rows = self.directed.iter().filter(|(_, flows)| !flows.contains(flow)).count();
+        let rejected = self.rejected.iter().filter(|record| !record.is_for(flow)).count();
+        self.records() - rows - rejected
+    }
+
     /// The rows of each source.
     pub fn sources(&self) -> impl Iterator<Item = &ChangeBatch> {
         std::iter::once(&self.changes).chain(&self.further)
@@ -164,6 +172,14 @@ pub struct RejectedRecord {
     pub reason: String,
     /// The flows it is for; `None`: all.
     pub directed: Option<Arc<[FlowId]>>,
+}
+
+impl RejectedRecord {
+    /// Whether `flow` takes it.
+    #[must_use]
+    pub fn is_for(&self, flow: &FlowId) -> bool {
+        self.directed.as_ref().is_none_or(|flows| flows.contains(flow))
+    }
 }
 
 /// Where to stop a chunk.
@@ -198,6 +214,13 @@ pub trait ChunkSource: Send + Sync {
     async fn again(&self, from: &SourceState, to: &SourceState) -> Result<Chunk> {
         let _ = (from, to);
         Err(Error::internal("only the records of a topic can be read again"))
+    }
+
+    /// A reader for which topics end where `until` stands in them. What a flow that stands there has read is exactly that, and not what lies before
+    /// its last record in the merged order: a partition may have got older records since. A feed is read to its end.
+    fn reader_until(&self, until: &SourceState) -> Result<Box<dyn ChunkReader>> {
+        let _ = until;
+        self.reader()
     }
 
     /// Resolves when there are records after `state`.

@@ -58,6 +58,12 @@ impl ChunkSource for SeveralSources {
         Ok(Box::new(SeveralReader { lanes: lanes.collect() }))
     }
 
+    fn reader_until(&self, until: &SourceState) -> Result<Box<dyn ChunkReader>> {
+        let sources = self.sources.iter().enumerate();
+        let lanes = sources.map(|(number, source)| Ok(Lane { cursor: source.cursor_until(&until.of_source(number))?, ahead: None }));
+        Ok(Box::new(SeveralReader { lanes: lanes.collect::<Result<_>>()? }))
+    }
+
     async fn wait(&self, state: &SourceState) -> Result<()> {
         let waits = self.sources.iter().enumerate().map(|(number, source)| {
             let state = state.of_source(number);

@@ -62,6 +62,19 @@ impl TopicSource {
         ChunkDecoders::new(topic, self.schemas.clone(), reading, columns, kept, metadata)
     }
 
+    /// A reader for which each partition ends at its offset in `ends`; without one, where the log ends.
+    fn reader_of(&self, ends: Vec<i64>) -> Result<TopicReader> {
+        Ok(TopicReader {
+            log: self.log.clone(),
+            clock: self.clock.clone(),
+            topic: self.topic.name.clone(),
+            ends,
+            decoders: Arc::new(self.decoders()?),
+            merge: None,
+            ahead: None,
+        })
+    }
+
     async fn partitions(&self) -> Result<usize> {
         let topics = self.log.topics().await?;
         let topic = topics.iter().find(|t| t.name == self.topic.name);
@@ -82,14 +95,11 @@ impl ChunkSource for TopicSource {
     }
 
     fn reader(&self) -> Result<Box<dyn ChunkReader>> {
-        Ok(Box::new(TopicReader {
-            log: self.log.clone(),
-            clock: self.clock.clone(),
-            topic: self.topic.name.clone(),
-            decoders: Arc::new(self.decoders()?),
-            merge: None,
-            ahead: None,
-        }))
+        Ok(Box::new(self.reader_of(Vec::new())?))
+    }
+
+    fn reader_until(&self, until: &SourceState) -> Result<Box<dyn ChunkReader>> {
+        Ok(Box::new(self.reader_of(until.partitions.iter().map(offset_of).collect::<Result<_>>()?)?))
     }
 
     async fn again(&self, from: &SourceState, to: &SourceState) -> Result<Chunk> {
@@ -119,6 +129,8 @@ pub struct TopicReader {
     log: Arc<dyn EventLog>,
     clock: Arc<dyn Clock>,
     topic: String,
+    /// Where each partition ends for this reader.
+    ends: Vec<i64>,
     decoders: Arc<ChunkDecoders>,
     /// Where nothing is read ahead, the merge as the last chunk left it.
     merge: Option<Merge>,
@@ -136,7 +148,8 @@ impl ChunkReader for TopicReader {
             self.merge = ahead.finish();
         }
         let merge = self.merge.take();
-        let mut merge = merge.unwrap_or_else(|| Merge::new(self.log.clone(), self.clock.clone(), self.topic.clone()));
+        let begin = || Merge::new(self.log.clone(), self.clock.clone(), self.topic.clone()).ending_at(self.ends.clone());
+        let mut merge = merge.unwrap_or_else(begin);
         let taken = merge.take(from, limit).await?;
         let decoder = self.decoders.ready_for(&taken.records).await?;
         if taken.is_full {

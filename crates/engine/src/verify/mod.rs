@@ -1,6 +1,6 @@
 //! `verify`: every number is checked by running the queries again over what the log holds, and comparing row by row.
 //!
-//! Each event is a row, superseded by a newer version of its key, aggregated, filtered, expired, late or dead; each stored row is explained by
+//! Each event is a row, superseded by a newer version of its key, aggregated, filtered, expired, late, dead or replayed; each stored row is explained by
 //! an event. Whatever is not so is a problem, with its position and key. Verification reads a snapshot and the checkpoint
 //! that belongs to it, so it may run beside the flows.
 
@@ -49,7 +49,7 @@ pub struct VerifyReport {
 pub struct Check {
     /// The table, or `feed of <table>`.
     pub subject: String,
-    /// Figures, by name: events, rows, superseded, filtered, late, dead, expired.
+    /// Figures, by name: events, rows, superseded, filtered, late, dead, replayed, expired.
     pub figures: BTreeMap<String, u64>,
     /// What could not be checked, and why.
     pub notes: Vec<String>,

@@ -77,6 +77,28 @@ async fn a_row_that_fails_in_a_query_is_dead_for_that_flow_alone() {
     assert_eq!(dead, ["numbers 10"]);
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report}");
+    // Published again, they are events of the flow that they are dead for alone, and each event is told to be in one place.
+    let outcome = engine.replay_dead_letters(ReplayRequest::default()).await.unwrap();
+    assert_eq!((outcome.published, outcome.released), (10, 10));
+    let report = world.run().await.unwrap().verify(&|_| {}).await.unwrap();
+    let figures = |table: &str| {
+        let check = report.checks.iter().find(|c| c.subject == table).unwrap();
+        let figures = check.figures.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{name} {n}"));
+        figures.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(figures("numbers"), "dead 10, events 110, replayed 10, rows 90");
+    assert_eq!(figures("texts"), "events 100, rows 100");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_of_an_unknown_flow_is_refused_with_the_flows_that_there_are() {
+    let world = World::new();
+    let engine = world.engine().await;
+    let request = || ReplayRequest { flow: Some("hourli".to_owned()), ..ReplayRequest::default() };
+    for error in [engine.replay_dead_letters(request()).await.unwrap_err(), engine.replay_late_rows(request()).await.unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.message().contains("there is no flow hourli: the flows are by_meter, closed, high, hourly"), "{error}");
+    }
 }
 
 /// Events, then one that comes two days too late.

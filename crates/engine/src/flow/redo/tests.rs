@@ -53,6 +53,7 @@ fn checkpoint(redo: Option<ChangeBatch>, made_of: Option<MadeOf>) -> Checkpoint 
         base: Epoch(1),
         altered: None,
         repetition: None,
+        reports: None,
         made_of,
     };
     Checkpoint { header, state: Vec::new(), redo }
