@@ -186,9 +186,9 @@ impl CheckpointStore for EmbeddedCheckpointStore {
 
     async fn forget_after(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch) -> Result<()> {
         let flow = flow.clone();
-        self.write(move |store| {
+        self.write(move |store, _| {
             check_attempt(store, &flow, attempt)?;
-            remove_where(store, &flow, |found| found > epoch)
+            remove(store, &flow, epoch.next()..Epoch(u64::MAX))
         })
         .await
     }

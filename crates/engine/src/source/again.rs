@@ -3,7 +3,7 @@
 //! A chunk is ended by what was there and by bounds, neither of which holds a second time, so each partition is read up to where the chunk left it. The order is
 //! the chunk's own, by version and then partition. For [`merge`](super::merge) takes, of the records that it has at hand, always the first one in this order;
 //! a record's version is greater than that of the one before it in its partition; and a partition that has nothing at hand while others do gives the
-//! chunk no more records. So of any two records of a chunk the lesser was taken first.
+//! chunk no more records. So of any two records of a chunk the lesser was taken first. Chunks that are [taken together](super::together) are put in that order.
 
 use millstream_core::ports::{Clock, EventLog, Record};
 use millstream_core::time::next_version;
