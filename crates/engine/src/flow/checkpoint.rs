@@ -100,6 +100,12 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// About how much memory its rows take, in bytes: those of state, and those to be done again.
+    pub fn rows_bytes(&self) -> usize {
+        let redo = self.redo.as_ref().map(ChangeBatch::rows);
+        self.state.iter().chain(redo).map(RecordBatch::get_array_memory_size).sum()
+    }
+
     /// As bytes.
     pub fn encode(&self) -> Result<Bytes> {
         let header = serde_json::to_vec(&self.header)?;

@@ -22,6 +22,7 @@ use super::repetition::{Repeating, Repetition};
 use super::restore_points::RestorePoints;
 use super::rounds::Rounds;
 use super::watermark::WatermarkTracker;
+use crate::compute;
 use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
 use crate::source::{Chunk, SharedSource, SourceCursor, SourcePosition, SourceState};
@@ -236,15 +237,25 @@ impl FlowRunner {
         self.reached = None;
         (self.carried, self.repeating) = (Carried::default(), None);
         self.monitor.set_repeats(false);
+        [Part::Works, Part::Commits].into_iter().for_each(|part| self.monitor.goes_on(part));
         let Some(()) = self.clear_spilled(shutdown).await? else { return Ok(()) };
         let Some(mut progress) = self.start(shutdown).await? else { return Ok(()) };
         self.reached = Some((progress.attempt, progress.standing.epoch));
         self.monitor.set_phase(FlowPhase::Running);
         tracing::info!(flow = %self.spec.id, attempt = %progress.attempt, epoch = %progress.standing.epoch, "the flow runs");
         let outcome = self.work(&mut progress, shutdown).await;
+        if let Err(error) = &outcome {
+            tracing::error!(flow = %self.spec.id, %error, "the flow stops when the commit under way is done");
+        }
         // A commit that is under way comes to its end, whatever ended the work.
-        let settled = self.settle(&mut progress).await;
-        outcome.and(settled.map(drop))
+        match (outcome, self.settle(&mut progress).await) {
+            (Ok(()), settled) => settled.map(drop),
+            (Err(error), Ok(_)) => Err(error),
+            (Err(error), Err(second)) => {
+                tracing::error!(flow = %self.spec.id, error = %second, "nor was that commit done");
+                Err(error)
+            }
+        }
     }
 
     /// Chunk after chunk, and what it is asked between them, until it is asked to stop.
@@ -256,8 +267,10 @@ impl FlowRunner {
             if !progress.overlaps && !self.settle(progress).await? {
                 break;
             }
-            if let Ok(command) = commands.try_recv() {
-                self.obey(command, progress, shutdown).await?;
+            if let Ok(command) = commands.try_recv()
+                && !self.obey(command, progress, shutdown).await?
+            {
+                break;
             }
             let Some(chunk) = self.next_chunk(&mut cursor, progress, shutdown).await? else { break };
             let idle_changed = self.note_activity(progress, &chunk);
@@ -268,8 +281,10 @@ impl FlowRunner {
                 self.monitor.idle();
                 self.acknowledge(progress).await;
                 let Some(()) = self.give_memory_back(shutdown).await? else { break };
-                if let Some(command) = self.await_more(&cursor, progress, &mut commands, shutdown).await? {
-                    self.obey(command, progress, shutdown).await?;
+                if let Some(command) = self.await_more(&cursor, progress, &mut commands, shutdown).await?
+                    && !self.obey(command, progress, shutdown).await?
+                {
+                    break;
                 }
                 continue;
             }
@@ -359,7 +374,9 @@ impl FlowRunner {
             join.refresh(&self.ports.references, &self.session).await?;
         }
         let now = self.ports.clock.now();
-        let processed = tokio::task::block_in_place(|| self.processor.process(chunk, now))?;
+        // The few rows of a chunk may close many windows.
+        let bytes = if self.processor.has_state() { usize::MAX } else { chunk.bytes };
+        let processed = compute::on(bytes, || self.processor.process(chunk, now))?;
         let aside = self.quarantine(chunk, &processed, progress.standing.epoch.next(), now, shutdown).await?;
         let Some(mut aside) = aside else { return Ok(false) };
         if let Some(repeating) = &self.repeating {

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::checkpoint::{Checkpoint, MadeOf};
 use super::redo::{Difference, Torn};
 use super::runner::FlowRunner;
+use crate::compute;
 use crate::source::SourceState;
 
 impl FlowRunner {
@@ -65,7 +66,7 @@ impl FlowRunner {
         };
         let Some(chunk) = chunk else { return Ok(None) };
         let mut processor = (self.spec.fresh)()?;
-        let changes = tokio::task::block_in_place(|| processor.process(&chunk, self.ports.clock.now()))?.changes;
+        let changes = compute::on(chunk.bytes, || processor.process(&chunk, self.ports.clock.now()))?.changes;
         match made_of.check(chunk.records() as u64, changes.len() as u64) {
             Ok(()) => Ok(Some(changes)),
             Err(Difference::Records(how)) => Err(gone(&how)),

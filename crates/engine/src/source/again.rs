@@ -3,7 +3,7 @@
 //! A chunk is ended by what was there and by bounds, neither of which holds a second time, so each partition is read up to where the chunk left it. The order is
 //! the chunk's own, by version and then partition. For [`merge`](super::merge) takes, of the records that it has at hand, always the first one in this order;
 //! a record's version is greater than that of the one before it in its partition; and a partition that has nothing at hand while others do gives the
-//! chunk no more records. So of any two records of a chunk the lesser was taken first.
+//! chunk no more records. So of any two records of a chunk the lesser was taken first. Chunks that are [taken together](super::together) are put in that order.
 
 use millstream_core::ports::{Clock, EventLog, Record};
 use millstream_core::time::next_version;
@@ -36,12 +36,14 @@ pub(super) async fn take(log: &dyn EventLog, clock: &dyn Clock, topic: &str, fro
         records: Vec::with_capacity(all.len()),
         partitions: Vec::with_capacity(all.len()),
         versions: Vec::with_capacity(all.len()),
+        bytes: 0,
         at_end: vec![false; from.partitions.len()],
         seen_at: clock.now(),
         lag: 0,
         is_full: false,
     };
     for (version, partition, record) in all {
+        taken.bytes += record.value.as_ref().map_or(0, bytes::Bytes::len) + record.key.as_ref().map_or(0, bytes::Bytes::len);
         taken.versions.push(version.0);
         taken.partitions.push(partition);
         taken.records.push(record);

@@ -1,7 +1,7 @@
 //! Sharing: each chunk of a source is decoded once for all flows that stand where it begins.
 //!
-//! A flow pulls. Chunks that were just decoded stay in a window bounded in bytes; a flow that finds its next chunk there takes it, a
-//! flow that stands at the window's end decodes the next one for all, and a flow that fell behind the window reads for itself until
+//! A flow pulls. Chunks that were just decoded stay in a window bounded in bytes; a flow that finds its next chunk there takes it, together with
+//! those behind it, a flow that stands at the window's end decodes the next one for all, and a flow that fell behind the window reads for itself until
 //! it meets the window again. So a slow flow holds nobody back, and memory is bounded however many flows there are.
 
 use std::collections::VecDeque;
@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millstream_core::{Result, Version};
 
+use super::together::{how_many, together};
 use super::{Chunk, ChunkLimit, ChunkReader, ChunkSource, SourceState};
+use crate::compute;
 use crate::settings::EngineSettings;
 
 /// A source with the window of chunks that its flows share.
@@ -75,7 +77,8 @@ impl SharedSource {
 
 /// What the window has for a flow.
 enum Found {
-    Chunk(Arc<Chunk>),
+    /// Its next chunks, and how many records wait behind them.
+    Chunks(Vec<Arc<Chunk>>, u64),
     /// The flow is behind the window's end: the place in the merged order where it meets the window next.
     Behind((Version, usize)),
 }
@@ -87,11 +90,11 @@ impl SharedSource {
     }
 
     async fn find(&self, from: &SourceState) -> Result<Found> {
-        if let Some(found) = self.window().find(from) {
+        if let Some(found) = self.window().find(from, self.limit) {
             return Ok(found);
         }
         let mut reader = self.reader.lock().await;
-        if let Some(found) = self.window().find(from) {
+        if let Some(found) = self.window().find(from, self.limit) {
             return Ok(found);
         }
         let reading = match &mut *reader {
@@ -108,7 +111,8 @@ impl SharedSource {
         if !chunk.is_empty() {
             self.window().push(chunk.clone(), self.window_bytes_max);
         }
-        Ok(Found::Chunk(chunk))
+        let lag = chunk.lag;
+        Ok(Found::Chunks(vec![chunk], lag))
     }
 }
 
@@ -121,9 +125,12 @@ impl Window {
     }
 
     /// What the window has for a flow at `from`; `None`: it is at the window's end, or beyond it.
-    fn find(&self, from: &SourceState) -> Option<Found> {
-        let chunk = self.chunks.iter().find(|c| c.start == *from);
-        chunk.map(|c| Found::Chunk(c.clone())).or_else(|| self.meets(from).map(Found::Behind))
+    fn find(&self, from: &SourceState, limit: ChunkLimit) -> Option<Found> {
+        let Some(first) = self.chunks.iter().position(|c| c.start == *from) else { return self.meets(from).map(Found::Behind) };
+        let beyond = first + how_many(self.chunks.range(first..), limit);
+        let waiting: usize = self.chunks.range(beyond..).map(|c| c.records()).sum();
+        let lag = self.chunks.back().map_or(0, |last| last.lag) + waiting as u64;
+        Some(Found::Chunks(self.chunks.range(first..beyond).cloned().collect(), lag))
     }
 
     /// Adds a chunk. One that does not begin at the window's end is of a flow that is ahead of all others: the window goes on from there,
@@ -153,9 +160,10 @@ impl SourceCursor {
     /// The chunk after `from`; empty when nothing is there.
     pub async fn next(&mut self, from: &SourceState) -> Result<Arc<Chunk>> {
         let mark_max = match self.shared.find(from).await? {
-            Found::Chunk(chunk) => {
+            Found::Chunks(chunks, lag) => {
                 self.own = None;
-                return Ok(chunk);
+                let bytes = if chunks.len() > 1 { chunks.iter().map(|c| c.bytes).sum() } else { 0 };
+                return compute::on(bytes, || together(&chunks, lag));
             }
             Found::Behind(mark) => mark,
         };

@@ -14,6 +14,7 @@ mod decode;
 mod feed;
 mod merge;
 mod several;
+mod together;
 mod topic;
 
 use std::sync::Arc;

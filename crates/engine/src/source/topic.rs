@@ -13,6 +13,7 @@ use super::ahead::ReadAhead;
 use super::decode::ChunkDecoders;
 use super::merge::{Merge, offset_of};
 use super::{Chunk, ChunkLimit, ChunkReader, ChunkSource, PartitionState, SourcePosition, SourceState};
+use crate::compute;
 
 /// A topic, its columns, and which of them its flows use.
 pub struct TopicSource {
@@ -95,7 +96,7 @@ impl ChunkSource for TopicSource {
         let taken = again::take(self.log.as_ref(), self.clock.as_ref(), &self.topic.name, from, to).await?;
         let decoders = self.decoders()?;
         let decoder = decoders.ready_for(&taken.records).await?;
-        tokio::task::block_in_place(|| decoders.decode(decoder, taken))
+        compute::on(taken.bytes, || decoders.decode(decoder, taken))
     }
 
     async fn wait(&self, state: &SourceState) -> Result<()> {
@@ -143,7 +144,7 @@ impl ChunkReader for TopicReader {
         } else {
             self.merge = Some(merge);
         }
-        tokio::task::block_in_place(|| self.decoders.decode(decoder, taken))
+        compute::on(taken.bytes, || self.decoders.decode(decoder, taken))
     }
 }
 

@@ -97,7 +97,7 @@ async fn epochs_are_done_again_only_until_the_flow_has_read_all_though_the_publi
         let fell_back_to: u64 = fell_back_to(&engine, flow).await.parse().unwrap();
         let kept = world.ports().checkpoints.epochs(&FlowId::new(flow)).await.unwrap();
         assert!(kept[0] > Epoch(fell_back_to), "{flow}: what it went on from has gone, and epochs from {} are kept", kept[0]);
-        assert!(kept.last().unwrap().0 > fell_back_to + 200, "{flow} took many epochs: {kept:?}");
+        assert!(kept.last().unwrap().0 > fell_back_to + 50, "{flow} took many epochs: {kept:?}");
     }
     // The other flows had caught up with what there was at first, and may have been stopped before the last events.
     check(&world.run().await.unwrap(), &events).await;

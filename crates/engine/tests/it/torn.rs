@@ -76,7 +76,8 @@ impl EventStore for TornStore {
     }
 }
 
-fn ports(world: &World, tears: impl IntoIterator<Item = u64>) -> Ports {
+/// The world's ports with a store that writes row by row.
+pub fn ports(world: &World, tears: impl IntoIterator<Item = u64>) -> Ports {
     let ports = world.ports();
     Ports { event_store: TornStore::new(ports.event_store.clone(), tears), ..ports }
 }

@@ -168,7 +168,12 @@ impl World {
 
     /// An engine that has begun to run.
     pub async fn start(&self) -> Running {
-        Running::start(self.engine().await)
+        self.start_on(self.ports()).await
+    }
+
+    /// The same on `ports`.
+    pub async fn start_on(&self, ports: Ports) -> Running {
+        Running::start(Engine::open(self.pipeline.clone(), ports, self.settings.clone()).await.unwrap())
     }
 
     /// Runs until all flows have caught up, or one has failed.

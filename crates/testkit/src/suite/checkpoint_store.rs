@@ -193,6 +193,10 @@ pub async fn prune_keeps_what_it_is_told_to_keep(h: &dyn Harness<Port>) -> CaseR
     check_eq!(store.get(&flow("a"), Epoch(3)).await?, None, "the checkpoint of 3 is gone");
     store.prune(&flow("a"), attempt, Epoch(1)).await?;
     check_eq!(store.epochs(&flow("a")).await?, epochs(&[4, 5, 6]), "pruning before the first changes nothing");
+    store.put(&flow("a"), attempt, Epoch(2), bytes(2, 10)).await?;
+    check_eq!(store.epochs(&flow("a")).await?, epochs(&[2, 4, 5, 6]), "an epoch that was removed can be put again");
+    store.prune(&flow("a"), attempt, Epoch(4)).await?;
+    check_eq!(store.epochs(&flow("a")).await?, epochs(&[4, 5, 6]), "and be removed again");
     Ok(())
 }
 
