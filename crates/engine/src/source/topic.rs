@@ -106,7 +106,7 @@ impl ChunkSource for TopicSource {
         let taken = again::take(self.log.as_ref(), self.clock.as_ref(), &self.topic.name, from, to).await?;
         let decoders = self.decoders()?;
         let decoder = decoders.ready_for(&taken.records).await?;
-        tokio::task::block_in_place(|| decoders.decode(decoder, taken))
+        compute::on(taken.bytes, || decoders.decode(decoder, taken))
     }
 
     async fn wait(&self, state: &SourceState) -> Result<()> {

@@ -66,22 +66,26 @@ impl EpochSink for TornTopics {
     async fn commit(&self, write: EpochWrite) -> Result<u64> {
         let number = self.commits.fetch_add(1, Ordering::SeqCst) + 1;
         let (output, encoder) = self.tables.lock().unwrap()[&write.table].clone();
-        assert_eq!(write.epoch, self.begin(&write.flow, write.attempt, &write.table).await?.next());
+        // What is wrong stops the flow: a panic would leave the test waiting for it.
+        let wrong = |what: String| Err(Error::internal(format!("epoch {}: {what}", write.epoch)));
         let mut standing = BTreeMap::new();
         for record in self.records(&output.topic).await.into_iter().flatten() {
             let position = EpochPosition::of(&record.headers).unwrap();
-            if (&position.flow, position.epoch) == (&write.flow, write.epoch) {
-                assert!(standing.insert(position.sequence, record).is_none(), "{position} is there twice");
+            if (&position.flow, position.epoch) == (&write.flow, write.epoch) && standing.insert(position.sequence, record).is_some() {
+                return wrong(format!("{position} is there twice"));
             }
         }
         let step = self.tears.lock().unwrap().remove(&number);
         let all = encoder.encode_epoch(&write, output.partitions)?;
-        assert!(standing.keys().all(|sequence| *sequence < all.len() as u64), "the epoch had more records");
+        if standing.keys().any(|sequence| *sequence >= all.len() as u64) {
+            return wrong(format!("it has {} records, and had more", all.len()));
+        }
         for (nth, placed) in all.into_iter().enumerate() {
+            let wanted = &placed.record;
             if let Some(found) = standing.get(&placed.sequence) {
-                let same = (&found.key, &found.value, Some(found.timestamp))
-                    == (&placed.record.key, &placed.record.value, placed.record.timestamp);
-                assert!(same, "record {} of epoch {} was {found:?}, and is {:?}", placed.sequence, write.epoch, placed.record);
+                if (&found.key, &found.value, Some(found.timestamp)) != (&wanted.key, &wanted.value, wanted.timestamp) {
+                    return wrong(format!("record {} was {found:?}, and is {wanted:?}", placed.sequence));
+                }
             } else if step.is_none_or(|step| nth % step == 0) {
                 self.log.append(&TopicPartition::new(&output.topic, placed.partition), vec![placed.record]).await?;
             }
@@ -181,7 +185,7 @@ async fn a_torn_epoch_is_made_again_as_it_was_though_its_topic_has_gone_on() {
             match world.run_on(ports(&world, &topics)).await {
                 Ok(engine) if published == after.len() => break engine,
                 Ok(_) => {}
-                Err(error) => assert_eq!(error.kind(), ErrorKind::Internal, "{error}"),
+                Err(error) => assert!(lives < 20, "{error}"),
             }
             // More has come meanwhile, and epochs have other bounds now.
             let more = (published + 40).min(after.len());
