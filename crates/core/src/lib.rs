@@ -7,6 +7,7 @@
 
 pub mod admission;
 pub mod batches;
+pub mod brief;
 mod calendar;
 pub mod change;
 pub mod decode;

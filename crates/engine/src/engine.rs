@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::prelude::SessionContext;
+use millstream_core::encode::RowEncoder;
 use millstream_core::ports::{
-    ChangeFeed, CheckpointStore, Clock, CriticalLoader, CriticalRow, CriticalStore, EpochSink, EventLog, EventStore, Isolation, JobRun,
-    LakeStore, ReferenceSource, ReportStore, SchemaRegistry, SpillStore, SystemStore, TopicSink, TopicSpec,
+    ChangeFeed, CheckpointStore, Clock, CriticalLoader, CriticalRow, CriticalStore, EpochSink, EventLog, EventStore, JobRun, LakeStore,
+    ReferenceSource, ReportStore, SchemaRegistry, SpillStore, SystemStore, TopicSink, TopicSpec, ValueFormat,
 };
 use millstream_core::status::{FlowPhase, PipelineStatus, StatusSource};
 use millstream_core::time::micros_of;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::Scheduler;
 use crate::critical::CriticalRows;
 use crate::flow::process::Processor;
+use crate::flow::redo::Redo;
 use crate::flow::repetition;
 use crate::flow::runner::FlowPorts;
 use crate::flow::watermark::WatermarkTracker;
@@ -187,14 +189,15 @@ impl Engine {
         let source = self.source_of(flow).ok_or_else(|| Error::internal(format!("flow {} has no source", flow.id)))?;
         let sink = self.sink(table)?;
         let processor = self.processor(flow)?;
-        let row_by_row = sink.isolation() == Isolation::Row;
+        let appends = table.spec.kind == TableKind::Topic;
+        let reads_a_topic = flow.sources().count() == 1 && flow.sources().all(|name| self.topic_of(name).is_some());
         let spec = FlowSpec {
             id: flow.id.clone(),
             flow: flow.clone(),
             inputs: flow.sources().map(|name| FlowInput { name: name.to_owned(), topic: self.topic_of(name) }).collect(),
             source: source.clone(),
             table: flow.target.clone(),
-            redo: row_by_row && (processor.draws_versions() || table.spec.kind == TableKind::Topic),
+            redo: Redo::of(sink.isolation(), appends, processor.draws_versions(), reads_a_topic),
             obstacle: repetition::obstacle(&self.pipeline, flow),
             is_cache: table.spec.kind == TableKind::Critical,
             sink,
@@ -243,7 +246,15 @@ impl Engine {
         // The sides of a join have delays of their own, which are taken off before the tracker sees the times.
         let delay = |w: &Watermark| if flow.join.is_some() { 0 } else { micros_of(w.delay) };
         let watermark = flow.watermark.as_ref().map(|w| (w.column.clone(), WatermarkTracker::new(0, delay(w))));
-        Processor::new(flow.id.clone(), program, &table.spec.key, watermark)
+        let processor = Processor::new(flow.id.clone(), program, &table.spec.key, watermark)?;
+        let output = match &table.binding {
+            Binding::Topic(topic) => topic.to_output().filter(|output| matches!(output.format, ValueFormat::Protobuf(_))),
+            _ => None,
+        };
+        Ok(match output {
+            Some(output) => processor.writing(RowEncoder::try_new(&table.spec, &output)?),
+            None => processor,
+        })
     }
 
     /// What `flow` reads.

@@ -26,7 +26,10 @@ pub fn describe(pipeline: &Pipeline) -> Description {
     for (name, table) in &pipeline.tables {
         let binding = match &table.binding {
             Binding::Topic(topic) => {
-                let output = topic.output.map_or_else(String::new, |format| format!(", written as {format:?}"));
+                let output = topic
+                    .output
+                    .as_ref()
+                    .map_or_else(String::new, |format| format!(", written as {}", format.description(&table.spec.schema)));
                 let keys = &topic.key_columns;
                 format!("; topic {} in {} partitions, {:?}, key columns {keys:?}{output}", topic.name, topic.partitions, topic.mode)
             }

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod catalog;
 pub mod compile;
+mod compute;
 mod critical;
 pub mod engine;
 pub mod flow;

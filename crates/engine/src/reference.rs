@@ -1,11 +1,16 @@
-//! [`ReferenceTables`]: the pipeline's reference data in memory, looked at for changes in the background. It knows the port
-//! [`ReferenceSource`], and neither where the data comes from nor who joins it.
+//! [`ReferenceTables`]: what flows join as it is, in memory: the pipeline's reference data, and the reports that flows join. It is looked at for
+//! changes in the background. It knows the ports [`ReferenceSource`] and `ReportStore`, and neither where the data comes from nor who joins it.
 //!
 //! A table is swapped whole: a reader that holds [`ReferenceRows`] keeps what it holds, the next [`ReferenceTables::get`] gives the new
 //! rows. When a source can't be read its last rows stay, and [`ReferenceTables::status`] says so.
+//!
+//! A report is also looked at as soon as a run of this process has published it. Before it was published once there is nothing to join, and
+//! nothing is taken for an empty report: whoever needs it waits ([`ReferenceTables::until_published`]).
+
+mod report;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
@@ -15,20 +20,27 @@ use futures::future::join_all;
 use millstream_core::ports::{Clock, ReferenceSource};
 use millstream_core::{Error, Result, TableSpec, Timestamp};
 use millstream_pipeline::graph::{Binding, Pipeline};
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Ports;
 use crate::patience::Patience;
+use report::PublishedReport;
+
+/// So often it is asked whether another process has published a report.
+const REPORT_REFRESH: Duration = Duration::from_secs(60);
 
 /// A reference table's rows, as one look at its source found them.
 #[derive(Clone, Debug)]
 pub struct ReferenceRows {
     /// All rows, of `schema`.
     pub batches: Arc<[RecordBatch]>,
-    /// The table's columns.
+    /// The table's columns; of a report, those that flows read.
     pub schema: SchemaRef,
-    /// Rises whenever the data has changed since the process started; the first is 1.
+    /// Rises whenever the data has changed since the process started; the first is 1. 0: a report that was never published.
     pub generation: u64,
+    /// What its source said to tell them from others by: of a report, the run that published it.
+    pub revision: Option<String>,
 }
 
 impl ReferenceRows {
@@ -42,7 +54,7 @@ impl ReferenceRows {
 /// How a reference table stands.
 #[derive(Clone, Debug)]
 pub struct ReferenceStatus {
-    /// The table's name.
+    /// The table's name, or the report's.
     pub table: String,
     /// How many rows it has.
     pub rows: usize,
@@ -54,7 +66,7 @@ pub struct ReferenceStatus {
     pub last_error: Option<(Timestamp, String)>,
 }
 
-/// All reference tables of a pipeline.
+/// All reference tables of a pipeline, and the reports that its flows join.
 pub struct ReferenceTables {
     tables: BTreeMap<String, ReferenceTable>,
     clock: Arc<dyn Clock>,
@@ -62,63 +74,97 @@ pub struct ReferenceTables {
 
 struct ReferenceTable {
     spec: Arc<TableSpec>,
-    source: Arc<dyn ReferenceSource>,
+    origin: Origin,
     refresh: Duration,
-    held: RwLock<Held>,
+    held: watch::Sender<Held>,
+    /// Held by who looks: of two looks side by side, the older one could come last.
+    looks: Mutex<()>,
     /// Tells of an outage now and then, and not at every look.
     patience: Patience,
+}
+
+/// Where rows come from.
+enum Origin {
+    Data(Arc<dyn ReferenceSource>),
+    Report(PublishedReport),
 }
 
 #[derive(Clone)]
 struct Held {
     rows: Arc<ReferenceRows>,
-    revision: String,
     checked: Timestamp,
     last_error: Option<(Timestamp, String)>,
 }
 
+fn never_published(report: &str) -> Error {
+    Error::unavailable(format!("report {report} was never published: `millstream refresh {report}` publishes it now"))
+}
+
 impl ReferenceTables {
-    /// Loads all reference tables of `pipeline`, and waits for sources that don't answer. Fails if one can't be loaded: a flow that joins it
-    /// could only give wrong rows.
+    /// Loads all reference tables of `pipeline` and the reports that its flows join, and waits for sources that don't answer. Fails if one can't be
+    /// loaded: a flow that joins it could only give wrong rows.
     pub async fn open(pipeline: &Pipeline, ports: &Ports) -> Result<Arc<Self>> {
         let mut tables = BTreeMap::new();
         for (name, table) in &pipeline.tables {
-            let Binding::Reference(reference) = &table.binding else { continue };
-            let source = ports
-                .references
-                .get(name)
-                .cloned()
-                .ok_or_else(|| Error::internal(format!("no source was wired for reference table {name}")))?;
-            let patience = Patience::new(format!("reference table {name}"), ports.clock.clone());
-            let (revision, rows) = patience
-                .until_answered(|| async {
-                    let revision = source.revision().await.map_err(|e| e.context(format!("reference table {name}")))?;
-                    Ok((revision, load(&table.spec, source.as_ref(), 1).await?))
-                })
-                .await?;
-            let held = Held { rows: Arc::new(rows), revision, checked: ports.clock.now(), last_error: None };
-            let loaded = ReferenceTable { spec: table.spec.clone(), source, refresh: reference.refresh, held: RwLock::new(held), patience };
+            let loaded = match &table.binding {
+                Binding::Reference(reference) => {
+                    let source = ports
+                        .references
+                        .get(name)
+                        .cloned()
+                        .ok_or_else(|| Error::internal(format!("no source was wired for reference table {name}")))?;
+                    ReferenceTable::new(table.spec.clone(), Origin::Data(source), reference.refresh, &ports.clock)
+                }
+                Binding::Report => {
+                    let Some(columns) = report::columns_joined(pipeline, &table.spec) else { continue };
+                    let schema = Arc::new(table.spec.schema.project(&columns)?);
+                    let spec = Arc::new(TableSpec { schema, ..table.spec.as_ref().clone() });
+                    let report = PublishedReport::new(ports.reports.clone(), &spec, columns);
+                    ReferenceTable::new(spec, Origin::Report(report), REPORT_REFRESH, &ports.clock)
+                }
+                _ => continue,
+            };
+            loaded.patience.until_answered(|| loaded.refresh(ports.clock.as_ref())).await?;
             tables.insert(name.clone(), loaded);
         }
         Ok(Arc::new(Self { tables, clock: ports.clock.clone() }))
     }
 
-    /// The rows of `table` now.
+    /// The rows of `table` now. [`Unavailable`](millstream_core::ErrorKind::Unavailable) for a report that was never published.
     pub fn get(&self, table: &str) -> Result<Arc<ReferenceRows>> {
-        Ok(self.table(table)?.held().rows)
+        let rows = self.table(table)?.held().rows;
+        if rows.generation == 0 { Err(never_published(table)) } else { Ok(rows) }
+    }
+
+    /// Waits until `report` was published once.
+    pub async fn until_published(&self, report: &str) -> Result<()> {
+        let mut held = self.table(report)?.held.subscribe();
+        let published = held.wait_for(|held| held.rows.generation > 0).await.map(drop);
+        published.map_err(|_| Error::internal(format!("nobody looks at report {report} any more")))
+    }
+
+    /// The runs that published the reports among `tables`, as they are held now.
+    #[must_use]
+    pub fn runs(&self, tables: &[String]) -> BTreeMap<String, String> {
+        let run = |name: &String| {
+            let table = self.tables.get(name).filter(|table| matches!(table.origin, Origin::Report(_)))?;
+            Some((name.clone(), table.held().rows.revision.clone()?))
+        };
+        tables.iter().filter_map(run).collect()
     }
 
     /// How every table stands, by name.
     #[must_use]
     pub fn status(&self) -> Vec<ReferenceStatus> {
         let status = |(name, table): (&String, &ReferenceTable)| {
-            let held = table.held();
+            let Held { rows, checked, last_error } = table.held();
+            let missing = (rows.generation == 0).then(|| (checked, never_published(name).to_string()));
             ReferenceStatus {
                 table: name.clone(),
-                rows: held.rows.rows(),
-                generation: held.rows.generation,
-                checked: held.checked,
-                last_error: held.last_error,
+                rows: rows.rows(),
+                generation: rows.generation,
+                checked,
+                last_error: last_error.or(missing),
             }
         };
         self.tables.iter().map(status).collect()
@@ -127,6 +173,14 @@ impl ReferenceTables {
     /// Looks at the source of `table` now, and loads it if it has changed. Whether it had.
     pub async fn refresh(&self, table: &str) -> Result<bool> {
         self.table(table)?.refresh(self.clock.as_ref()).await
+    }
+
+    /// A run has published `report`: if flows join it, they have it from now on.
+    pub async fn published(&self, report: &str) {
+        let Some(table) = self.tables.get(report) else { return };
+        if let Err(error) = table.refresh(self.clock.as_ref()).await {
+            tracing::warn!(report, %error, "a report was published and can't be read yet: flows join the old rows until the next look");
+        }
     }
 
     /// Looks at every table as often as its `refresh` says, until `shutdown`.
@@ -155,47 +209,72 @@ impl ReferenceTables {
     }
 }
 
-impl ReferenceTable {
-    fn held(&self) -> Held {
-        self.held.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+impl Origin {
+    /// What tells its rows from those of another moment; `None` for a report that was never published.
+    async fn revision(&self) -> Result<Option<String>> {
+        match self {
+            Self::Data(source) => source.revision().await.map(Some),
+            Self::Report(report) => report.revision().await,
+        }
     }
 
-    fn hold(&self, held: Held) {
-        *self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner) = held;
+    async fn load(&self) -> Result<Vec<RecordBatch>> {
+        match self {
+            Self::Data(source) => source.load().await,
+            Self::Report(report) => report.load().await,
+        }
+    }
+
+    /// What it is called in messages.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Data(_) => "reference table",
+            Self::Report(_) => "report",
+        }
+    }
+}
+
+impl ReferenceTable {
+    /// One that was not looked at yet.
+    fn new(spec: Arc<TableSpec>, origin: Origin, refresh: Duration, clock: &Arc<dyn Clock>) -> Self {
+        let patience = Patience::new(format!("{} {}", origin.kind(), spec.name), clock.clone());
+        let rows = ReferenceRows { batches: Arc::from(Vec::new()), schema: spec.schema.clone(), generation: 0, revision: None };
+        let held = watch::Sender::new(Held { rows: Arc::new(rows), checked: clock.now(), last_error: None });
+        Self { spec, origin, refresh, held, looks: Mutex::new(()), patience }
+    }
+
+    fn held(&self) -> Held {
+        self.held.borrow().clone()
     }
 
     async fn refresh(&self, clock: &dyn Clock) -> Result<bool> {
+        let _turn = self.looks.lock().await;
         let old = self.held();
-        match self.look(&old).await {
+        match self.look(&old.rows).await {
             Ok(new) => {
                 let changed = new.is_some();
-                let (rows, revision) = new.unwrap_or((old.rows, old.revision));
-                self.hold(Held { rows, revision, checked: clock.now(), last_error: None });
+                self.held.send_replace(Held { rows: new.unwrap_or(old.rows), checked: clock.now(), last_error: None });
                 Ok(changed)
             }
             Err(error) => {
-                self.hold(Held { last_error: Some((clock.now(), error.to_string())), ..old });
+                let error = error.context(format!("{} {}", self.origin.kind(), self.spec.name));
+                self.held.send_replace(Held { last_error: Some((clock.now(), error.to_string())), ..old });
                 Err(error)
             }
         }
     }
 
     /// The new rows, if there are any. The revision is asked for before the rows: a change in between shows at the next look.
-    async fn look(&self, old: &Held) -> Result<Option<(Arc<ReferenceRows>, String)>> {
-        let revision = self.source.revision().await.map_err(|e| e.context(format!("reference table {}", self.spec.name)))?;
-        if revision == old.revision {
+    async fn look(&self, old: &ReferenceRows) -> Result<Option<Arc<ReferenceRows>>> {
+        let revision = self.origin.revision().await?;
+        if revision.is_none() || revision == old.revision {
             return Ok(None);
         }
-        let rows = load(&self.spec, self.source.as_ref(), old.rows.generation + 1).await?;
-        Ok(Some((Arc::new(rows), revision)))
+        let batches = self.origin.load().await?;
+        let batches: Vec<_> = batches.iter().map(|b| fit(b, &self.spec.schema)).collect::<Result<_>>()?;
+        let (schema, generation) = (self.spec.schema.clone(), old.generation + 1);
+        Ok(Some(Arc::new(ReferenceRows { batches: batches.into(), schema, generation, revision })))
     }
-}
-
-async fn load(spec: &TableSpec, source: &dyn ReferenceSource, generation: u64) -> Result<ReferenceRows> {
-    let context = |e: Error| e.context(format!("reference table {}", spec.name));
-    let batches = source.load().await.map_err(context)?;
-    let batches: Vec<_> = batches.iter().map(|b| fit(b, &spec.schema)).collect::<Result<_>>().map_err(context)?;
-    Ok(ReferenceRows { batches: batches.into(), schema: spec.schema.clone(), generation })
 }
 
 /// `batch` with the columns of `schema`: found by name, cast to their types; a value that a type can't hold is an error.

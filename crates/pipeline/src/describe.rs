@@ -111,7 +111,8 @@ fn binding(table: &Table) -> String {
             };
             let keys =
                 if topic.key_columns.is_empty() { String::new() } else { format!("; key columns ({})", topic.key_columns.join(", ")) };
-            let output = topic.output.map_or_else(String::new, |format| format!("; written as {format:?}"));
+            let output =
+                topic.output.as_ref().map_or_else(String::new, |format| format!("; written as {}", format.description(&table.spec.schema)));
             let format = if is_usual(topic) { String::new() } else { format!("; values {:?}", topic.format) };
             format!("; topic {}{mode}{keys}{format}{output}", topic.name)
         }
@@ -123,8 +124,8 @@ fn binding(table: &Table) -> String {
 /// Whether the topic's values are what its `value.format` alone says.
 fn is_usual(topic: &Topic) -> bool {
     let usual = match topic.output {
-        // The table's own schema, which stands there already.
-        Some(ValueFormat::Avro) => return true,
+        // The table's own schema, or the message: they stand there already.
+        Some(ValueFormat::Avro | ValueFormat::Protobuf(_)) => return true,
         Some(ValueFormat::Csv) => ReadFormat::Csv(CsvStyle { exact: true, ..CsvStyle::default() }, TimeFormats::default()),
         Some(ValueFormat::Json) | None => ReadFormat::default(),
     };

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use millstream_core::decode::ReadFormat;
+use millstream_core::ports::ValueFormat;
 use millstream_core::{KeySpec, SortOrder};
 use serde_json::{Value, json};
 
@@ -123,7 +124,7 @@ fn table_json(name: &str, table: &Table, served_by: &str) -> Value {
             "retention_seconds": topic.retention.map(|r| r.as_secs()),
             "key_columns": topic.key_columns,
             "format": topic.format.name(),
-            "written_as": topic.output,
+            "written_as": topic.output.as_ref().map(ValueFormat::name),
         }),
         Binding::Reference(reference) => reference_json(reference),
         Binding::Critical(critical) => json!({ "base_table": critical.base.as_ref().map(|b| &b.table) }),
@@ -225,10 +226,10 @@ fn details(table: &Table) -> Vec<String> {
             if topic.output.is_none() && !matches!(topic.format, ReadFormat::Json(_)) {
                 lines.push(format!("its values are {}", topic.format.name().to_uppercase()));
             }
-            if let Some(format) = topic.output {
+            if let Some(format) = &topic.output {
                 let key =
                     if topic.key_columns.is_empty() { "no key".to_owned() } else { format!("the key ({})", topic.key_columns.join(", ")) };
-                lines.push(format!("written as {}, with {key}", format!("{format:?}").to_uppercase()));
+                lines.push(format!("written as {}, with {key}", format.name().to_uppercase()));
             } else if !topic.key_columns.is_empty() {
                 lines.push(format!("deleted by a record with the key ({}) and no value", topic.key_columns.join(", ")));
             }

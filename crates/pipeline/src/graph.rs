@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use millstream_core::decode::{ReadFormat, Reading};
 use millstream_core::ports::{TopicOutput, ValueFormat};
@@ -122,7 +123,7 @@ impl Topic {
             topic: self.name.clone(),
             partitions: self.partitions,
             retention: self.retention,
-            format: self.output?,
+            format: self.output.clone()?,
             style: match &self.format {
                 ReadFormat::Json(times) => TextStyle { times: times.clone(), ..TextStyle::default() },
                 ReadFormat::Csv(csv, times) => TextStyle { times: times.clone(), csv: csv.clone() },
@@ -143,10 +144,12 @@ impl Topic {
         }
     }
 
-    /// Whether what a flow wrote is read again exactly: a pattern of times may cut something off.
+    /// Whether what a flow wrote with these `columns` is read again exactly: a pattern of times may cut something off, and a Protobuf message has no
+    /// null in place of a list or map.
     #[must_use]
-    pub fn is_exact(&self) -> bool {
-        self.format.times() == TimeFormats::default()
+    pub fn is_exact(&self, columns: &Schema) -> bool {
+        let has_no_null = || columns.fields().iter().any(|field| list_may_be_null(field));
+        self.format.times() == TimeFormats::default() && !(matches!(self.format, ReadFormat::Protobuf { .. }) && has_no_null())
     }
 }
 
@@ -243,12 +246,12 @@ pub struct Flow {
     /// [`SESSION_FUNCTION`] call, over [`WINDOW_TIME_FUNCTION`] of the window below it where there is one; or, above another aggregate,
     /// that one's window itself. There is no other call of overlapping windows or sessions. Below the lowest one (or anywhere, where
     /// there is none) only `Projection`, `Filter`, `SubqueryAlias`, `Join` (inner, or left with the stream on the left; equality keys and
-    /// an optional residual filter; the other side is a query over reference tables alone) down to the one `TableScan` of `source`; or
+    /// an optional residual filter; the other side is a query over `references` alone) down to the one `TableScan` of `source`; or
     /// down to the one `Join` of two streams that `join` tells of (inner, left, right, full or left semi; equality keys and a residual filter that
     /// has the bounds in time), below whose sides there is the same, each down to its `TableScan`. Above the lowest aggregate only `Projection`,
     /// `Filter`, `SubqueryAlias`. A topic's scan has the topic's columns and then [`TOPIC_METADATA`].
     pub plan: LogicalPlan,
-    /// The reference tables that it joins.
+    /// What it joins as it is: reference tables, and reports that jobs publish.
     pub references: Vec<String>,
     /// `WATERMARK column DELAY OF INTERVAL ...` of `source`.
     pub watermark: Option<Watermark>,
@@ -383,4 +386,14 @@ pub struct Job {
     pub inputs: Vec<String>,
     /// `schedule`: cron, five fields, UTC; validated. `None`: on demand only.
     pub schedule: Option<String>,
+}
+
+/// Whether a list or map that may be null is in the column.
+fn list_may_be_null(field: &Field) -> bool {
+    match field.data_type() {
+        DataType::List(item) => field.is_nullable() || list_may_be_null(item),
+        DataType::Map(entries, _) => field.is_nullable() || list_may_be_null(entries),
+        DataType::Struct(fields) => fields.iter().any(|field| list_may_be_null(field)),
+        _ => false,
+    }
 }

@@ -87,7 +87,7 @@ impl Parsed {
     #[must_use]
     pub fn files(&self) -> Vec<String> {
         let heads = self.statements.iter().filter_map(|(file, statement)| match statement {
-            Statement::Table(head) => Some((*file, head)),
+            Statement::Table(head) | Statement::StreamingTable(head, _) => Some((*file, head)),
             _ => None,
         });
         heads.flat_map(|(file, head)| formats::files(&self.sources, file, head)).collect()

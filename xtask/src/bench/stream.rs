@@ -46,6 +46,7 @@ const SHARE_OF_BARE: f64 = 0.8;
 /// Measures the jobs that were asked for, and writes the section as it goes.
 pub fn run(run: &Run) -> Result<()> {
     let site = services::instance()?.context("no real systems run: start them with cargo xtask services up")?;
+    run::captured(Command::new("kcat").arg("-V")).context("kcat is the bare client: apt-get install kcat")?;
     let chosen = jobs::chosen(&run.options.jobs)?;
     let mut bench = Bench::new(run, &site, &chosen)?;
     let mut failed = Vec::new();

@@ -15,9 +15,10 @@ mod pending;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -126,6 +127,11 @@ fn see(outputs: &mut [Output], places: &HashMap<String, usize>, message: &Borrow
     Ok(())
 }
 
+/// What became of the producer.
+fn ended(producing: JoinHandle<Result<()>>) -> Result<()> {
+    producing.join().map_err(|_| anyhow!("the producer panicked"))?.context("the producer")
+}
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [bootstrap, input, rate, events, period, outputs @ ..] = arguments.as_slice() else {
@@ -160,13 +166,17 @@ fn main() -> Result<()> {
                 heard = Instant::now();
                 see(&mut outputs, &places, &message?, &owed, events)?;
             }
-            None => ensure!(heard.elapsed() < PATIENCE, "not all of {events} events became visible"),
+            None if heard.elapsed() < PATIENCE => {}
+            None => {
+                // What keeps them away may be that they were never sent.
+                if producing.is_finished() {
+                    ended(producing)?;
+                }
+                bail!("not all of {events} events became visible");
+            }
         }
     }
-    match producing.join() {
-        Ok(produced) => produced?,
-        Err(_) => bail!("the producer panicked"),
-    }
+    ended(producing)?;
     outputs.iter().for_each(|output| print(output, &output.whole, "whole", began));
     Ok(())
 }

@@ -4,6 +4,8 @@
 //! (u64), the CRC-32C of the payload (RFC 3720) and the payload. An attempt's key is `a` and the flow's name, its value a format byte
 //! and the number.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -11,7 +13,7 @@ use bytes::Bytes;
 use millstream_core::ports::CheckpointStore;
 use millstream_core::{Attempt, Epoch, Error, FlowId, Result};
 
-use super::database::{Store, blocking, lock};
+use super::database::{Store, blocking, lock, writing};
 use super::error::During;
 use super::key_codec::{put_bytes, take_bytes};
 
@@ -24,19 +26,22 @@ const HEADER_BYTES: usize = 1 + 8 + 4;
 pub struct EmbeddedCheckpointStore {
     store: Arc<Store>,
     /// Held while an attempt is compared and something is written for it.
-    claims: Arc<Mutex<()>>,
+    claims: Arc<Mutex<Pruned>>,
 }
+
+/// For each flow an epoch before which no checkpoint is left: what was removed there need not be passed over again.
+type Pruned = HashMap<FlowId, Epoch>;
 
 impl EmbeddedCheckpointStore {
     pub(super) fn new(store: Arc<Store>) -> Self {
         Self { store, claims: Arc::default() }
     }
 
-    async fn write<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn write<T: Send + 'static>(&self, work: impl FnOnce(&Store, &mut Pruned) -> Result<T> + Send + 'static) -> Result<T> {
         let (store, claims) = (self.store.clone(), self.claims.clone());
         blocking(move || {
-            let _claims = lock(&claims)?;
-            work(&store)
+            let mut pruned = lock(&claims)?;
+            work(&store, &mut pruned)
         })
         .await
     }
@@ -99,17 +104,16 @@ fn decode(flow: &FlowId, epoch: Epoch, value: &[u8]) -> Result<Bytes> {
     Ok(Bytes::copy_from_slice(payload))
 }
 
-fn remove_where(store: &Store, flow: &FlowId, gone: impl Fn(Epoch) -> bool) -> Result<()> {
+/// Removes the checkpoints of `epochs`.
+fn remove(store: &Store, flow: &FlowId, epochs: Range<Epoch>) -> Result<()> {
     let mut batch = store.batch(16);
-    for (epoch, key) in keys_of(store, flow)? {
-        if gone(epoch) {
-            batch.remove(&store.checkpoints, key);
-        }
+    for key in store.checkpoints.range(checkpoint_key(flow, epochs.start)..checkpoint_key(flow, epochs.end)) {
+        batch.remove(&store.checkpoints, key.key().during("listing checkpoints")?);
     }
     store.commit_anyway(batch)
 }
 
-fn keys_of(store: &Store, flow: &FlowId) -> Result<Vec<(Epoch, fjall::UserKey)>> {
+fn epochs_of(store: &Store, flow: &FlowId) -> Result<Vec<Epoch>> {
     let prefix = key(CHECKPOINT, flow);
     store
         .checkpoints
@@ -118,7 +122,7 @@ fn keys_of(store: &Store, flow: &FlowId) -> Result<Vec<(Epoch, fjall::UserKey)>>
             let key = entry.key().during("listing checkpoints")?;
             let epoch =
                 key[prefix.len()..].try_into().map_err(|_| Error::corrupt(format!("a checkpoint's key of flow {flow} is cut off")))?;
-            Ok((Epoch(u64::from_be_bytes(epoch)), key))
+            Ok(Epoch(u64::from_be_bytes(epoch)))
         })
         .collect()
 }
@@ -127,7 +131,7 @@ fn keys_of(store: &Store, flow: &FlowId) -> Result<Vec<(Epoch, fjall::UserKey)>>
 impl CheckpointStore for EmbeddedCheckpointStore {
     async fn claim(&self, flow: &FlowId) -> Result<Attempt> {
         let flow = flow.clone();
-        self.write(move |store| {
+        self.write(move |store, _| {
             let attempt = attempt_of(store, &flow)?.next();
             let mut value = [FORMAT; 9];
             value[1..].copy_from_slice(&attempt.0.to_be_bytes());
@@ -140,11 +144,13 @@ impl CheckpointStore for EmbeddedCheckpointStore {
     }
 
     async fn put(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch, checkpoint: Bytes) -> Result<()> {
-        let flow = flow.clone();
-        self.write(move |store| {
+        let (flow, claims) = (flow.clone(), self.claims.clone());
+        writing(&self.store, checkpoint.len(), move |store| {
+            let mut pruned = lock(&claims)?;
             check_attempt(store, &flow, attempt)?;
             let mut batch = store.batch(1);
             batch.insert(&store.checkpoints, checkpoint_key(&flow, epoch), encode(attempt, &checkpoint));
+            pruned.entry(flow).and_modify(|before| *before = epoch.min(*before));
             store.commit(batch)
         })
         .await
@@ -161,21 +167,39 @@ impl CheckpointStore for EmbeddedCheckpointStore {
 
     async fn epochs(&self, flow: &FlowId) -> Result<Vec<Epoch>> {
         let flow = flow.clone();
-        self.read(move |store| Ok(keys_of(store, &flow)?.into_iter().map(|(epoch, _)| epoch).collect())).await
+        self.read(move |store| epochs_of(store, &flow)).await
     }
 
     async fn prune(&self, flow: &FlowId, attempt: Attempt, keep_from: Epoch) -> Result<()> {
         let flow = flow.clone();
-        self.write(move |store| {
+        self.write(move |store, pruned| {
             check_attempt(store, &flow, attempt)?;
-            remove_where(store, &flow, |epoch| epoch < keep_from)
+            let from = pruned.get(&flow).copied().unwrap_or(Epoch(0));
+            if from < keep_from {
+                remove(store, &flow, from..keep_from)?;
+                pruned.insert(flow, keep_from);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn forget_after(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch) -> Result<()> {
+        let flow = flow.clone();
+        self.write(move |store, _| {
+            check_attempt(store, &flow, attempt)?;
+            remove(store, &flow, epoch.next()..Epoch(u64::MAX))
         })
         .await
     }
 
     async fn forget(&self, flow: &FlowId) -> Result<()> {
         let flow = flow.clone();
-        self.write(move |store| remove_where(store, &flow, |_| true)).await
+        self.write(move |store, pruned| {
+            pruned.remove(&flow);
+            remove(store, &flow, Epoch(0)..Epoch(u64::MAX))
+        })
+        .await
     }
 
     async fn flows(&self) -> Result<Vec<FlowId>> {

@@ -3,8 +3,11 @@
 //! It knows keys and values, and nothing of tables, rows or epochs.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Snapshot};
+use millstream_core::brief::Brief;
+use millstream_core::ports::Clock;
 use millstream_core::{Error, Result};
 
 use super::StoreSettings;
@@ -25,6 +28,7 @@ pub enum Durability {
 pub(super) struct Store {
     db: Database,
     path: PathBuf,
+    brief: Brief,
     durability: Durability,
     free_bytes_min: u64,
     /// Table registry, epochs, report pointers, numbers: small and read at start.
@@ -45,7 +49,7 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens the database in `path`, or makes it. Blocks: replays the journal.
-    pub fn open(path: &Path, settings: &StoreSettings) -> Result<Self> {
+    pub fn open(path: &Path, settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Self> {
         let db = Database::builder(path)
             .cache_size(settings.cache_bytes)
             // One worker: of several the first hands compactions round and round while it waits for flushes, at the cost of a core.
@@ -69,6 +73,7 @@ impl Store {
             checkpoints: keyspace("checkpoints", large / 2)?,
             system: keyspace("system", small)?,
             path: path.to_owned(),
+            brief: Brief::new(clock),
             durability: settings.durability,
             free_bytes_min: settings.free_bytes_min,
             db,
@@ -137,6 +142,16 @@ impl Store {
             }
         }
     }
+}
+
+/// Runs work that writes about `bytes` to the store: a little where it is asked for, else as [`blocking`] does.
+pub(super) async fn writing<T: Send + 'static>(
+    store: &Arc<Store>,
+    bytes: usize,
+    work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let owned = store.clone();
+    store.brief.work(bytes, move || work(&owned)).await?
 }
 
 /// Runs blocking work outside of the runtime's threads. It runs to its end even if the future is dropped.

@@ -160,7 +160,7 @@ impl EmbeddedStore {
     /// Opens the database in `dir`, or makes it: replays its journal and finishes what a crash left undone. Blocks.
     pub fn open(dir: impl AsRef<Path>, settings: StoreSettings, clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
         settings.validate()?;
-        let store = Arc::new(Store::open(dir.as_ref(), &settings)?);
+        let store = Arc::new(Store::open(dir.as_ref(), &settings, clock.clone())?);
         registry::sweep(&store)?;
         let changes = Arc::new(Mutex::new(()));
         let tables = Arc::new(Registry::open(store.clone(), TableKind::EventStore, changes.clone())?);

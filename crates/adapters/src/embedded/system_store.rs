@@ -19,7 +19,7 @@ use millstream_core::{Epoch, Error, FlowId, Result, RowPosition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::database::{Store, blocking};
+use super::database::{Store, blocking, writing};
 use super::error::During;
 use super::key_codec::put_bytes;
 
@@ -266,7 +266,7 @@ impl SystemStore for EmbeddedSystemStore {
 
     async fn set_property(&self, name: &str, value: &str) -> Result<()> {
         let (key, value) = ([&[PROPERTY], name.as_bytes()].concat(), with_format(value.as_bytes()));
-        self.run(move |store| {
+        writing(&self.store, key.len() + value.len(), move |store| {
             let mut batch = store.batch(1);
             batch.insert(&store.system, key, value);
             store.commit(batch)

@@ -38,6 +38,8 @@ pub(super) struct Cluster {
 /// Whether the cluster is there, as far as all clients of this process know.
 pub(super) struct Health {
     endpoint: String,
+    /// Whether the log is told when it goes and comes.
+    is_told: bool,
     away: AtomicBool,
     /// Why it was not reached, in librdkafka's words.
     reason: Mutex<String>,
@@ -50,7 +52,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Health {
     /// The cluster does not answer: told once.
     pub(super) fn is_away(&self) {
-        if !self.away.swap(true, Ordering::Relaxed) {
+        if !self.away.swap(true, Ordering::Relaxed) && self.is_told {
             tracing::warn!(endpoint = self.endpoint, reason = *lock(&self.reason), "the Kafka cluster does not answer; waiting for it");
         }
     }
@@ -59,7 +61,9 @@ impl Health {
     pub(super) fn is_here(&self) {
         if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
             lock(&self.reason).clear();
-            tracing::info!(endpoint = self.endpoint, "the Kafka cluster is back");
+            if self.is_told {
+                tracing::info!(endpoint = self.endpoint, "the Kafka cluster is back");
+            }
         }
     }
 
@@ -180,9 +184,18 @@ impl Served {
 impl Cluster {
     /// A cluster with these settings, after [`KafkaSettings::validate`]. Reaches nothing yet.
     pub(super) fn new(settings: &KafkaSettings, clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
+        Self::with_log(settings, clock, true)
+    }
+
+    /// The same, of which the log is told nothing: for one question, whose asker says what came of it.
+    pub(super) fn unlogged(settings: &KafkaSettings, clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
+        Self::with_log(settings, clock, false)
+    }
+
+    fn with_log(settings: &KafkaSettings, clock: Arc<dyn Clock>, is_told: bool) -> Result<Arc<Self>> {
         settings.validate()?;
-        let health =
-            Health { endpoint: settings.bootstrap_servers.clone(), away: AtomicBool::new(false), reason: Mutex::new(String::new()) };
+        let endpoint = settings.bootstrap_servers.clone();
+        let health = Health { endpoint, is_told, away: AtomicBool::new(false), reason: Mutex::new(String::new()) };
         Ok(Arc::new(Self { settings: settings.clone(), clock, health: Arc::new(health) }))
     }
 

@@ -12,7 +12,7 @@ use super::settings::KafkaSettings;
 /// Connects, authenticates and lists topics; says in one line what was found. The error says what is wrong, in the words of the cluster
 /// where it has some.
 pub async fn probe(settings: &KafkaSettings) -> Result<String> {
-    let cluster = Cluster::new(settings, Arc::new(SystemClock))?;
+    let cluster = Cluster::unlogged(settings, Arc::new(SystemClock))?;
     let asked = tokio::task::spawn_blocking(move || {
         let directory = Directory::new(cluster.clone());
         let (brokers, topics) = (directory.brokers()?, directory.topics()?.len());

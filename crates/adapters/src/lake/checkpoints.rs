@@ -191,6 +191,16 @@ impl CheckpointStore for LakeCheckpointStore {
         self.remove(flow, |epoch| epoch < keep_from).await
     }
 
+    async fn forget_after(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch) -> Result<()> {
+        self.check_attempt(flow, attempt).await?;
+        let found = self.checkpoints(&self.checkpoints_folder(flow)).await?;
+        // One epoch after the other: a request for several objects removes them in any order.
+        for (_, of) in found.into_iter().rev().take_while(|(found, _)| *found > epoch) {
+            self.client.delete(of.into_values().map(|meta| meta.location).collect()).await?;
+        }
+        Ok(())
+    }
+
     async fn forget(&self, flow: &FlowId) -> Result<()> {
         self.remove(flow, |_| true).await
     }

@@ -33,13 +33,14 @@ impl EventLog for Log {
         if records.is_empty() {
             return Err(Error::invalid(format!("append to {partition} without records")));
         }
-        if encoded_len_max(&records) > i32::MAX as usize {
+        let bytes = encoded_len_max(&records);
+        if bytes > i32::MAX as usize {
             return Err(Error::invalid(format!("append to {partition} of more than 2 GiB at once: append fewer records at a time")));
         }
         self.check_intake()?;
         let topic = self.topic(&partition.topic)?;
         let (number, now) = (partition.partition, self.clock().now());
-        let appended = blocking(move || topic.partition(number)?.append(encode(&records, now))).await?;
+        let appended = self.at_disk(bytes, move || topic.partition(number)?.append(encode(&records, now))).await?;
         Ok(Offset(appended.base_offset))
     }
 
@@ -50,11 +51,13 @@ impl EventLog for Log {
     async fn read(&self, partition: &TopicPartition, from: Offset, max_bytes: usize) -> Result<ReadOutcome> {
         let topic = self.topic(&partition.topic)?;
         let number = partition.partition;
-        let bounds = topic.partition(number)?.bounds();
+        let known = topic.partition(number)?;
+        let bounds = known.bounds();
         if from == bounds.end {
             return Ok(ReadOutcome { records: Vec::new(), next: from, bounds });
         }
-        Ok(blocking(move || topic.partition(number)?.read_records(from.0, max_bytes)).await?)
+        let bytes = usize::try_from(known.bytes_from(from.0)).unwrap_or(usize::MAX).min(max_bytes);
+        Ok(self.at_disk(bytes, move || topic.partition(number)?.read_records(from.0, max_bytes)).await?)
     }
 
     async fn acknowledge(&self, reader: &FlowId, topic: &str, next: &[Offset]) -> Result<()> {

@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use millstream_core::Result;
+use millstream_core::brief::Brief;
 use millstream_core::ports::{Clock, TopicSpec};
 use tokio_util::sync::CancellationToken;
 
@@ -60,6 +61,7 @@ struct Shared {
     producer_ids: Mutex<ProducerIds>,
     offsets: Arc<OffsetFile>,
     paused: RwLock<Option<String>>,
+    brief: Brief,
     _lock: File,
 }
 
@@ -205,6 +207,7 @@ impl Shared {
             folder,
             cluster_id,
             settings,
+            brief: Brief::new(clock.clone()),
             clock,
             topics: RwLock::new(topics),
             admin: Mutex::new(last_id),
@@ -299,6 +302,17 @@ impl Shared {
             }
         }
         Ok(bytes)
+    }
+}
+
+impl Log {
+    /// Runs `work` on about `bytes` of segments: a little where it is asked for, else as [`blocking`] does.
+    pub(crate) async fn at_disk<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
+        self.shared.brief.work(bytes, work).await.map_err(|_| LogError::Stopped)?
     }
 }
 

@@ -17,7 +17,7 @@ use millstream_core::ports::LogBounds;
 use tokio::sync::watch;
 
 use super::Endpoint;
-use crate::log::{LEADER_EPOCH, LogError, Topic, blocking};
+use crate::log::{LEADER_EPOCH, LogError, Topic};
 use crate::wire;
 
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -43,7 +43,8 @@ impl Endpoint {
 
         let read_committed = request.isolation_level == 1;
         let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(self.log.settings().fetch_bytes_max);
-        let read = blocking(move || Ok::<_, LogError>(read_all(wanted, max_bytes, read_committed))).await;
+        let bytes = available(&wanted).map_or(max_bytes, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX).min(max_bytes));
+        let read = self.log.at_disk(bytes, move || Ok(read_all(wanted, max_bytes, read_committed))).await;
         match read {
             Ok(responses) => FetchResponse::default().with_responses(responses),
             Err(e) => FetchResponse::default().with_error_code(wire::of_log_error(&e).code()),

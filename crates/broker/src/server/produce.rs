@@ -11,7 +11,7 @@ use millstream_core::TopicPartition;
 
 use super::Endpoint;
 use crate::batch;
-use crate::log::{Appended, Log, LogError, Topic, blocking};
+use crate::log::{Appended, Log, LogError, Topic};
 use crate::wire;
 
 impl Endpoint {
@@ -30,7 +30,8 @@ impl Endpoint {
             Some((error, why)) => Err((error, why)),
             None => {
                 let log = self.log.clone();
-                let appended = blocking(move || Ok::<_, LogError>(append_all(&log, work))).await;
+                let bytes = work.iter().flat_map(|(_, data)| data).map(|p| p.records.as_ref().map_or(0, Bytes::len)).sum();
+                let appended = self.log.at_disk(bytes, move || Ok(append_all(&log, work))).await;
                 appended.map_err(|e| (wire::of_log_error(&e), e.to_string()))
             }
         };

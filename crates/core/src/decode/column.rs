@@ -13,7 +13,7 @@ use crate::style::TimeFormats;
 
 /// A type that a value can become.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ColumnType {
+pub(crate) enum ColumnType {
     Boolean,
     /// TINYINT to BIGINT, with the least and greatest value.
     Integer(i64, i64),
@@ -36,7 +36,7 @@ pub(super) enum ColumnType {
 
 /// A field of a struct.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Member {
+pub(crate) struct Member {
     pub name: String,
     pub kind: ColumnType,
     /// NOT NULL.
@@ -45,7 +45,7 @@ pub(super) struct Member {
 
 impl ColumnType {
     /// The rules for `data_type`; [`Unsupported`](crate::ErrorKind::Unsupported) names the column.
-    pub(super) fn of(name: &str, data_type: &DataType, times: &TimeFormats) -> Result<Self> {
+    pub(crate) fn of(name: &str, data_type: &DataType, times: &TimeFormats) -> Result<Self> {
         let pattern = |pattern: &Option<TimePattern>| pattern.clone().map(Arc::new);
         Ok(match data_type {
             DataType::Boolean => Self::Boolean,
@@ -79,7 +79,7 @@ impl ColumnType {
     }
 
     /// The type's name in SQL.
-    pub(super) fn sql_name(&self) -> String {
+    pub(crate) fn sql_name(&self) -> String {
         match self {
             Self::Boolean => "BOOLEAN".to_owned(),
             Self::Integer(_, max) => match *max {

@@ -6,8 +6,9 @@
 
 pub mod avro;
 mod build;
-mod column;
+pub(crate) mod column;
 mod csv;
+mod csv_values;
 mod direct;
 mod json;
 mod members;
@@ -22,6 +23,7 @@ mod slot;
 mod values;
 mod varint;
 
+pub use csv_values::CsvValues;
 pub use path::JsonPath;
 pub use reading::{ParseMode, ReadFormat, Reading};
 pub use values::JsonValues;

@@ -9,7 +9,7 @@ use arrow::datatypes::{
 };
 use serde_json::{Value as Json, json};
 
-use super::json;
+use super::{json, varint};
 use crate::error::{Error, Result};
 
 /// Spark's name of the outermost record.
@@ -153,12 +153,6 @@ fn bytes(out: &mut Vec<u8>, value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-/// Zigzag, then seven bits a byte, the lowest first.
 fn long(out: &mut Vec<u8>, value: i64) {
-    let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
-    while rest >= 0x80 {
-        out.push(u8::try_from(rest & 0x7f).unwrap_or(0) | 0x80);
-        rest >>= 7;
-    }
-    out.push(u8::try_from(rest).unwrap_or(0));
+    varint::write(out, varint::zigzag(value));
 }

@@ -1,7 +1,7 @@
 //! CSV as Spark's `to_csv` writes it: a quoted value only where it is needed, quotes inside escaped, `nullValue` (nothing) for a null and
 //! `emptyValue` (`""`) for an empty string. Other than in Spark's default, white space at the ends of a value is kept (in quotes).
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 
 use super::{json, text};
@@ -14,9 +14,9 @@ pub(super) fn fits(data_type: &DataType) -> bool {
 }
 
 /// Writes the row as a line, without its end.
-pub(super) fn write_row(out: &mut Vec<u8>, rows: &RecordBatch, row: usize, style: &TextStyle) -> Result<()> {
+pub(super) fn write_row(out: &mut Vec<u8>, columns: &[ArrayRef], row: usize, style: &TextStyle) -> Result<()> {
     let csv = &style.csv;
-    for (i, column) in rows.columns().iter().enumerate() {
+    for (i, column) in columns.iter().enumerate() {
         if i > 0 {
             out.extend_from_slice(csv.separator.as_bytes());
         }

@@ -1,4 +1,4 @@
-//! Rows as the records of a topic: keys and values as Spark's `to_json`, `to_csv` and `to_avro` write them, and the partition to which the
+//! Rows as the records of a topic: keys and values as Spark's `to_json`, `to_csv`, `to_avro` and `to_protobuf` write them, and the partition to which the
 //! Java client sends a key. Pure: what every [`TopicSink`](crate::ports::TopicSink) has in common, whoever keeps the topic.
 
 mod avro;
@@ -6,17 +6,21 @@ mod csv;
 mod epoch;
 mod json;
 mod partition;
+mod protobuf;
 mod text;
+mod varint;
 
 pub use avro::avro_schema;
 pub use epoch::{EpochPosition, POSITION_HEADER, PlacedRecord};
 pub use partition::{murmur2, partition_of_key};
 
-use arrow::array::{Array, StringArray, StringBuilder};
-
+use arrow::array::{Array, RecordBatch, StringArray, StringBuilder, StructArray};
+use arrow::datatypes::Schema;
 use bytes::Bytes;
+use protobuf::ProtobufWriter;
 
 use crate::change::{ChangeBatch, ChangeKind};
+use crate::decode::protobuf::ProtobufMessage;
 use crate::error::{Error, Result};
 use crate::ports::{TopicOutput, ValueFormat};
 use crate::style::{TextStyle, TimeFormats};
@@ -39,6 +43,28 @@ pub fn to_json(array: &dyn Array, times: &TimeFormats) -> Result<StringArray> {
     Ok(texts.finish())
 }
 
+/// Structs as lines of CSV, as Spark's `to_csv` writes them.
+pub fn to_csv(structs: &StructArray, style: &TextStyle) -> Result<StringArray> {
+    let mut texts = StringBuilder::with_capacity(structs.len(), structs.len() * 32);
+    let mut bytes = Vec::new();
+    for row in 0..structs.len() {
+        if structs.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        bytes.clear();
+        csv::write_row(&mut bytes, structs.columns(), row, style)?;
+        texts.append_value(std::str::from_utf8(&bytes).map_err(|_| Error::internal("CSV was written that is not UTF-8"))?);
+    }
+    Ok(texts.finish())
+}
+
+/// Whether [`to_csv`] can write structs of `data_type`.
+#[must_use]
+pub fn has_csv(data_type: &arrow::datatypes::DataType) -> bool {
+    matches!(data_type, arrow::datatypes::DataType::Struct(fields) if fields.iter().all(|f| csv::fits(f.data_type())))
+}
+
 /// A text as a string of JSON, with its quotes.
 #[must_use]
 pub fn json_string(text: &str) -> String {
@@ -51,6 +77,12 @@ pub fn json_string(text: &str) -> String {
 #[must_use]
 pub fn has_json(data_type: &arrow::datatypes::DataType) -> bool {
     json::fits(data_type)
+}
+
+/// Why rows with these columns can't be messages of this type; `None`: they can, but for values that [`RowEncoder::misfits`] finds.
+#[must_use]
+pub fn protobuf_problem(message: &ProtobufMessage, columns: &Schema) -> Option<String> {
+    ProtobufWriter::try_new(message, columns).err()
 }
 
 /// A change as it stands in a topic.
@@ -68,9 +100,18 @@ pub struct EncodedRecord {
 #[derive(Clone, Debug)]
 pub struct RowEncoder {
     table: String,
-    format: ValueFormat,
+    values: Values,
     style: TextStyle,
     key: Vec<usize>,
+}
+
+/// How values are written.
+#[derive(Clone, Debug)]
+enum Values {
+    Json,
+    Csv,
+    Avro,
+    Protobuf(ProtobufWriter),
 }
 
 /// Where a record's bytes stand in a batch's.
@@ -96,20 +137,48 @@ impl RowEncoder {
             ValueFormat::Json => json::fits(data_type),
             ValueFormat::Csv => csv::fits(data_type),
             ValueFormat::Avro => avro::fits(data_type),
+            ValueFormat::Protobuf(_) => true,
         };
         if let Some(field) = spec.schema.fields().iter().find(|f| !fits(f.data_type())) {
-            let format = format!("{:?}", output.format).to_lowercase();
             return Err(Error::unsupported(format!(
-                "table {}: column {} is a {}, which value.format {format} can't hold",
+                "table {}: column {} is a {}, which value.format {} can't hold",
                 spec.name,
                 field.name(),
-                field.data_type()
+                field.data_type(),
+                output.format.name()
             )));
         }
+        let values = match &output.format {
+            ValueFormat::Json => Values::Json,
+            ValueFormat::Csv => Values::Csv,
+            ValueFormat::Avro => Values::Avro,
+            ValueFormat::Protobuf(message) => {
+                let writer = ProtobufWriter::try_new(message, &spec.schema);
+                Values::Protobuf(writer.map_err(|why| Error::unsupported(format!("table {}: no row is a message: {why}", spec.name)))?)
+            }
+        };
         if let Some(column) = key.iter().map(|i| spec.schema.field(*i)).find(|f| !json::fits(f.data_type())) {
             return Err(Error::unsupported(format!("table {}: key column {} is a {}", spec.name, column.name(), column.data_type())));
         }
-        Ok(Self { table: spec.name.clone(), format: output.format, style: output.style.clone(), key })
+        Ok(Self { table: spec.name.clone(), values, style: output.style.clone(), key })
+    }
+
+    /// Whether there can be rows that it can't write: those that [`misfits`](Self::misfits) finds.
+    #[must_use]
+    pub fn may_refuse(&self) -> bool {
+        matches!(&self.values, Values::Protobuf(writer) if writer.may_refuse())
+    }
+
+    /// For each of `rows` why it can't be a value, if it can't.
+    #[must_use]
+    pub fn misfits(&self, rows: &RecordBatch) -> Vec<Option<String>> {
+        let Values::Protobuf(writer) = &self.values else { return vec![None; rows.num_rows()] };
+        let mut bytes = Vec::new();
+        let misfit = |row| {
+            bytes.clear();
+            writer.write_row(&mut bytes, rows, row).err()
+        };
+        (0..rows.num_rows()).map(misfit).collect()
     }
 
     /// The records of `changes`, in order. A delete is a tombstone of its key; [`InvalidInput`](crate::ErrorKind::InvalidInput) where it has none.
@@ -123,10 +192,13 @@ impl RowEncoder {
             let key_end = bytes.len();
             let has_value = changes.kind(row) != ChangeKind::Delete;
             if has_value {
-                match self.format {
-                    ValueFormat::Json => json::write_row(&mut bytes, rows, row, &self.style.times)?,
-                    ValueFormat::Csv => csv::write_row(&mut bytes, rows, row, &self.style)?,
-                    ValueFormat::Avro => avro::write_row(&mut bytes, rows, row)?,
+                match &self.values {
+                    Values::Json => json::write_row(&mut bytes, rows, row, &self.style.times)?,
+                    Values::Csv => csv::write_row(&mut bytes, rows.columns(), row, &self.style)?,
+                    Values::Avro => avro::write_row(&mut bytes, rows, row)?,
+                    Values::Protobuf(writer) => writer
+                        .write_row(&mut bytes, rows, row)
+                        .map_err(|why| Error::invalid(format!("table {}: a row is no message: {why}", self.table)))?,
                 }
             } else if !has_key {
                 return Err(Error::invalid(format!(

@@ -11,8 +11,8 @@ use crate::ident::{Attempt, Epoch, FlowId};
 /// A checkpoint is *prepared*, not committed: it is put before the sink writes its epoch, and the sink says which epoch was
 /// committed. So a store holds checkpoints that are ahead of the sink; they are replaced by the next attempt's.
 ///
-/// **Fencing.** [`claim`](Self::claim) raises the attempt by compare-and-swap; from then on every `put` and `prune` with a lower
-/// attempt fails with [`Fenced`](crate::ErrorKind::Fenced) and changes nothing. What a `put` wrote that was under way meanwhile can be seen until
+/// **Fencing.** [`claim`](Self::claim) raises the attempt by compare-and-swap; from then on every `put`, `prune` and
+/// `forget_after` with a lower attempt fails with [`Fenced`](crate::ErrorKind::Fenced) and changes nothing. What a `put` wrote that was under way meanwhile can be seen until
 /// that fails: who builds upon an earlier attempt's checkpoint of an epoch that was not committed puts it as his own first.
 /// **Durability** is that of the event log.
 #[async_trait]
@@ -32,6 +32,9 @@ pub trait CheckpointStore: Send + Sync {
 
     /// Removes the checkpoints before `keep_from`.
     async fn prune(&self, flow: &FlowId, attempt: Attempt, keep_from: Epoch) -> Result<()>;
+
+    /// Removes the checkpoints after `epoch`, from the newest on: where it ends early, those that are left are the earlier ones.
+    async fn forget_after(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch) -> Result<()>;
 
     /// Removes all checkpoints of a flow; its attempt number stays, so that a zombie is still fenced.
     async fn forget(&self, flow: &FlowId) -> Result<()>;

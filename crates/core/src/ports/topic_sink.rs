@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
+use arrow::datatypes::Schema;
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
 use super::event_store::EpochSink;
+use crate::decode::protobuf::ProtobufMessage;
 use crate::error::Result;
 use crate::style::TextStyle;
 use crate::table::TableSpec;
 
 /// How a row becomes the value of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValueFormat {
     /// One JSON object, as Spark's `to_json` writes it: a null column is left out.
     Json,
@@ -20,6 +20,35 @@ pub enum ValueFormat {
     Csv,
     /// Avro's binary encoding of the table's columns, without a container or a registry's prefix, as Spark's `to_avro` writes it.
     Avro,
+    /// One message of this type, as Spark's `to_protobuf` writes it: columns are fields by name.
+    Protobuf(Box<ProtobufMessage>),
+}
+
+impl ValueFormat {
+    /// The word for it in `value.format`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Avro => "avro",
+            Self::Protobuf(_) => "protobuf",
+        }
+    }
+
+    /// What decides what values with these `columns` are, as text. It is stored: it stays as it is.
+    #[must_use]
+    pub fn description(&self, columns: &Schema) -> String {
+        match self {
+            Self::Json => "Json".to_owned(),
+            Self::Csv => "Csv".to_owned(),
+            Self::Avro => "Avro".to_owned(),
+            Self::Protobuf(message) => {
+                let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
+                format!("Protobuf {} ({})", message.name(), message.outline(&names).replace('\n', "; "))
+            }
+        }
+    }
 }
 
 /// A topic that a flow writes, and how rows become its records.

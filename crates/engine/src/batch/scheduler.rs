@@ -2,7 +2,7 @@
 //!
 //! Due jobs run one after the other, each after the reports that it reads. A time that passes while the process is down, or while
 //! other jobs run, is made up for by one run. A run waits for systems that don't answer until its next time is there (or two minutes), then fails
-//! and makes room for the next. The history is kept in the
+//! and makes room for the next. Flows that join the report have the new one when its run has ended. The history is kept in the
 //! [`SystemStore`](millstream_core::ports::SystemStore).
 
 use std::collections::BTreeMap;
@@ -213,6 +213,9 @@ impl Inner {
             let ran = inner.run_until_stopped(&entry, number, trigger).await;
             entry.state().running = false;
             let run = ran?;
+            if run.state == JobRunState::Succeeded {
+                inner.references.published(&run.report).await;
+            }
             entry.state().saw(&run);
             *turn = Some((begun, run.clone()));
             Ok(run)

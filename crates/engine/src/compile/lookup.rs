@@ -83,6 +83,9 @@ impl LookupJoin {
             match references.get(&name) {
                 Ok(rows) => {
                     generations.insert(name, rows.generation);
+                    // Of a report only some columns are held.
+                    let places = scan.projected_schema.fields().iter().map(|field| rows.schema.index_of(field.name()));
+                    scan.projection = Some(places.collect::<std::result::Result<_, _>>()?);
                     let provider = MemTable::try_new(rows.schema.clone(), vec![rows.batches.to_vec()])?;
                     scan.source = provider_as_source(Arc::new(provider));
                 }

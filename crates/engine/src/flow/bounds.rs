@@ -71,13 +71,18 @@ impl FlowRunner {
     pub(super) async fn give_memory_back(&mut self, shutdown: &CancellationToken) -> Result<Option<()>> {
         let Some(bytes_max) = self.spec.memory.hold(self.held()) else { return Ok(Some(())) };
         let Some(area) = self.spec.spill.clone() else { return Ok(Some(())) };
+        let mut is_full = false;
         while let Err(error) = tokio::task::block_in_place(|| self.processor.state_mut().spill(&area, bytes_max)) {
+            is_full = true;
             let error = error.context(format!("flow {}: putting state on disk", self.spec.id));
             if !self.wait_out(error, shutdown).await? {
                 return Ok(None);
             }
         }
-        self.answered();
+        // Another system that doesn't answer meanwhile has not answered by that.
+        if is_full {
+            self.answered();
+        }
         // It holds less now; what it should come down to is what it came down to, as far as that can be.
         let _ = self.spec.memory.hold(self.held());
         Ok(Some(()))

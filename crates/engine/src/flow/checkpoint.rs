@@ -11,6 +11,7 @@
 //! A checkpoint has the groups that its epoch changed and, where a round is under way (see the module `rounds`), a part of the others; a flow is restored from the
 //! checkpoints since the beginning of the last whole round, in order. A round of one epoch is a full checkpoint.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
@@ -58,9 +59,27 @@ pub struct Header {
     /// Since when rows are written by this query, where an earlier one wrote the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub altered: Option<Altered>,
+    /// The reports that it joins, where it joins some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reports: Option<JoinedReports>,
     /// The epochs that are being done again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repetition: Option<Repetition>,
+    /// What the epoch's changes were made of, where a torn epoch is made again of its records (see the module `redo`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_of: Option<MadeOf>,
+}
+
+/// The records that an epoch's changes follow from: those of a topic between two places.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MadeOf {
+    /// Where they begin; they end where the flow stands after the epoch.
+    pub source: SourceState,
+    /// How many they were.
+    pub records: u64,
+    /// How many changes were made of them.
+    pub changes: u64,
 }
 
 /// Where a flow's query was changed in what follows its state.
@@ -73,6 +92,18 @@ pub struct Altered {
     pub source: SourceState,
 }
 
+/// The reports that a flow joins, as they were published when it took its last events: rows of before were made with others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinedReports {
+    /// The run that published each, by report.
+    pub runs: BTreeMap<String, String>,
+    /// The last epoch that joined other ones; 0: there is none.
+    pub after: Epoch,
+    /// Where the flow stood in its source then.
+    pub source: SourceState,
+}
+
 /// A checkpoint.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
@@ -80,11 +111,17 @@ pub struct Checkpoint {
     pub header: Header,
     /// Window state rows, of each aggregation of the flow.
     pub state: Vec<RecordBatch>,
-    /// The epoch's changes, where a torn epoch has to be written again as it was (see the module `recovery`).
+    /// The epoch's changes, where a torn epoch has to be written again as it was (see the module `redo`).
     pub redo: Option<ChangeBatch>,
 }
 
 impl Checkpoint {
+    /// About how much memory its rows take, in bytes: those of state, and those to be done again.
+    pub fn rows_bytes(&self) -> usize {
+        let redo = self.redo.as_ref().map(ChangeBatch::rows);
+        self.state.iter().chain(redo).map(RecordBatch::get_array_memory_size).sum()
+    }
+
     /// As bytes.
     pub fn encode(&self) -> Result<Bytes> {
         let header = serde_json::to_vec(&self.header)?;

@@ -19,6 +19,7 @@ use super::fault::{self, Place};
 use super::monitor::{EpochSummary, FlowMonitor, Part};
 use super::rounds::Rounds;
 use super::runner::{FlowPorts, FlowRunner, FlowSpec, Progress, Write};
+use crate::compute;
 use crate::source::SourceState;
 
 /// Whether to process the chunk behind one of `records` while that is committed, when `lag` records wait behind it. Where fewer wait, the next chunk is taken
@@ -90,7 +91,7 @@ impl Committer {
         let Prepared { attempt, epoch, checkpoint, aside, changes, summary } = prepared;
         let (calls, faults) = (&self.calls, self.faults.as_deref());
         let source = checkpoint.header.source.clone();
-        let bytes: Bytes = tokio::task::block_in_place(|| checkpoint.encode())?;
+        let bytes: Bytes = compute::on(checkpoint.rows_bytes(), || checkpoint.encode())?;
         drop(checkpoint);
         if !aside.is_empty() {
             let Some(()) = calls.patiently(&shutdown, || self.system.quarantine(aside.clone())).await? else { return Ok(false) };
@@ -118,8 +119,11 @@ impl FlowRunner {
         if !self.settle(progress).await? {
             return Ok(false);
         }
+        if self.processor.draws_versions() {
+            let Some(()) = self.remember_versions(write.changes.len(), shutdown).await? else { return Ok(false) };
+        }
         let (attempt, epoch) = (progress.attempt, progress.standing.epoch.next());
-        let (checkpoint, rounds) = self.prepare(&progress.standing.rounds, epoch, &write)?;
+        let (checkpoint, rounds) = self.prepare(&progress.standing, &write)?;
         let base = checkpoint.header.base;
         let Write { end, aside, changes, summary, .. } = write;
         let prepared = Prepared { attempt, epoch, checkpoint, aside, changes, summary };

@@ -94,6 +94,7 @@ impl Processor {
         now: Timestamp,
         mut aside: Aside,
     ) -> Result<Processed> {
+        let closing = self.state.watermark_of_windows(closing);
         let Some(join) = &mut self.state.join else { return Err(Error::internal("a flow of one stream was asked to join")) };
         let Joined { rows, failed, mut delta } =
             join.advance(left, right, watermark).map_err(|e| e.context(format!("flow {}", self.flow)))?;
@@ -101,11 +102,10 @@ impl Processor {
         let rows = match &mut self.state.stages {
             None => rows,
             Some(stages) => {
-                let closing = closing.map(|watermark| join.watermark_above(watermark));
                 let ends = window_ends(rows.batch.column(stages.window_column()))?;
                 let keep = ends.iter().zip(rows.origin.values()).map(|(end, origin)| {
                     if end.is_none() {
-                        rejects.push((*origin, "the event time is null, so that the row is in no window".to_owned()));
+                        rejects.push((*origin, stages.why_in_none().to_owned()));
                     }
                     Some(end.is_some())
                 });
@@ -119,12 +119,15 @@ impl Processor {
                 advanced.due
             }
         };
-        let rows = if self.state.stages.is_none() { self.without_keyless(rows, &mut rejects)? } else { rows };
+        let rows = match self.state.stages {
+            None => self.writable(self.without_keyless(rows, &mut rejects)?, &mut rejects)?,
+            Some(_) => rows,
+        };
         if let Some(join) = &self.state.join {
             blame(join, rejects, &mut aside);
         }
         let changes = self.changes(rows, None, now, &mut Rejects::new())?;
-        Ok(Processed { changes, rejected: aside.rejected, late: aside.late, delta })
+        Ok(Processed { changes, rejected: aside.rejected, late: aside.late, aggregated: 0, delta })
     }
 
     /// Rows of one side that came in time, after its steps.

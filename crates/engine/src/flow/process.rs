@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, UInt8Array, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
+use millstream_core::encode::RowEncoder;
 use millstream_core::{ChangeBatch, ChangeKind, Error, EventTime, FlowId, KeySpec, Result, RowPosition, Timestamp, Version};
-use millstream_pipeline::graph::{OutputMode, WindowKind};
+use millstream_pipeline::graph::OutputMode;
 
 use super::joined::SideProgram;
 use super::siblings;
@@ -35,6 +36,8 @@ pub struct Processor {
     pub(super) lateness: Lateness,
     /// Whether one event may become several rows.
     explodes: bool,
+    /// Writes the rows of the table, where some can't be written.
+    pub(super) encoder: Option<RowEncoder>,
     /// Whether rows get versions from the flow's own counter: results of windows and of joins.
     draws_versions: bool,
     version_bound: Version,
@@ -52,6 +55,8 @@ pub struct Processed {
     pub rejected: Vec<Rejected>,
     /// Rows behind the watermark.
     pub late: Vec<Late>,
+    /// Of how many events rows came to the aggregation, late ones among them. A join of streams doesn't count them.
+    pub aggregated: u64,
     /// The state that changed: of a join's sides, and of each aggregation.
     pub delta: Vec<RecordBatch>,
 }
@@ -117,6 +122,7 @@ impl Processor {
             flow,
             draws_versions: stages.is_some() || lookups || join.is_some(),
             explodes: program.before.iter().any(|s| matches!(s, Step::Explode(_))),
+            encoder: None,
             single_key: key.partition.len() == 1,
             key: key_columns,
             key_groups,
@@ -161,6 +167,12 @@ impl Processor {
     #[must_use]
     pub fn joins_streams(&self) -> bool {
         self.state.join.is_some()
+    }
+
+    /// Whether its rows change state that later ones meet.
+    #[must_use]
+    pub fn has_state(&self) -> bool {
+        self.joins_streams() || self.state.stages.is_some()
     }
 
     /// Goes on with the windows of `other`, which has seen the same events and closed none, and gives it its own.
@@ -262,13 +274,14 @@ impl Processor {
             compile::run(&self.program.before, self.inputs(&self.program.inputs, &chunk.changes, &chunk.directed, 0)?, &mut rejects)?;
         let mut late = Vec::new();
         let sourced = self.state.stages.is_none();
-        let (rows, delta) = if sourced { (rows, Vec::new()) } else { self.aggregate(rows, chunk, &timed, &mut late, &mut rejects)? };
+        let (rows, delta, aggregated) =
+            if sourced { (rows, Vec::new(), 0) } else { self.aggregate(rows, chunk, &timed, &mut late, &mut rejects)? };
         let changes = self.changes(rows, sourced.then_some(&chunk.changes), now, &mut rejects)?;
         let rejected = rejects.into_iter().map(|(row, reason)| {
             let row = row as usize;
             (chunk.changes.position(row), Timestamp(chunk.changes.version(row).0), reason)
         });
-        Ok(Processed { changes, rejected: rejected.collect(), late, delta })
+        Ok(Processed { changes, rejected: rejected.collect(), late, aggregated, delta })
     }
 
     /// A source's rows as the program reads them: its columns, and only rows that are for this flow. `directed` rows are numbered from `first`.
@@ -316,7 +329,7 @@ impl Processor {
         Ok(Timed { event_times: Some(times.reinterpret_cast::<Int64Type>()), before })
     }
 
-    /// Puts late rows aside, aggregates the others, and returns the rows that are due, and the state that changed.
+    /// Puts late rows aside, aggregates the others, and returns the rows that are due, the state that changed, and how many events there were.
     fn aggregate(
         &mut self,
         rows: Rows,
@@ -324,28 +337,20 @@ impl Processor {
         timed: &Timed,
         late: &mut Vec<Late>,
         rejects: &mut Rejects,
-    ) -> Result<(Rows, Vec<RecordBatch>)> {
+    ) -> Result<(Rows, Vec<RecordBatch>, u64)> {
         let Some(stages) = &mut self.state.stages else { return Err(Error::internal("a flow without windows was asked to aggregate")) };
         let ends = window_ends(rows.batch.column(stages.window_column()))?;
-        let no_window = match stages.kind() {
-            WindowKind::Session { .. } => {
-                "the event time is null, or the gap of the session is null or not a length of time, so that the row is in no session"
-            }
-            _ => "the event time is null, so that the row is in no window",
-        };
-        let mut keep = Vec::with_capacity(rows.len());
+        let mut wrong = Rejects::new();
         for (row, end) in ends.iter().enumerate() {
-            let origin = rows.origin.value(row);
             let reason = if end.is_none() {
-                Some(no_window.to_owned())
+                Some(stages.why_in_none().to_owned())
             } else {
                 let missing = self.key_groups.iter().find(|c| is_empty_key(rows.batch.column(**c), row, self.single_key));
                 missing.map(|column| format!("group column {} is null or empty, and it is part of the table's key", column + 1))
             };
-            keep.push(reason.is_none());
-            rejects.extend(reason.map(|reason| (origin, reason)));
+            wrong.extend(reason.map(|reason| (rows.origin.value(row), reason)));
         }
-        let rows = rows.filter(&BooleanArray::from(keep))?;
+        let rows = if wrong.is_empty() { rows } else { rows.filter(&siblings::without(&rows.origin, wrong, rejects))? };
         let events = rows.origin.values().iter().map(|origin| *origin as usize);
         let was_late = |late: &HashMap<RowPosition, EventTime>, at: usize| late.get(&chunk.changes.position(at)).copied();
         let (watermarks, is_known) = match &self.lateness {
@@ -369,12 +374,14 @@ impl Processor {
             let (position, version) = (chunk.changes.position(at), chunk.changes.version(at));
             let event_time = timed.event_times.as_ref().map_or(missed.window_end, |t| EventTime(t.value(at)));
             let LateRow { window_end, watermark, is_in_others, .. } = *missed;
-            // A row that a join made several of is late once.
-            if late.last().is_none_or(|last| last.position != position) {
-                late.push(Late { position, version, event_time, window_end, watermark, is_in_others });
+            // An event is late once, however many rows it became.
+            match late.last_mut().filter(|last| last.position == position) {
+                Some(last) => last.window_end = last.window_end.max(window_end),
+                None => late.push(Late { position, version, event_time, window_end, watermark, is_in_others }),
             }
         }
-        Ok((advanced.due, advanced.delta))
+        let aggregated = rows.origin.values().chunk_by(|a, b| a == b).count();
+        Ok((advanced.due, advanced.delta, aggregated as u64))
     }
 
     /// Output rows with their hidden columns; those whose key is null or empty are rejected. `source` is `None` for results of windows.
@@ -405,6 +412,11 @@ impl Processor {
             });
             let keep = siblings::without(&rows.origin, wrong.collect(), rejects);
             rows = rows.filter(&keep)?;
+        }
+        if source.is_some() {
+            rows = self.writable(rows, rejects)?;
+        } else {
+            self.refuse_unwritable(&rows)?;
         }
         if source.is_some() && self.explodes {
             rows = siblings::last_of_each_key(rows, &self.key)?;

@@ -5,10 +5,11 @@
 //! same rows: epochs may begin and end elsewhere; what was in time may now come late, behind a partition that has more to read than it had;
 //! reference data may have changed, and with it a key. A window's row, or a joined one, that stands only in the torn epoch
 //! would then stay for ever, explained by nothing. So where that can be, an epoch's changes are part of its checkpoint
-//! ([`Checkpoint::redo`]): a flow that finds such an epoch writes the same changes again under the same number, with the
+//! ([`Checkpoint::redo`](super::checkpoint::Checkpoint::redo)): a flow that finds such an epoch writes the same changes again under the same number, with the
 //! same versions (of equal versions the later write wins), and goes on *after* it. It can't be where the sink shows whole epochs alone, nor
 //! for rows whose key, values and version follow from their source record: each of these is written again in whatever epoch, equal to
-//! the byte. Records appended to a topic are told apart by epoch and sequence, so there an epoch is always repeated as it was.
+//! the byte. Records appended to a topic are told apart by epoch and sequence, so there an epoch is always repeated as it was: from its changes,
+//! or, where they follow from the records that it read, from these (see the module [`redo`](super::redo)).
 //!
 //! **A sink that lost epochs** says that it committed less than an earlier attempt saw it commit: a cache without a durable log, a database
 //! put back from a backup, another database. Where the checkpoint of what it still holds is there, the flow goes on from that: its
@@ -18,11 +19,12 @@
 //! **Another log.** A position is an offset in one log, and stands for other records in another. So a flow that reads a topic remembers which
 //! log that was in, and doesn't go on in another.
 
-use millstream_core::ports::EpochWrite;
 use millstream_core::{Attempt, Epoch, Error, ErrorKind, Result};
 use tokio_util::sync::CancellationToken;
 
+use super::compatibility::fit;
 use super::fault;
+use super::redo::{Redo, Torn};
 use super::restore::Restored;
 use super::restore_points::RestorePoints;
 use super::rounds::Rounds;
@@ -45,6 +47,7 @@ impl FlowRunner {
     pub(super) async fn start(&mut self, shutdown: &CancellationToken) -> Result<Option<Progress>> {
         let id = self.spec.id.clone();
         let attempt = patiently!(self, shutdown, self.ports.checkpoints.claim(&id));
+        let Some(()) = self.recall_versions(shutdown).await? else { return Ok(None) };
         let mut committed = patiently!(self, shutdown, self.spec.sink.begin(&id, attempt, &self.spec.table));
         let prepared = patiently!(self, shutdown, self.ports.checkpoints.epochs(&id));
         if fault::commits_before_the_sink(self.settings.faults()) {
@@ -67,25 +70,28 @@ impl FlowRunner {
         if let Some((epoch, why)) = &lost {
             self.can_do_again(*epoch, why)?;
         }
-        let mut from_beginning = committed == Epoch(0);
+        // A cache whose state is gone is filled anew: a flow that was about to may have died before its first epoch.
+        let is_anew = committed > Epoch(0) && self.spec.is_cache && !prepared.contains(&committed);
+        let mut from_beginning = is_anew || committed == Epoch(0);
         if let Some(last) = prepared.last().filter(|last| **last > committed.next()) {
             // An epoch is prepared when the one before it is committed: the sink knew more once.
             let Some(resumes) = self.rewind(committed, *last, &prepared, attempt, shutdown).await? else { return Ok(None) };
             from_beginning = !resumes;
-        } else if let Some(torn) = torn.filter(|torn| torn.redo.is_some()) {
-            tracing::info!(flow = %id, epoch = %committed.next(), "writing an epoch again that may have been torn");
-            // The attempt that put its checkpoint may still be about to find itself fenced, and to take it back.
-            let bytes = torn.encode()?;
-            patiently!(self, shutdown, self.ports.checkpoints.put(&id, attempt, committed.next(), bytes.clone()));
-            let changes = torn.redo.into_iter().collect();
-            let write = EpochWrite { flow: id.clone(), attempt, epoch: committed.next(), table: self.spec.table.clone(), changes };
-            patiently!(self, shutdown, self.spec.sink.commit(write.clone()));
-            committed = committed.next();
-            from_beginning = false;
+            torn = None;
         }
+        let torn = torn.filter(|_| !is_anew).map(|torn| {
+            let from = Torn::of(&torn, &fit(&torn.header, &self.spec.flow, self.spec.is_cache));
+            (torn, from)
+        });
+        let torn = torn.filter(|(_, from)| !matches!(from, Torn::Passed));
+        from_beginning &= torn.is_none();
         let Some(()) = self.claim_log(from_beginning, shutdown).await? else { return Ok(None) };
+        if let Some(torn) = torn {
+            let Some(()) = self.write_again(attempt, committed.next(), torn, shutdown).await? else { return Ok(None) };
+            committed = committed.next();
+        }
         // What an epoch put aside whose changes are lost is as it was, if the flow does that epoch again as it was; else it was not.
-        let done = lost.as_ref().filter(|_| self.spec.redo).map_or(committed, |(epoch, _)| *epoch);
+        let done = lost.as_ref().filter(|_| self.spec.redo != Redo::Nothing).map_or(committed, |(epoch, _)| *epoch);
         patiently!(self, shutdown, self.ports.system.discard_after(&id, if from_beginning { Epoch(0) } else { done }));
         let Restored { source, base, is_unbroken } = if from_beginning {
             Restored { source: patiently!(self, shutdown, self.spec.source.beginning()), base: committed.next(), is_unbroken: false }
@@ -95,7 +101,7 @@ impl FlowRunner {
                 None => return Ok(None),
             }
         };
-        if let Some((epoch, _)) = lost.filter(|_| !from_beginning && self.spec.redo) {
+        if let Some((epoch, _)) = lost.filter(|_| !from_beginning && self.spec.redo != Redo::Nothing) {
             self.repeat(committed, epoch);
             let Some(()) = self.go_on_repeating(shutdown).await? else { return Ok(None) };
         }
@@ -112,9 +118,9 @@ impl FlowRunner {
     /// Refuses to go on when the changes of `epoch`, which may have been written in part, can't be read, and can't be made again.
     fn can_do_again(&self, epoch: Epoch, why: &Error) -> Result<()> {
         let (id, table) = (&self.spec.id, &self.spec.table);
-        match self.spec.obstacle.as_ref().filter(|_| self.spec.redo) {
+        match self.spec.obstacle.as_ref().filter(|_| self.spec.redo != Redo::Nothing) {
             Some(obstacle) => Err(Error::corrupt(format!(
-                "flow {id}: epoch {epoch} may be in {table} in part, its changes can't be read ({why}), and {obstacle}: run `millstream reset {table}` to rebuild the table"
+                "flow {id}: epoch {epoch} may be in {table} in part, its checkpoint can't be read ({why}), and {obstacle}: run `millstream reset {table}` to rebuild the table"
             ))),
             None => {
                 tracing::warn!(flow = %id, %epoch, %why, "the checkpoint of an epoch that was not committed can't be read: the epoch is done again");
@@ -166,18 +172,8 @@ impl FlowRunner {
             if resumes { "the flow goes on from what it still holds" } else { "the table is filled anew from the beginning of its source" }
         );
         // The checkpoints of epochs that never were, as it turns out, must not be taken for prepared ones later.
-        let mut kept = Vec::new();
-        for epoch in prepared.iter().filter(|e| resumes && **e <= committed) {
-            match self.checkpoint(*epoch, shutdown).await? {
-                Some(Ok(checkpoint)) => kept.push((*epoch, checkpoint.encode()?)),
-                Some(Err(why)) => tracing::warn!(flow = %id, %epoch, %why, "a checkpoint that can't be read is left out"),
-                None => return Ok(None),
-            }
-        }
-        patiently!(self, shutdown, self.ports.checkpoints.forget(&id));
-        for (epoch, bytes) in kept {
-            patiently!(self, shutdown, self.ports.checkpoints.put(&id, attempt, epoch, bytes.clone()));
-        }
+        let keep = if resumes { committed } else { Epoch(0) };
+        patiently!(self, shutdown, self.ports.checkpoints.forget_after(&id, attempt, keep));
         Ok(Some(resumes))
     }
 

@@ -19,17 +19,18 @@ use crate::source::{ChunkLimit, SourcePosition, SourceState};
 use crate::window::Stages;
 
 impl FlowRunner {
-    /// Does what is asked, and answers. An error is the asker's; the flow goes on, unless an epoch before could not be committed.
-    pub(super) async fn obey(&mut self, command: FlowCommand, progress: &mut Progress, shutdown: &CancellationToken) -> Result<()> {
+    /// Does what is asked, and answers. An error is the asker's; the flow goes on, unless an epoch before could not be committed. `false`: asked to stop; if
+    /// an epoch was not committed before, the flow's state is ahead of it, and nothing more may be done with that.
+    pub(super) async fn obey(&mut self, command: FlowCommand, progress: &mut Progress, shutdown: &CancellationToken) -> Result<bool> {
         let FlowCommand::Repair { rows, reply } = command;
         if !self.settle(progress).await? {
-            return Ok(());
+            return Ok(false);
         }
         let done = self.repair(rows, progress, shutdown).await;
         if reply.send(done).is_err() {
             tracing::warn!(flow = %self.spec.id, "nobody waits for the repair's answer any more");
         }
-        Ok(())
+        Ok(!shutdown.is_cancelled())
     }
 
     /// Writes the windows of `late` anew, with these rows in them, as an epoch of its own. Returns how many rows were written.

@@ -10,11 +10,9 @@ use super::checkpoint::{Altered, Checkpoint};
 use super::compatibility::{Fit, fit, told};
 use super::repetition::{Repeating, Repetition};
 use super::runner::FlowRunner;
+use super::versions::drawn_between;
 use super::watermark::WatermarkTracker;
 use crate::source::SourceState;
-
-/// What lost checkpoints may have drawn of versions, in microseconds an epoch: an epoch has fewer rows than that.
-const VERSIONS_OF_A_LOST_EPOCH: i64 = 1_000_000;
 
 /// What trying a restore point came to.
 enum Tried {
@@ -104,7 +102,7 @@ impl FlowRunner {
             None => Repetition { after, up_to, closed },
         };
         self.carried.repetition = Some(repetition);
-        let lost = i64::try_from(up_to.0.saturating_sub(after.0)).unwrap_or(i64::MAX).saturating_mul(VERSIONS_OF_A_LOST_EPOCH);
+        let lost = drawn_between(after, up_to, self.versions_most);
         let drawn = self.ports.clock.now().0.max(self.processor.version_bound().0);
         self.processor.raise_version_bound(millstream_core::Version(drawn.saturating_add(lost)));
     }
@@ -135,6 +133,7 @@ impl FlowRunner {
         }
         self.processor.raise_version_bound(last.header.version_bound);
         self.carried.altered = altered.or_else(|| last.header.altered.clone());
+        self.carried.reports = last.header.reports.clone();
         self.carried.repetition = last.header.repetition;
         if last.header.watermark.is_some() {
             *self.processor.watermark_mut() = last.header.watermark.clone();

@@ -13,14 +13,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
 use super::calls::Calls;
-use super::checkpoint::{Altered, Checkpoint, Header};
+use super::checkpoint::{Altered, Checkpoint, Header, JoinedReports, MadeOf};
 use super::commit::{Committer, Committing, Standing, overlaps};
 use super::monitor::{EpochSummary, FlowMonitor, Part};
 use super::process::{Lateness, Processor};
+use super::redo::Redo;
 use super::repetition::{Repeating, Repetition};
 use super::restore_points::RestorePoints;
 use super::rounds::Rounds;
+use super::versions;
 use super::watermark::WatermarkTracker;
+use crate::compute;
 use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
 use crate::source::{Chunk, SharedSource, SourceCursor, SourcePosition, SourceState};
@@ -44,9 +47,8 @@ pub struct FlowSpec {
     pub table: String,
     /// The store of that table.
     pub sink: Arc<dyn EpochSink>,
-    /// Whether an epoch's changes are kept in its checkpoint, because the sink may hold a part of it after a crash that
-    /// reading the source again would not give.
-    pub redo: bool,
+    /// What its checkpoints have of an epoch's changes, because the sink may hold a part of it after a crash that other epochs would not give.
+    pub redo: Redo,
     /// Why epochs that were written can't be done again; `None`: they can.
     pub obstacle: Option<String>,
     /// Whether the table is a cache, which may lose what it holds.
@@ -121,15 +123,18 @@ pub struct FlowRunner {
     pub(super) carried: Carried,
     /// The epochs that it does again, while it does.
     pub(super) repeating: Option<Repeating>,
+    /// So many versions an epoch has at most, as far as it is remembered.
+    pub(super) versions_most: u64,
     commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
     /// Its calls but those of commits.
-    calls: Calls,
+    calls: Arc<Calls>,
 }
 
 /// What each checkpoint of a flow takes over from the one before.
 #[derive(Debug, Default)]
 pub(super) struct Carried {
     pub(super) altered: Option<Altered>,
+    pub(super) reports: Option<JoinedReports>,
     pub(super) repetition: Option<Repetition>,
 }
 
@@ -205,10 +210,25 @@ impl FlowRunner {
         monitor: Arc<FlowMonitor>,
         commands: Arc<Mutex<mpsc::Receiver<FlowCommand>>>,
     ) -> Self {
-        let calls = Calls::new(Part::Works, format!("flow {}", spec.id), ports.clock.clone(), monitor.clone());
+        let calls = Arc::new(Calls::new(Part::Works, format!("flow {}", spec.id), ports.clock.clone(), monitor.clone()));
         let committer = Committer::new(&spec, &ports, &monitor, settings.faults());
         let (carried, repeating) = (Carried::default(), None);
-        Self { spec, ports, settings, session, processor, monitor, reached: None, committer, carried, repeating, commands, calls }
+        let versions_most = versions::USUAL;
+        Self {
+            spec,
+            ports,
+            settings,
+            session,
+            processor,
+            monitor,
+            reached: None,
+            committer,
+            carried,
+            repeating,
+            versions_most,
+            commands,
+            calls,
+        }
     }
 
     /// Runs until `shutdown`, or until an error that a retry can't mend: then the flow has failed, and what it has committed stays.
@@ -236,15 +256,26 @@ impl FlowRunner {
         self.reached = None;
         (self.carried, self.repeating) = (Carried::default(), None);
         self.monitor.set_repeats(false);
+        [Part::Works, Part::Commits].into_iter().for_each(|part| self.monitor.goes_on(part));
+        let Some(()) = self.await_reports(shutdown).await? else { return Ok(()) };
         let Some(()) = self.clear_spilled(shutdown).await? else { return Ok(()) };
         let Some(mut progress) = self.start(shutdown).await? else { return Ok(()) };
         self.reached = Some((progress.attempt, progress.standing.epoch));
         self.monitor.set_phase(FlowPhase::Running);
         tracing::info!(flow = %self.spec.id, attempt = %progress.attempt, epoch = %progress.standing.epoch, "the flow runs");
         let outcome = self.work(&mut progress, shutdown).await;
+        if let Err(error) = &outcome {
+            tracing::error!(flow = %self.spec.id, %error, "the flow stops when the commit under way is done");
+        }
         // A commit that is under way comes to its end, whatever ended the work.
-        let settled = self.settle(&mut progress).await;
-        outcome.and(settled.map(drop))
+        match (outcome, self.settle(&mut progress).await) {
+            (Ok(()), settled) => settled.map(drop),
+            (Err(error), Ok(_)) => Err(error),
+            (Err(error), Err(second)) => {
+                tracing::error!(flow = %self.spec.id, error = %second, "nor was that commit done");
+                Err(error)
+            }
+        }
     }
 
     /// Chunk after chunk, and what it is asked between them, until it is asked to stop.
@@ -256,8 +287,10 @@ impl FlowRunner {
             if !progress.overlaps && !self.settle(progress).await? {
                 break;
             }
-            if let Ok(command) = commands.try_recv() {
-                self.obey(command, progress, shutdown).await?;
+            if let Ok(command) = commands.try_recv()
+                && !self.obey(command, progress, shutdown).await?
+            {
+                break;
             }
             let Some(chunk) = self.next_chunk(&mut cursor, progress, shutdown).await? else { break };
             let idle_changed = self.note_activity(progress, &chunk);
@@ -268,8 +301,10 @@ impl FlowRunner {
                 self.monitor.idle();
                 self.acknowledge(progress).await;
                 let Some(()) = self.give_memory_back(shutdown).await? else { break };
-                if let Some(command) = self.await_more(&cursor, progress, &mut commands, shutdown).await? {
-                    self.obey(command, progress, shutdown).await?;
+                if let Some(command) = self.await_more(&cursor, progress, &mut commands, shutdown).await?
+                    && !self.obey(command, progress, shutdown).await?
+                {
+                    break;
                 }
                 continue;
             }
@@ -282,7 +317,12 @@ impl FlowRunner {
     }
 
     /// The next chunk, possibly empty. `None`: asked to stop.
-    async fn next_chunk(&self, cursor: &mut SourceCursor, progress: &Progress, shutdown: &CancellationToken) -> Result<Option<Arc<Chunk>>> {
+    async fn next_chunk(
+        &mut self,
+        cursor: &mut SourceCursor,
+        progress: &Progress,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Arc<Chunk>>> {
         loop {
             match cursor.next(&progress.standing.source).await {
                 Ok(chunk) => {
@@ -298,11 +338,24 @@ impl FlowRunner {
                     )));
                 }
                 Err(error) => {
-                    if !self.wait_out(error, shutdown).await? {
+                    if !self.wait_out_source(error, shutdown).await? {
                         return Ok(None);
                     }
                 }
             }
+        }
+    }
+
+    /// [Waits out](Self::wait_out) an error of the source. Meanwhile it gives memory back when other flows need that. `false`: asked to stop.
+    async fn wait_out_source(&mut self, error: Error, shutdown: &CancellationToken) -> Result<bool> {
+        let calls = self.calls.clone();
+        let mut waiting = std::pin::pin!(calls.wait_out(error, shutdown));
+        loop {
+            tokio::select! {
+                waited = &mut waiting => return waited,
+                () = self.spec.memory.pressed() => {}
+            }
+            let Some(()) = self.give_memory_back(shutdown).await? else { return Ok(false) };
         }
     }
 
@@ -327,7 +380,7 @@ impl FlowRunner {
 
     /// Waits for records, for a partition to become idle, for a command, or for `shutdown`.
     async fn await_more(
-        &self,
+        &mut self,
         cursor: &SourceCursor,
         progress: &Progress,
         commands: &mut mpsc::Receiver<FlowCommand>,
@@ -347,7 +400,7 @@ impl FlowRunner {
             () = self.spec.memory.pressed() => Ok(None),
             Some(command) = commands.recv() => Ok(Some(command)),
             waited = cursor.wait(&progress.standing.source) => match waited {
-                Err(error) => self.wait_out(error, shutdown).await.map(|_| None),
+                Err(error) => self.wait_out_source(error, shutdown).await.map(|_| None),
                 Ok(()) => Ok(None),
             },
         }
@@ -355,11 +408,14 @@ impl FlowRunner {
 
     /// One epoch, up to the beginning of its commit. `false`: asked to stop before that.
     async fn epoch(&mut self, progress: &mut Progress, chunk: &Chunk, shutdown: &CancellationToken) -> Result<bool> {
+        self.note_reports(progress);
         for join in self.processor.joins() {
             join.refresh(&self.ports.references, &self.session).await?;
         }
         let now = self.ports.clock.now();
-        let processed = tokio::task::block_in_place(|| self.processor.process(chunk, now))?;
+        // The few rows of a chunk may close many windows.
+        let bytes = if self.processor.has_state() { usize::MAX } else { chunk.bytes };
+        let processed = compute::on(bytes, || self.processor.process(chunk, now))?;
         let aside = self.quarantine(chunk, &processed, progress.standing.epoch.next(), now, shutdown).await?;
         let Some(mut aside) = aside else { return Ok(false) };
         if let Some(repeating) = &self.repeating {
@@ -377,11 +433,13 @@ impl FlowRunner {
         self.begin_commit(progress, write, shutdown).await
     }
 
-    /// The checkpoint of the state after `write`, and how far the state is in the checkpoints then.
-    pub(super) fn prepare(&self, rounds: &Rounds, epoch: Epoch, write: &Write) -> Result<(Checkpoint, Rounds)> {
+    /// The checkpoint of the state after `write`, the epoch behind `before`, and how far the state is in the checkpoints then.
+    pub(super) fn prepare(&self, before: &Standing, write: &Write) -> Result<(Checkpoint, Rounds)> {
         self.check_bounds()?;
         let state = self.processor.state();
-        let (base, rows, rounds) = self.stored_state(rounds, epoch, write)?;
+        let (base, rows, rounds) = self.stored_state(&before.rounds, before.epoch.next(), write)?;
+        let redo = if write.changes.is_empty() { Redo::Nothing } else { self.spec.redo };
+        let made_of = MadeOf { source: before.source.clone(), records: write.summary.rows_in, changes: write.changes.len() as u64 };
         let header = Header {
             signature: Some(self.spec.flow.signature.clone()),
             fingerprint: None,
@@ -391,9 +449,11 @@ impl FlowRunner {
             reach: state.reach(),
             base,
             altered: self.carried.altered.clone(),
+            reports: self.carried.reports.clone(),
             repetition: self.carried.repetition,
+            made_of: (redo == Redo::Records).then_some(made_of),
         };
-        let redo = (self.spec.redo && !write.changes.is_empty()).then(|| write.changes.clone());
+        let redo = (redo == Redo::Changes).then(|| write.changes.clone());
         Ok((Checkpoint { header, state: rows, redo }, rounds))
     }
 

@@ -1,7 +1,8 @@
-//! Rows that were made of one event (by `explode`): they stand and fall together, and of those with one key the last is the event's.
+//! Rows that were made of one event (by `explode`, or by a join with reference data): they stand and fall together, and of those with one key
+//! the last is the event's.
 //!
 //! Such rows have the version and the position of their event. So a replay gives them again as they were, and no two of them may be left to
-//! the sink to choose between.
+//! the sink to choose between. Where they are aggregated, all of them are or none: an event is in one place.
 
 use std::collections::{BTreeSet, HashSet};
 

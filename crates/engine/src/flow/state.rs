@@ -3,6 +3,7 @@
 
 use arrow::array::RecordBatch;
 use millstream_core::{Error, EventTime, Result};
+use millstream_pipeline::graph::WindowKind;
 
 use crate::join::{JoinMark, StreamJoin};
 use crate::spill::{Size, SpillArea, bytes_of};
@@ -136,13 +137,23 @@ impl State {
         self.stages.as_mut().map_or(Ok(()), |stages| stages.drop_closed(of_windows))
     }
 
-    /// The watermark that closes windows: over a join, rows come out whose times are behind its own.
+    /// The watermark that closes windows: over a join, rows come out whose times are behind its own. One of them may be at the very end of a
+    /// session, and then is in it: so a session ends a microsecond before.
     #[must_use]
     pub fn watermark_of_windows(&self, watermark: Option<EventTime>) -> Option<EventTime> {
         match &self.join {
-            Some(join) => watermark.map(|watermark| join.watermark_above(watermark)),
+            Some(join) => watermark.map(|watermark| {
+                let above = join.watermark_above(watermark);
+                if self.makes_sessions() { EventTime(above.0.saturating_sub(1)) } else { above }
+            }),
             None => watermark,
         }
+    }
+
+    /// Whether rows make sessions.
+    #[must_use]
+    pub fn makes_sessions(&self) -> bool {
+        self.stages.as_ref().is_some_and(|stages| matches!(stages.kind(), WindowKind::Session { .. }))
     }
 
     /// How far back rows can reach that are not late, where only the rows say so.

@@ -123,7 +123,7 @@ fn judge(pipeline: &Pipeline, flow: &Flow, facts: &Facts) -> FlowPlan {
     if known.unreadable > 0 {
         plan.reasons.push(format!("{} of its newest checkpoints can't be read", known.unreadable));
     }
-    let Some((_, header)) = &known.newest else {
+    let Some((newest, header)) = &known.newest else {
         plan.verdict = FlowVerdict::Rebuilt;
         plan.reasons.push("there is no checkpoint that can be read".to_owned());
         return plan;
@@ -132,6 +132,11 @@ fn judge(pipeline: &Pipeline, flow: &Flow, facts: &Facts) -> FlowPlan {
     plan.verdict = match fit(header, flow, is_cache) {
         Fit::Same => FlowVerdict::Kept,
         Fit::BehindState(changes) => {
+            plan.reasons.extend(header.made_of.as_ref().map(|_| {
+                format!(
+                    "if the process died before epoch {newest} was committed, start it with the query that it had first: that finishes it"
+                )
+            }));
             plan.changes = changes;
             FlowVerdict::Kept
         }

@@ -6,7 +6,7 @@ use millstream_pipeline::{SourceFile, parse};
 
 use super::facts::KnownFlow;
 use super::*;
-use crate::flow::checkpoint::Header;
+use crate::flow::checkpoint::{Header, MadeOf};
 use crate::source::{PartitionState, SourcePosition, SourceState};
 
 const PIPELINE: &str = "
@@ -39,7 +39,9 @@ fn ran(pipeline: &Pipeline) -> Facts {
         reach: None,
         base: Epoch(7),
         altered: None,
+        reports: None,
         repetition: None,
+        made_of: None,
     };
     let known = |f: &millstream_pipeline::graph::Flow| {
         let log = Some("log 1".to_owned());
@@ -100,6 +102,21 @@ fn what_follows_the_state_may_change() {
     let line =
         "        behind its state, from now on: having was (count(1L) > CAST(1 AS BIGINT)), and is (count(1L) > CAST(2 AS BIGINT))\n";
     assert!(text.contains(line), "{text}");
+}
+
+/// An epoch that is made again of its records is made by the query that it had.
+#[test]
+fn a_changed_query_is_told_what_a_torn_epoch_needs() {
+    let (before, now) = (checked(PIPELINE), checked(&PIPELINE.replacen("value > 0", "value > 1", 1)));
+    let mut facts = ran(&before);
+    for known in facts.flows.values_mut() {
+        let (_, header) = known.newest.as_mut().unwrap();
+        header.made_of = Some(MadeOf { source: header.source.clone(), records: 3, changes: 2 });
+    }
+    let plan = decide(&now, &facts);
+    let reason = "if the process died before epoch 7 was committed, start it with the query that it had first: that finishes it";
+    assert_eq!((plan.is_kept(), plan.flows[0].reasons.as_slice()), (true, [reason.to_owned()].as_slice()));
+    assert!(plan.flows[1..].iter().all(|flow| flow.reasons.is_empty()), "the query of the others is the same");
 }
 
 #[test]

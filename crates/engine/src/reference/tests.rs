@@ -5,8 +5,10 @@ use std::sync::Mutex;
 use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use async_trait::async_trait;
+use millstream_core::ports::{Publication, ReportStore as _};
 use millstream_core::{ErrorKind, KeySpec, TableKind};
-use millstream_testkit::ManualClock;
+use millstream_testkit::toy::ToyReportStore;
+use millstream_testkit::{ManualClock, row};
 
 use super::*;
 
@@ -56,17 +58,10 @@ fn rows(values: &[i32]) -> RecordBatch {
 }
 
 async fn tables(clock: &Arc<ManualClock>, source: &Arc<Settable>) -> ReferenceTables {
-    let source: Arc<dyn ReferenceSource> = source.clone();
-    let loaded = load(&spec(), source.as_ref(), 1).await.unwrap();
-    let held = Held { rows: Arc::new(loaded), revision: "r1".to_owned(), checked: clock.now(), last_error: None };
-    let table = ReferenceTable {
-        spec: spec(),
-        source,
-        refresh: Duration::from_secs(60),
-        held: RwLock::new(held),
-        patience: Patience::new("a test", clock.clone()),
-    };
-    ReferenceTables { tables: [("airlines".to_owned(), table)].into(), clock: clock.clone() }
+    let clock: Arc<dyn Clock> = clock.clone();
+    let table = ReferenceTable::new(spec(), Origin::Data(source.clone()), Duration::from_secs(60), &clock);
+    assert!(table.refresh(clock.as_ref()).await.unwrap());
+    ReferenceTables { tables: [("airlines".to_owned(), table)].into(), clock }
 }
 
 fn source() -> Arc<Settable> {
@@ -136,4 +131,57 @@ fn a_value_that_does_not_fit_names_its_column() {
     assert!(error.to_string().contains("column n as Int8"), "{error}");
     let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("absent", DataType::Int8, true)]));
     assert!(fit(&rows(&[1]), &schema).unwrap_err().to_string().contains("no column absent"));
+}
+
+/// Publishes the report of `spec` with one row for each value.
+async fn publish(store: &ToyReportStore, spec: &TableSpec, run: u64, values: &[i64]) {
+    let lines: Vec<_> = values.iter().map(|n| row![format!("c{n}"), *n, *n]).collect();
+    let rows = millstream_testkit::rows::stream_of(&spec.schema, &lines, 1).unwrap();
+    store.publish(Publication { report: spec.name.clone(), run, rows }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_report_is_nothing_before_it_was_published_and_then_what_was_published_last() {
+    let field = |name, data_type, nullable| Field::new(name, data_type, nullable);
+    let columns = [field("code", DataType::Utf8, false), field("unread", DataType::Int64, true), field("n", DataType::Int64, true)];
+    let wide = TableSpec {
+        name: "stats".to_owned(),
+        kind: TableKind::Report,
+        schema: Arc::new(Schema::new(columns.to_vec())),
+        key: KeySpec::single(["code"]),
+        ttl: None,
+    };
+    let store = Arc::new(ToyReportStore::open(Arc::default()));
+    store.ensure_report(&wide).await.unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
+    let narrow = Arc::new(TableSpec { schema: Arc::new(wide.schema.project(&[0, 2]).unwrap()), ..wide.clone() });
+    let origin = Origin::Report(PublishedReport::new(store.clone(), &wide, vec![0, 2]));
+    let table = ReferenceTable::new(narrow.clone(), origin, REPORT_REFRESH, &clock);
+    let tables = Arc::new(ReferenceTables { tables: [("stats".to_owned(), table)].into(), clock });
+    let names = ["stats".to_owned(), "airlines".to_owned()];
+
+    assert!(!tables.refresh("stats").await.unwrap());
+    let error = tables.get("stats").unwrap_err();
+    assert_eq!((error.kind(), tables.runs(&names).len()), (ErrorKind::Unavailable, 0));
+    assert!(error.to_string().contains("millstream refresh stats"), "{error}");
+    assert!(tables.status()[0].last_error.as_ref().unwrap().1.contains("never published"));
+    let mut waits = tokio::task::JoinSet::new();
+    let waited = tables.clone();
+    waits.spawn(async move { waited.until_published("stats").await });
+
+    // Also one without rows is a report.
+    publish(&store, &wide, 4, &[]).await;
+    tables.published("stats").await;
+    waits.join_next().await.unwrap().unwrap().unwrap();
+    assert_eq!((tables.get("stats").unwrap().rows(), tables.get("stats").unwrap().generation), (0, 1));
+
+    publish(&store, &wide, 5, &[7, 8]).await;
+    assert_eq!(tables.get("stats").unwrap().generation, 1, "nobody has looked");
+    tables.published("stats").await;
+    let rows = tables.get("stats").unwrap();
+    assert_eq!((rows.rows(), rows.generation, rows.schema.clone()), (2, 2, narrow.schema.clone()));
+    assert!(rows.batches.iter().all(|batch| batch.schema() == narrow.schema));
+    assert_eq!(tables.runs(&names), [("stats".to_owned(), "5".to_owned())].into());
+    assert!(tables.status()[0].last_error.is_none());
+    tables.published("a report that no flow joins").await;
 }

@@ -1,7 +1,7 @@
 //! Sharing: each chunk of a source is decoded once for all flows that stand where it begins.
 //!
-//! A flow pulls. Chunks that were just decoded stay in a window bounded in bytes; a flow that finds its next chunk there takes it, a
-//! flow that stands at the window's end decodes the next one for all, and a flow that fell behind the window reads for itself until
+//! A flow pulls. Chunks that were just decoded stay in a window bounded in bytes; a flow that finds its next chunk there takes it, together with
+//! those behind it, a flow that stands at the window's end decodes the next one for all, and a flow that fell behind the window reads for itself until
 //! it meets the window again. So a slow flow holds nobody back, and memory is bounded however many flows there are.
 
 use std::collections::VecDeque;
@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millstream_core::{Result, Version};
 
+use super::together::{how_many, together};
 use super::{Chunk, ChunkLimit, ChunkReader, ChunkSource, SourceState};
+use crate::compute;
 use crate::settings::EngineSettings;
 
 /// A source with the window of chunks that its flows share.
@@ -56,6 +58,11 @@ impl SharedSource {
         self.source.lag(state).await
     }
 
+    /// The chunk between two places that a chunk once lay between, see [`ChunkSource::again`].
+    pub async fn again(&self, from: &SourceState, to: &SourceState) -> Result<Chunk> {
+        self.source.again(from, to).await
+    }
+
     /// A reader that shares nothing: for passes over the whole source.
     pub fn reader(&self) -> Result<Box<dyn ChunkReader>> {
         self.source.reader()
@@ -80,7 +87,8 @@ impl SharedSource {
 
 /// What the window has for a flow.
 enum Found {
-    Chunk(Arc<Chunk>),
+    /// Its next chunks, and how many records wait behind them.
+    Chunks(Vec<Arc<Chunk>>, u64),
     /// The flow is behind the window's end: the place in the merged order where it meets the window next.
     Behind((Version, usize)),
 }
@@ -92,11 +100,11 @@ impl SharedSource {
     }
 
     async fn find(&self, from: &SourceState) -> Result<Found> {
-        if let Some(found) = self.window().find(from) {
+        if let Some(found) = self.window().find(from, self.limit) {
             return Ok(found);
         }
         let mut reader = self.reader.lock().await;
-        if let Some(found) = self.window().find(from) {
+        if let Some(found) = self.window().find(from, self.limit) {
             return Ok(found);
         }
         let reading = match &mut *reader {
@@ -113,7 +121,8 @@ impl SharedSource {
         if !chunk.is_empty() {
             self.window().push(chunk.clone(), self.window_bytes_max);
         }
-        Ok(Found::Chunk(chunk))
+        let lag = chunk.lag;
+        Ok(Found::Chunks(vec![chunk], lag))
     }
 }
 
@@ -126,9 +135,12 @@ impl Window {
     }
 
     /// What the window has for a flow at `from`; `None`: it is at the window's end, or beyond it.
-    fn find(&self, from: &SourceState) -> Option<Found> {
-        let chunk = self.chunks.iter().find(|c| c.start == *from);
-        chunk.map(|c| Found::Chunk(c.clone())).or_else(|| self.meets(from).map(Found::Behind))
+    fn find(&self, from: &SourceState, limit: ChunkLimit) -> Option<Found> {
+        let Some(first) = self.chunks.iter().position(|c| c.start == *from) else { return self.meets(from).map(Found::Behind) };
+        let beyond = first + how_many(self.chunks.range(first..), limit);
+        let waiting: usize = self.chunks.range(beyond..).map(|c| c.records()).sum();
+        let lag = self.chunks.back().map_or(0, |last| last.lag) + waiting as u64;
+        Some(Found::Chunks(self.chunks.range(first..beyond).cloned().collect(), lag))
     }
 
     /// Adds a chunk. One that does not begin at the window's end is of a flow that is ahead of all others: the window goes on from there,
@@ -163,9 +175,10 @@ impl SourceCursor {
             return Ok(Arc::new(own.chunk(from, self.shared.limit).await?));
         }
         let mark_max = match self.shared.find(from).await? {
-            Found::Chunk(chunk) => {
+            Found::Chunks(chunks, lag) => {
                 self.own = None;
-                return Ok(chunk);
+                let bytes = if chunks.len() > 1 { chunks.iter().map(|c| c.bytes).sum() } else { 0 };
+                return compute::on(bytes, || together(&chunks, lag));
             }
             Found::Behind(mark) => mark,
         };

@@ -7,10 +7,8 @@ use millstream_core::ports::{Clock, EventLog, Record};
 use millstream_core::time::next_version;
 use millstream_core::{Error, Offset, Result, Timestamp, TopicPartition, Version};
 
+use super::together::READS_A_CHUNK;
 use super::{ChunkLimit, PartitionState, SourcePosition, SourceState};
-
-/// A chunk takes so many times [`ChunkLimit::bytes_max`] at the most, and then one record.
-const READS_A_CHUNK: usize = 8;
 
 /// Where a partition of a topic goes on.
 pub(super) fn offset_of(partition: &PartitionState) -> Result<i64> {
@@ -18,6 +16,11 @@ pub(super) fn offset_of(partition: &PartitionState) -> Result<i64> {
         SourcePosition::Offset(offset) => Ok(offset),
         SourcePosition::Feed(_) => Err(Error::corrupt("a topic's checkpoint holds a feed position")),
     }
+}
+
+/// What the key and the value of a record take, in bytes.
+pub(super) fn bytes_of(record: &Record) -> usize {
+    record.value.as_ref().map_or(0, bytes::Bytes::len) + record.key.as_ref().map_or(0, bytes::Bytes::len)
 }
 
 /// Records of one partition that were read and not yet taken.
@@ -65,6 +68,8 @@ pub(super) struct Taken {
     /// For each partition, whether it was read to its end, and the moment of which that is true.
     pub(super) at_end: Vec<bool>,
     pub(super) seen_at: Timestamp,
+    /// What they take, in bytes.
+    pub(super) bytes: usize,
     /// How many records wait behind them.
     pub(super) lag: u64,
     /// Whether the limit of rows or bytes ended it, so that more is there to be taken at once.
@@ -110,6 +115,7 @@ impl Merge {
             versions: Vec::with_capacity(room),
             at_end: Vec::new(),
             seen_at: self.clock.now(),
+            bytes: 0,
             lag: 0,
             is_full: false,
         };
@@ -119,9 +125,8 @@ impl Merge {
             }
         }
         let bytes_max = limit.bytes_max.saturating_mul(READS_A_CHUNK);
-        let mut bytes = 0;
         while let Some((_, p)) = self.first(None).filter(|first| *first <= limit.mark_max) {
-            taken.is_full = taken.records.len() >= limit.rows_max || bytes >= bytes_max;
+            taken.is_full = taken.records.len() >= limit.rows_max || taken.bytes >= bytes_max;
             if taken.is_full {
                 break;
             }
@@ -130,12 +135,12 @@ impl Merge {
             let buffer = &mut self.buffers[p];
             while let Some(version) = buffer.head().filter(|version| (*version, p) <= last)
                 && taken.records.len() < limit.rows_max
-                && bytes < bytes_max
+                && taken.bytes < bytes_max
                 && let Some(record) = buffer.records.next()
             {
                 buffer.position = record.offset.0 + 1;
                 buffer.version = version;
-                bytes += record.value.as_ref().map_or(0, bytes::Bytes::len) + record.key.as_ref().map_or(0, bytes::Bytes::len);
+                taken.bytes += bytes_of(&record);
                 taken.records.push(record);
                 taken.partitions.push(i32::try_from(p).unwrap_or(i32::MAX));
                 taken.versions.push(version.0);

@@ -7,19 +7,21 @@
 //! This module knows logs and feeds through their ports, and nothing of flows: a flow asks for the chunk after a [`SourceState`]
 //! and keeps that state in its checkpoint.
 
+mod again;
 mod ahead;
 mod cursor;
 mod decode;
 mod feed;
 mod merge;
 mod several;
+mod together;
 mod topic;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use millstream_core::{ChangeBatch, FlowId, Result, RowPosition, Timestamp, Version};
+use millstream_core::{ChangeBatch, Error, FlowId, Result, RowPosition, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
 pub use cursor::{SharedSource, SourceCursor};
@@ -206,6 +208,13 @@ pub trait ChunkSource: Send + Sync {
 
     /// A reader of its own.
     fn reader(&self) -> Result<Box<dyn ChunkReader>>;
+
+    /// The chunk between two places that a chunk once lay between, with the same rows in the same order. Topics alone give it, however many records lie there:
+    /// a feed need not show again what it has shown. [`OutOfRange`](millstream_core::ErrorKind::OutOfRange) where the records are gone.
+    async fn again(&self, from: &SourceState, to: &SourceState) -> Result<Chunk> {
+        let _ = (from, to);
+        Err(Error::internal("only the records of a topic can be read again"))
+    }
 
     /// A reader for which topics end where `until` stands in them. What a flow that stands there has read is exactly that, and not what lies before
     /// its last record in the merged order: a partition may have got older records since. A feed is read to its end.

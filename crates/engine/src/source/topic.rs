@@ -8,10 +8,12 @@ use millstream_core::ports::{Clock, EventLog, SchemaRegistry};
 use millstream_core::{Error, Offset, Result, TopicPartition, Version};
 use millstream_pipeline::graph::{TOPIC_METADATA, Topic};
 
+use super::again;
 use super::ahead::ReadAhead;
 use super::decode::ChunkDecoders;
 use super::merge::{Merge, offset_of};
 use super::{Chunk, ChunkLimit, ChunkReader, ChunkSource, PartitionState, SourcePosition, SourceState};
+use crate::compute;
 
 /// A topic, its columns, and which of them its flows use.
 pub struct TopicSource {
@@ -54,17 +56,20 @@ impl TopicSource {
         TopicPartition::new(self.topic.name.clone(), i32::try_from(partition).unwrap_or(i32::MAX))
     }
 
-    /// A reader for which each partition ends at its offset in `ends`; without one, where the log ends.
-    fn reader_of(&self, ends: Vec<i64>) -> Result<TopicReader> {
+    fn decoders(&self) -> Result<ChunkDecoders> {
         let (topic, reading) = (self.topic.name.clone(), self.topic.reading());
         let (columns, kept, metadata) = (self.columns.clone(), self.kept.clone(), self.metadata.clone());
-        let decoders = ChunkDecoders::new(topic, self.schemas.clone(), reading, columns, kept, metadata)?;
+        ChunkDecoders::new(topic, self.schemas.clone(), reading, columns, kept, metadata)
+    }
+
+    /// A reader for which each partition ends at its offset in `ends`; without one, where the log ends.
+    fn reader_of(&self, ends: Vec<i64>) -> Result<TopicReader> {
         Ok(TopicReader {
             log: self.log.clone(),
             clock: self.clock.clone(),
             topic: self.topic.name.clone(),
             ends,
-            decoders: Arc::new(decoders),
+            decoders: Arc::new(self.decoders()?),
             merge: None,
             ahead: None,
         })
@@ -95,6 +100,13 @@ impl ChunkSource for TopicSource {
 
     fn reader_until(&self, until: &SourceState) -> Result<Box<dyn ChunkReader>> {
         Ok(Box::new(self.reader_of(until.partitions.iter().map(offset_of).collect::<Result<_>>()?)?))
+    }
+
+    async fn again(&self, from: &SourceState, to: &SourceState) -> Result<Chunk> {
+        let taken = again::take(self.log.as_ref(), self.clock.as_ref(), &self.topic.name, from, to).await?;
+        let decoders = self.decoders()?;
+        let decoder = decoders.ready_for(&taken.records).await?;
+        compute::on(taken.bytes, || decoders.decode(decoder, taken))
     }
 
     async fn wait(&self, state: &SourceState) -> Result<()> {
@@ -145,7 +157,7 @@ impl ChunkReader for TopicReader {
         } else {
             self.merge = Some(merge);
         }
-        tokio::task::block_in_place(|| self.decoders.decode(decoder, taken))
+        compute::on(taken.bytes, || self.decoders.decode(decoder, taken))
     }
 }
 

@@ -3,7 +3,7 @@
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
-use millstream_core::{EventTime, Result};
+use millstream_core::{ErrorKind, EventTime, Result};
 
 use super::block::Block;
 use super::filter::hash_of;
@@ -22,6 +22,8 @@ const PARTS_MAX: usize = 256;
 pub(crate) struct Runs {
     list: Vec<Run>,
     filtering: Filtering,
+    /// A merge that there was no room for is tried again when there are so many.
+    merged_from: usize,
 }
 
 /// Rows that were found in runs.
@@ -36,7 +38,7 @@ pub(crate) struct Found {
 impl Runs {
     /// None, of which `filtering` says what their rows are looked for by.
     pub(crate) fn of(filtering: Filtering) -> Self {
-        Self { list: Vec::new(), filtering }
+        Self { filtering, ..Self::default() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -71,7 +73,11 @@ impl Runs {
 
     /// Closes the windows that end at `watermark` or before. Runs without others are dropped.
     pub(crate) fn close(&mut self, watermark: EventTime) {
+        let before = self.list.len();
         self.list.retain_mut(|run| run.close(watermark));
+        if self.list.len() < before {
+            self.merged_from = 0;
+        }
     }
 
     /// Their groups in order, the newest run first; only those behind `after`, where that is given.
@@ -158,20 +164,38 @@ impl Runs {
         Ok(Some(found))
     }
 
-    /// Merges the newest runs, as long as there are several of about one size. `schema` are the columns of the rows.
+    /// Merges the newest runs, as long as there are several of about one size. `schema` are the columns of the rows. For a while, a merge takes the room of
+    /// its runs once more: where that is not there, it is put off, for nothing is lost by that but the time of whoever reads several runs.
     pub(crate) fn tidy(&mut self, area: &SpillArea, schema: &SchemaRef) -> Result<()> {
-        while let Some(from) = due(&self.list.iter().map(Run::disk_bytes).collect::<Vec<_>>()) {
-            let merged = &self.list[from..];
-            let (entries, bytes) = merged.iter().fold((0, 0), |(n, bytes), run| (n + run.entries(), bytes + run.disk_bytes()));
-            let sources = merged.iter().rev().map(|run| Ok(Source::Run(run.cursor(None)?))).collect::<Result<_>>()?;
-            let row_bytes = usize::try_from(bytes).unwrap_or(usize::MAX) / entries.max(1);
-            let (entries_max, filtering) = (entries, self.filtering);
-            let written = Written { entries: Merge::new(sources), entries_max, memory: &[], row_bytes, keeps_gone: from > 0, filtering };
-            let run = write(area, schema, written)?;
-            self.list.truncate(from);
-            self.list.extend(run);
+        while self.list.len() >= self.merged_from
+            && let Some(from) = due(&self.list.iter().map(Run::disk_bytes).collect::<Vec<_>>())
+        {
+            match self.merged(from, area, schema) {
+                Ok(run) => {
+                    self.list.truncate(from);
+                    self.list.extend(run);
+                    self.merged_from = 0;
+                }
+                Err(error) if error.kind() == ErrorKind::Exhausted => {
+                    tracing::debug!(runs = self.list.len(), %error, "a merge of spilled state is put off");
+                    // Not with every run: each try fills what room there is.
+                    self.merged_from = self.list.len().saturating_mul(2);
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
+    }
+
+    /// A run of what those from `from` on say together; `None` where they say nothing.
+    fn merged(&self, from: usize, area: &SpillArea, schema: &SchemaRef) -> Result<Option<Run>> {
+        let merged = self.list.get(from..).unwrap_or_default();
+        let (entries, bytes) = merged.iter().fold((0, 0), |(n, bytes), run| (n + run.entries(), bytes + run.disk_bytes()));
+        let sources = merged.iter().rev().map(|run| Ok(Source::Run(run.cursor(None)?))).collect::<Result<_>>()?;
+        let row_bytes = usize::try_from(bytes).unwrap_or(usize::MAX) / entries.max(1);
+        let (entries_max, filtering) = (entries, self.filtering);
+        let written = Written { entries: Merge::new(sources), entries_max, memory: &[], row_bytes, keeps_gone: from > 0, filtering };
+        write(area, schema, written)
     }
 }
 

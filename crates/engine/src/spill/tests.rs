@@ -166,6 +166,22 @@ fn merged_runs_say_what_they_said_apart_and_forget_what_is_gone() {
 }
 
 #[test]
+fn a_merge_that_there_is_no_room_for_is_put_off_and_tried_again_when_much_has_changed() {
+    let written_runs: [Vec<i64>; 5] = [0..60, 1_000..1_060, 1_020..1_070, 1_040..1_065, 1_050..1_080].map(Iterator::collect);
+    let (store, area, mut runs) = written(&written_runs);
+    let before = all(&runs, None);
+    store.limit(Some(usize::try_from(runs.disk_bytes()).unwrap() + 100));
+    runs.tidy(&area, &schema()).unwrap();
+    assert_eq!((all(&runs, None), store.files(), store.created()), (before.clone(), 5, 6));
+    runs.tidy(&area, &schema()).unwrap();
+    assert_eq!(store.created(), 6, "nothing has changed");
+    store.limit(None);
+    runs.close(EventTime(0));
+    runs.tidy(&area, &schema()).unwrap();
+    assert_eq!((all(&runs, None), store.files()), (before[60..].to_vec(), 1), "a run that is gone leaves room");
+}
+
+#[test]
 fn runs_of_about_one_size_are_merged_when_there_are_several() {
     assert_eq!(due(&[]), None);
     assert_eq!(due(&[10, 10, 10]), None);

@@ -10,6 +10,7 @@ mod critical;
 mod digest;
 mod feed;
 mod joined;
+mod joined_reports;
 mod reports;
 mod stateless;
 mod stored;
@@ -147,6 +148,9 @@ impl Engine {
 
     async fn verify_table(self: &Arc<Self>, table: &Table) -> Result<Vec<Check>> {
         let spec = &table.spec;
+        if let Some(check) = self.waits_for_report(spec) {
+            return Ok(vec![check]);
+        }
         let written = self.pipeline.flows.iter().any(|f| f.target == spec.name);
         match &table.binding {
             Binding::Critical(_) => Ok(vec![self.verify_critical(spec).await?]),

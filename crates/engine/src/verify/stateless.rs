@@ -131,10 +131,14 @@ impl Engine {
         if let Some(altered) = altered {
             check.note(format!("flow {}: an earlier query wrote what came up to epoch {}: that was not compared", flow.id, altered.after));
         }
+        // What both leave out begins where the later one does.
+        let same_query = altered.map(|a| (a.after, &a.source));
+        let same_reports = self.same_reports_from(flow, at, check);
+        let from = same_query.into_iter().chain(same_reports).max_by_key(|(after, _)| *after).map(|(_, source)| source);
         let (mut events, mut kept, mut superseded) = (0, 0, 0);
         let mut dead = HashSet::new();
         let whole = self
-            .replay_source(flow, altered.map(|a| &a.source), &at.source, &mut |chunk| {
+            .replay_source(flow, from, &at.source, &mut |chunk| {
                 let processed = processor.process(chunk, Timestamp(0))?;
                 events += chunk.records_for(&flow.id) as u64;
                 kept += events_of(&processed.changes);

@@ -77,7 +77,7 @@ impl Stored {
 
     /// Whether the values can be read, not only counted.
     pub(super) fn is_readable(&self) -> bool {
-        !matches!(&self.holder, Holder::Topic { topic, .. } if !topic.is_exact())
+        !matches!(&self.holder, Holder::Topic { topic, .. } if !topic.is_exact(&self.spec.schema))
     }
 
     /// The rows; of each key the last one where others replace it. With their version as the last column where the holder has it.

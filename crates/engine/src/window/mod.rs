@@ -9,6 +9,7 @@ mod fixed;
 mod functions;
 mod grouping;
 mod placement;
+mod remembered;
 mod session;
 mod sessions;
 mod stages;

@@ -4,8 +4,6 @@
 //! and span, so a session that grows or is taken up by another leaves its place in the state: such places are rows of the checkpoint's
 //! delta too, told from open sessions by the column `fate`.
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +17,7 @@ use millstream_pipeline::window_column;
 
 use super::functions::Functions;
 use super::grouping::{every, number};
+use super::remembered::{Remembered, bytes_of};
 use super::sessions::{Joined, Reach, Sessions, Span};
 use super::state::{GroupKey, GroupState};
 use super::{Advanced, Arrivals, LateRow, Mark, required, window_bounds, window_ends};
@@ -47,8 +46,8 @@ pub(super) struct SessionAggregator {
     /// The states of open sessions.
     state: GroupState,
     sessions: Sessions,
-    /// Closed sessions that are remembered, by their ends.
-    remembered: BTreeSet<GroupKey>,
+    /// Closed sessions that are remembered.
+    remembered: Remembered,
     /// The columns of state rows, then `fate`.
     stored: SchemaRef,
     has_constant_gap: bool,
@@ -68,11 +67,6 @@ fn parts(session: &GroupKey) -> Result<(&[u8], Span)> {
     Ok((key, Span { start: i64::from_be_bytes(*start), end: session.end().0 }))
 }
 
-/// About what a remembered session takes in memory, in bytes.
-fn bytes_of(session: &GroupKey) -> usize {
-    64 + session.row().len()
-}
-
 impl SessionAggregator {
     /// Without state. `gap` is `None` where it differs by row.
     pub(super) fn new(plan: Aggregation, gap: Option<Duration>, input: &SchemaRef) -> Result<Self> {
@@ -90,7 +84,7 @@ impl SessionAggregator {
             converter,
             state,
             sessions: Sessions::new(Reach::of_gap(gap.map_or(0, micros_of))),
-            remembered: BTreeSet::new(),
+            remembered: Remembered::default(),
             stored: Arc::new(Schema::new(fields)),
             has_constant_gap: gap.is_some(),
         })
@@ -102,8 +96,7 @@ impl SessionAggregator {
 
     /// Which sessions there are is known in memory, whatever becomes of their states.
     pub(super) fn size(&self) -> Size {
-        let remembered: usize = self.remembered.iter().map(bytes_of).sum();
-        let index = self.sessions.bytes() + remembered;
+        let index = self.sessions.bytes() + self.remembered.bytes();
         Size { memory: self.state.bytes() + index, pinned: self.state.pinned_bytes() + index, disk: self.state.disk_bytes() }
     }
 
@@ -135,8 +128,7 @@ impl SessionAggregator {
         let parser = self.converter.parser();
         let (mut keys, mut spans, mut bytes) = (Vec::new(), Vec::new(), open.get_array_memory_size());
         let mut last = None;
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        for session in self.remembered.range::<GroupKey, _>((from, Bound::Unbounded)) {
+        for session in self.remembered.behind(after) {
             if bytes >= bytes_max && last.is_some() {
                 break;
             }
@@ -209,7 +201,7 @@ impl SessionAggregator {
         while let Some(session) = self.remembered.first().filter(|s| s.end().0 <= self.sessions.reach.horizon) {
             let (key, span) = parts(session)?;
             self.sessions.remove(key, span);
-            self.remembered.pop_first();
+            self.remembered.forget_first();
         }
         Ok(states)
     }

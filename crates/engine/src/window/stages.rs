@@ -130,6 +130,17 @@ impl Stages {
         self.first.plan.kind
     }
 
+    /// Why a row is in no window.
+    #[must_use]
+    pub fn why_in_none(&self) -> &'static str {
+        match self.kind() {
+            WindowKind::Session { .. } => {
+                "the event time is null, or the gap of the session is null or not a length of time, so that the row is in no session"
+            }
+            _ => "the event time is null, so that the row is in no window",
+        }
+    }
+
     /// The column of the window among the columns that rows have.
     #[must_use]
     pub fn window_column(&self) -> usize {

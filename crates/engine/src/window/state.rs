@@ -256,14 +256,19 @@ impl GroupState {
         Ok((keys, picker.rows(&self.schema)?))
     }
 
-    /// Puts rows into a run, those first that were touched longest ago, until the state takes at most about `bytes_max` bytes of memory, as far as that can be.
-    /// When that fails, nothing has changed but that runs may have been merged.
+    /// Puts rows into a run, those first that were touched longest ago, until the state takes at most about `bytes_max` bytes of memory, as far as that can be;
+    /// then runs are merged. Where there is no room for the rows, nothing has changed.
     pub(super) fn spill(&mut self, area: &SpillArea, bytes_max: usize) -> Result<()> {
+        // Memory first: a merge may not fit where the rows do.
+        if self.bytes() > bytes_max && !self.places.is_empty() {
+            self.put_away(area, bytes_max)?;
+        }
         self.runs.tidy(area, &self.schema)?;
         self.forget_gone();
-        if self.bytes() <= bytes_max || self.places.is_empty() {
-            return self.settle();
-        }
+        self.settle()
+    }
+
+    fn put_away(&mut self, area: &SpillArea, bytes_max: usize) -> Result<()> {
         let live = self.places.values().filter(|place| **place != GONE).count();
         let room = bytes_max.saturating_sub(self.pinned_bytes());
         let keep = usize::try_from(live as u128 * room as u128 / self.resident_bytes().max(1) as u128).unwrap_or(usize::MAX);
@@ -282,8 +287,7 @@ impl GroupState {
         }
         self.places.retain(|_, place| !goes(place));
         self.key_bytes = self.places.keys().map(|key| key.row().len()).sum();
-        self.compact()?;
-        self.runs.tidy(area, &self.schema)
+        self.compact()
     }
 
     /// How many groups have their rows in each batch.

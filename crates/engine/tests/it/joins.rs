@@ -55,6 +55,13 @@ AS SELECT r.meter, window.start AS hour, count(*) AS n, count(DISTINCT a.id) AS 
    ON r.meter = a.meter AND a.ts BETWEEN r.ts - INTERVAL 10 MINUTES AND r.ts + INTERVAL 20 MINUTES
    GROUP BY r.meter, window(r.ts, '1 hour');
 
+CREATE STREAMING TABLE followed USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'start')
+AS SELECT r.meter, session_window.start AS start, session_window.end AS until, count(*) AS n, count(DISTINCT a.id) AS alarms
+   FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 10 MINUTES r
+   LEFT JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 5 MINUTES a
+   ON r.meter = a.meter AND a.ts BETWEEN r.ts - INTERVAL 10 MINUTES AND r.ts + INTERVAL 20 MINUTES
+   GROUP BY r.meter, session_window(r.ts, CASE WHEN r.value > 60 THEN '10 minutes' ELSE '150 seconds' END);
+
 CREATE STREAMING TABLE paired USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading, alarm')
 AS SELECT x.meter, x.id AS reading, y.id AS alarm FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 10 MINUTES x
    JOIN STREAM readings WATERMARK ts DELAY OF INTERVAL 10 MINUTES y
@@ -62,13 +69,14 @@ AS SELECT x.meter, x.id AS reading, y.id AS alarm FROM STREAM readings WATERMARK
 ";
 
 /// The tables, each with its columns as text.
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 8] = [
     ("inner_joined", "meter, reading, alarm"),
     ("left_joined", "meter, reading, alarm"),
     ("right_joined", "meter, reading, alarm"),
     ("full_joined", "meter, reading, alarm"),
     ("semi_joined", "meter, reading"),
     ("counted", "meter, hour, n, alarms"),
+    ("followed", "meter, start, until, n, alarms"),
     ("paired", "meter, reading, alarm"),
 ];
 
@@ -112,6 +120,36 @@ fn in_time<'a>(events: impl Iterator<Item = &'a Event>, sources: usize) -> (Vec<
     (kept, late, watermark)
 }
 
+/// Readings of a meter that follow one another, with their alarms.
+struct Session {
+    meter: &'static str,
+    start: i64,
+    until: i64,
+    rows: usize,
+    alarms: Vec<i64>,
+}
+
+/// The sessions of `readings`, each as many rows as it has alarms, and one where it has none.
+fn sessions<'a>(readings: impl Iterator<Item = &'a Reading>, alarms: impl Fn(&Reading) -> Vec<i64>) -> Vec<Session> {
+    let mut ordered: Vec<_> = readings.collect();
+    ordered.sort_by_key(|r| (r.meter, r.ts));
+    let mut sessions: Vec<Session> = Vec::new();
+    for reading in ordered {
+        let until = reading.ts + if reading.value.is_some_and(|v| v > 60) { 600 } else { 150 };
+        let alarms = alarms(reading);
+        let rows = alarms.len().max(1);
+        match sessions.last_mut().filter(|s| s.meter == reading.meter && reading.ts <= s.until) {
+            Some(session) => {
+                session.until = session.until.max(until);
+                session.rows += rows;
+                session.alarms.extend(alarms);
+            }
+            None => sessions.push(Session { meter: reading.meter, start: reading.ts, until, rows, alarms }),
+        }
+    }
+    sessions
+}
+
 fn expected(events: &[Event]) -> Expected {
     let (kept, late, watermark) = in_time(events.iter(), 2);
     let mut expected = Expected { late: [0, 1].map(|source| late.iter().filter(|e| e.0 == source).count()), ..Expected::default() };
@@ -140,9 +178,17 @@ fn expected(events: &[Event]) -> Expected {
             ["right_joined", "full_joined"].into_iter().for_each(|table| row(table, format!("{} -1 {}", a.meter, a.id)));
         }
     }
+    let text = |time: i64| chrono::DateTime::from_timestamp(time, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ");
+    for session in sessions(of(0), |r| of(1).filter(|a| matches(r, a)).map(|a| a.id).collect()) {
+        // A reading without an alarm that is not out yet is behind that time.
+        if session.until + AFTER < watermark {
+            let alarms = session.alarms.iter().collect::<BTreeSet<_>>().len();
+            row("followed", format!("{} {} {} {} {alarms}", session.meter, text(session.start), text(session.until), session.rows));
+        }
+    }
     for ((meter, hour), alarms) in hours {
         if hour + 3_600 <= watermark - AFTER {
-            let time = chrono::DateTime::from_timestamp(hour, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ");
+            let time = text(hour);
             row("counted", format!("{meter} {time} {} {}", alarms.len(), alarms.iter().collect::<BTreeSet<_>>().len()));
         }
     }
@@ -169,7 +215,7 @@ pub async fn check(engine: &Arc<Engine>, events: &[Event]) {
         let surplus: Vec<_> = found.difference(rows_of).take(5).collect();
         assert!(missing.is_empty() && surplus.is_empty(), "{table}: missing {missing:?}, surplus {surplus:?}");
     }
-    for flow in ["inner_joined", "full_joined", "counted"] {
+    for flow in ["inner_joined", "full_joined", "counted", "followed"] {
         for (source, late) in ["readings", "alarms"].into_iter().zip(expected.late) {
             let query = format!("SELECT count(*) FROM system.late_rows WHERE flow = '{flow}' AND source = '{source}'");
             assert_eq!(rows(engine, &query).await, [late.to_string()], "{flow} {source}");
@@ -197,7 +243,7 @@ pub async fn publish(world: &World, events: &[Event]) {
 async fn joined_rows_are_the_same_whatever_the_epochs_are() {
     let events = events(41, 260);
     let all = expected(&events);
-    assert!(all.late.iter().all(|late| *late > 5) && all.tables.len() == 7, "{:?} {:?}", all.late, all.tables.keys());
+    assert!(all.late.iter().all(|late| *late > 5) && all.tables.len() == 8, "{:?} {:?}", all.late, all.tables.keys());
     for size in [1, 7, 64, 1_000] {
         let world = world(size);
         drop(world.engine().await);
@@ -243,6 +289,34 @@ async fn events_that_come_while_the_flows_run_are_joined_with_those_of_before() 
             let (found, expected) = (rows(&engine, "SELECT count(*) FROM inner_joined").await, expected(&events));
             assert_eq!(found, [expected.tables["inner_joined"].len().to_string()]);
         }
+    }
+}
+
+/// A reading that has found no alarm comes out when the watermark passes it, at a time at which sessions above are closed: it may be at the very end of
+/// one, and is in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_at_the_very_end_of_a_session_is_in_it() {
+    for size in [1, 100] {
+        let mut world = World::with_epochs_of(size);
+        world.pipeline = checked(&format!(
+            "{TABLES} CREATE STREAMING TABLE followed USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'start')
+             AS SELECT r.meter, session_window.start AS start, count(*) AS n
+                FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 0 SECONDS r
+                LEFT JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 0 SECONDS a
+                ON r.meter = a.meter AND a.ts BETWEEN r.ts AND r.ts + INTERVAL 20 MINUTES GROUP BY r.meter, session_window(r.ts, '5 minutes');"
+        ));
+        drop(world.engine().await);
+        let at = |id: i64, ts: i64, meter| Reading { id, ts: 1_704_067_200 + ts, meter, value: Some(1) };
+        // All four partitions come to the same time, in steps.
+        let all = |ts: i64| [(0, at(90, ts, "b")), (0, at(91, ts, "c")), (1, at(92, ts, "b")), (1, at(93, ts, "c"))];
+        publish(&world, &[(0, at(1, 0, "a")), (0, at(2, 300, "a"))]).await;
+        // The first has left, and its session would be closed at this moment.
+        publish(&world, &all(1_500)).await;
+        publish(&world, &all(9_000)).await;
+        let engine = world.run().await.unwrap();
+        assert_eq!(rows(&engine, "SELECT start, n FROM followed WHERE meter = 'a'").await, ["2024-01-01T00:00:00Z 2"], "epochs of {size}");
+        let report = engine.verify(&|_| {}).await.unwrap();
+        assert!(report.is_clean(), "{report}");
     }
 }
 

@@ -15,17 +15,23 @@ pub struct AlteredLog {
     inner: Arc<dyn EventLog>,
     waiting: Mutex<VecDeque<Reading>>,
     start: Offset,
+    without: Option<Offset>,
 }
 
 impl AlteredLog {
     /// Whenever somebody has read a partition to its end, another of these readings has come by then.
     pub fn steadily(inner: Arc<dyn EventLog>, readings: &[Reading]) -> Arc<Self> {
-        Arc::new(Self { inner, waiting: Mutex::new(readings.iter().cloned().collect()), start: Offset(0) })
+        Arc::new(Self { inner, waiting: Mutex::new(readings.iter().cloned().collect()), start: Offset(0), without: None })
     }
 
     /// No partition holds a record before `start` any more.
     pub fn kept_from(inner: Arc<dyn EventLog>, start: i64) -> Arc<Self> {
-        Arc::new(Self { inner, waiting: Mutex::default(), start: Offset(start) })
+        Arc::new(Self { inner, waiting: Mutex::default(), start: Offset(start), without: None })
+    }
+
+    /// No partition holds a record at this offset any more, as after compaction.
+    pub fn without(inner: Arc<dyn EventLog>, offset: i64) -> Arc<Self> {
+        Arc::new(Self { inner, waiting: Mutex::default(), start: Offset(0), without: Some(Offset(offset)) })
     }
 
     fn kept(&self, bounds: LogBounds) -> LogBounds {
@@ -62,6 +68,7 @@ impl EventLog for AlteredLog {
     async fn read(&self, partition: &TopicPartition, from: Offset, max_bytes: usize) -> Result<ReadOutcome> {
         let mut outcome = self.inner.read(partition, from, max_bytes).await?;
         outcome.bounds = self.kept(outcome.bounds);
+        outcome.records.retain(|record| Some(record.offset) != self.without);
         if from < outcome.bounds.start {
             return Err(Error::out_of_range(format!("{partition} begins at offset {}", outcome.bounds.start)));
         }

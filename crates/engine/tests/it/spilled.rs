@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use millstream_core::status::{FlowPhase, StatusSource as _};
-use millstream_core::{Epoch, FlowId};
+use millstream_core::{Epoch, ErrorKind, FlowId};
 use millstream_engine::ReplayRequest;
 use millstream_engine::flow::checkpoint::Checkpoint;
 use millstream_pipeline::graph::Pipeline;
+use millstream_testkit::ManualClock;
 use millstream_testkit::faults::Call;
 
 use crate::damaged::damage;
-use crate::events::{hourly, readings};
+use crate::events::{Reading, hourly, readings};
 use crate::straight::check;
 use crate::world::{PIPELINE, World, checked, hours};
 use crate::{chained, sessions, sliding};
@@ -99,6 +101,73 @@ async fn a_full_disk_is_waited_for() {
     world.spilled().limit(None);
     engine.caught_up().await.unwrap();
     check(&engine, &events).await;
+    running.stop().await;
+}
+
+/// Windows over a topic and, with the statement behind them, windows over the changes of a table.
+fn with_windows_over_a_feed(statements: usize) -> Arc<Pipeline> {
+    let text = format!(
+        "{} CREATE STREAMING TABLE counted USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'hour ASC', 'output_mode' = 'update')
+         AS SELECT meter, window.start AS hour, count(*) AS n FROM STREAM by_meter WATERMARK ts DELAY OF INTERVAL 900 DAYS
+         GROUP BY meter, window(ts, '1 hour');",
+        PIPELINE.split_inclusive(';').take(3).collect::<String>().replace("INTERVAL 1 HOUR", "INTERVAL 900 DAYS")
+    );
+    checked(&text.split_inclusive(';').take(statements).collect::<String>())
+}
+
+/// So much memory that the windows of `events` over the topic just fit.
+async fn memory_for(events: &[Reading]) -> usize {
+    for bytes in (40_000..).step_by(5_000) {
+        let mut world = World::with_epochs_of(17);
+        world.pipeline = with_windows_over_a_feed(3);
+        world.settings.state_memory_bytes_max = bytes;
+        drop(world.engine().await);
+        world.publish(events).await;
+        world.run().await.unwrap();
+        if world.spilled().created() == 0 {
+            return bytes;
+        }
+    }
+    unreachable!("some memory is enough")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_whose_source_is_away_gives_memory_back_that_others_need() {
+    let (events, hourly) = (readings(180, 600), FlowId::new("hourly"));
+    let mut world = World::with_epochs_of(17);
+    world.clock = Arc::new(ManualClock::at(ManualClock::START));
+    world.settings.state_memory_bytes_max = memory_for(&events).await + 5_000;
+    world.pipeline = with_windows_over_a_feed(4);
+    drop(world.engine().await);
+    world.publish(&events[..599]).await;
+    let feed = world.faults.block(Call::FeedRead, 1);
+    let running = world.start().await;
+    let engine = running.engine.clone();
+    let of = |name: &str| engine.status().flows.into_iter().find(|f| f.flow == name).unwrap();
+    let has_read_all = |name: &str| of(name).lag == Some(0) && of(name).rows_in > 500;
+    while !(has_read_all("hourly") && has_read_all("by_meter")) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.spilled().created(), 0, "one of them has enough");
+    world.faults.fail_from(Call::ReadLog, world.faults.calls(Call::ReadLog) + 1, ErrorKind::Unavailable);
+    world.publish(&events[599..]).await;
+    while of("hourly").phase != FlowPhase::Waiting {
+        tokio::task::yield_now().await;
+    }
+    feed.release();
+    while !has_read_all("counted") {
+        tokio::task::yield_now().await;
+    }
+    // What it is to do it does while it waits; it would also try the topic again and again.
+    for _ in 0..100 {
+        let tried = world.faults.calls(Call::ReadLog);
+        world.clock.advance(Duration::from_secs(60));
+        while world.faults.calls(Call::ReadLog) == tried {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(world.spilled().files_of(&hourly) > 0, "it has kept all of its state in memory");
+    assert_eq!(of("hourly").phase, FlowPhase::Waiting);
     running.stop().await;
 }
 

@@ -76,7 +76,8 @@ impl EventStore for TornStore {
     }
 }
 
-fn ports(world: &World, tears: impl IntoIterator<Item = u64>) -> Ports {
+/// The world's ports with a store that writes row by row.
+pub fn ports(world: &World, tears: impl IntoIterator<Item = u64>) -> Ports {
     let ports = world.ports();
     Ports { event_store: TornStore::new(ports.event_store.clone(), tears), ..ports }
 }
@@ -146,6 +147,10 @@ impl CheckpointStore for TakingBack {
 
     async fn prune(&self, flow: &FlowId, attempt: Attempt, keep_from: Epoch) -> Result<()> {
         self.inner.prune(flow, attempt, keep_from).await
+    }
+
+    async fn forget_after(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch) -> Result<()> {
+        self.inner.forget_after(flow, attempt, epoch).await
     }
 
     async fn forget(&self, flow: &FlowId) -> Result<()> {

@@ -25,18 +25,13 @@ async fn filled(table: &str) -> (World, RecordBatch) {
 }
 
 /// Writes `rows` into `table`, as nobody's flow.
-async fn tamper(world: &World, table: &str, rows: RecordBatch, kind: ChangeKind) {
+pub async fn tamper(world: &World, table: &str, rows: RecordBatch, kind: ChangeKind) {
     let store = world.ports().event_store;
     let intruder = FlowId::new("intruder");
     store.begin(&intruder, Attempt(1), table).await.unwrap();
     let change = ChangeBatch::inserts(rows.clone(), Version(i64::MAX / 2)).unwrap();
-    let change = ChangeBatch::try_new(
-        rows,
-        UInt8Array::from(vec![kind.code()]),
-        change.versions().clone(),
-        change.partitions().clone(),
-        change.offsets().clone(),
-    );
+    let kinds = UInt8Array::from(vec![kind.code(); rows.num_rows()]);
+    let change = ChangeBatch::try_new(rows, kinds, change.versions().clone(), change.partitions().clone(), change.offsets().clone());
     let write =
         EpochWrite { flow: intruder, attempt: Attempt(1), epoch: Epoch(1), table: table.to_owned(), changes: vec![change.unwrap()] };
     store.commit(write).await.unwrap();

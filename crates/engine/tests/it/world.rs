@@ -53,6 +53,21 @@ pub struct World {
     pub references: BTreeMap<String, Arc<dyn ReferenceSource>>,
 }
 
+/// A flow has done what it does by itself long before somebody has looked so often.
+const LOOKS_MAX: usize = 100_000;
+
+/// Looks again and again whether it `holds`. `false`: it does not, however often the threads of the engine have had their turn.
+pub async fn comes_true(holds: impl Fn() -> bool) -> bool {
+    for _ in 0..LOOKS_MAX {
+        if holds() {
+            return true;
+        }
+        // A turn of another thread, for which the machine has to find the time.
+        tokio::task::spawn_blocking(std::thread::yield_now).await.unwrap();
+    }
+    holds()
+}
+
 /// An engine that runs.
 pub struct Running {
     pub engine: Arc<Engine>,
@@ -168,7 +183,12 @@ impl World {
 
     /// An engine that has begun to run.
     pub async fn start(&self) -> Running {
-        Running::start(self.engine().await)
+        self.start_on(self.ports()).await
+    }
+
+    /// The same on `ports`.
+    pub async fn start_on(&self, ports: Ports) -> Running {
+        Running::start(Engine::open(self.pipeline.clone(), ports, self.settings.clone()).await.unwrap())
     }
 
     /// Runs until all flows have caught up, or one has failed.

@@ -68,7 +68,7 @@ impl Site {
 }
 
 /// Source rows that wait, over all flows; `None` while a flow has not begun, or has read nothing yet.
-fn lag(running: &Running) -> Option<u64> {
+pub fn lag(running: &Running) -> Option<u64> {
     let status = running.status();
     let flows = status["pipeline"]["flows"].as_array().unwrap().clone();
     let failed: Vec<_> = flows.iter().filter(|f| f["phase"] == "failed").collect();

@@ -11,4 +11,5 @@ mod lifecycle;
 mod plan;
 mod process;
 mod queries;
+mod spilled;
 mod topics;

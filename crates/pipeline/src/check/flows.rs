@@ -6,7 +6,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use millstream_core::decode::ReadFormat;
 use millstream_core::decode::avro::{AvroSchema, AvroSchemas};
-use millstream_core::encode::avro_schema;
+use millstream_core::encode::{avro_schema, protobuf_problem};
 use millstream_core::ports::ValueFormat;
 use millstream_core::{FlowId, TableKind, TableSpec};
 
@@ -37,7 +37,7 @@ struct Draft<'t, 'a> {
 
 impl<'a> Checker<'a> {
     pub(super) fn streaming_table(&mut self, head: &'a Head, flows: &[FlowText<'a>]) -> Result<(), Vec<Problem>> {
-        let target = targets::streaming_target(head);
+        let target = targets::streaming_target(self.parsed, head);
         let mut problems = Vec::new();
         let mut drafts = Vec::new();
         let mut wrong = flows.is_empty();
@@ -100,7 +100,7 @@ impl<'a> Checker<'a> {
         }
         self.flows.extend(flows);
         // What is written by the table's own schema is read by it again.
-        let read = |topic: &Topic| match topic.output {
+        let read = |topic: &Topic| match &topic.output {
             Some(ValueFormat::Avro) => own_avro(&schema).map(|format| Topic { format, ..topic.clone() }),
             _ => Some(topic.clone()),
         };
@@ -356,11 +356,18 @@ fn topic_column_problems(head: &Head, target: &Target, schema: &SchemaRef) -> Ve
         if TOPIC_METADATA.contains(&name) {
             let message = format!("every topic has a column `{name}` already");
             problems.push(Problem::new("millstream::duplicate_column", head.name.place, message).help("give it another name with AS"));
-        } else if topic.output == Some(ValueFormat::Avro) && !avro_name(name) {
+        } else if matches!(topic.output, Some(ValueFormat::Avro)) && !avro_name(name) {
             let message = format!("Avro has no fields called `{name}`");
             let help = "give it a name of letters, digits and underscores with AS";
             problems.push(Problem::new("millstream::bad_column_name", head.name.place, message).help(help));
         }
+    }
+    if let Some(ValueFormat::Protobuf(of)) = &topic.output
+        && let Some(why) = protobuf_problem(of, schema)
+    {
+        let message = format!("a row of `{}` can't be the message {}: {why}", head.name.value, of.name());
+        let help = "columns are fields by name: docs/formats.md says which type is which";
+        problems.push(Problem::new("millstream::unsupported_type", head.name.place, message).help(help));
     }
     problems
 }

@@ -58,7 +58,8 @@ pub(super) fn values(parsed: &Parsed, file: usize, head: &Head, settings: &mut S
             return Values { format: schemas.map(ReadFormat::Avro).unwrap_or_default(), mode, corrupt_record: None };
         }
         "protobuf" => {
-            let message = protobuf_message(parsed, file, table, settings);
+            const FORM: &str = "OPTIONS (subscribe '...', value.format 'protobuf', descriptor 'flights.desc', message 'Flight')";
+            let message = protobuf_message(parsed, file, table, FORM, settings);
             let defaults = flag("emit.default.values", settings);
             let format = message.map(|message| ReadFormat::Protobuf { message: Box::new(message), defaults });
             return Values { format: format.unwrap_or_default(), mode, corrupt_record: None };
@@ -73,7 +74,7 @@ pub(super) fn values(parsed: &Parsed, file: usize, head: &Head, settings: &mut S
 }
 
 /// `value.format` and its options, of a topic that flows write; `form` is how they are written.
-pub(super) fn written(table: &Name, form: &str, settings: &mut Settings) -> WrittenValues {
+pub(super) fn written(parsed: &Parsed, table: &Name, form: &str, settings: &mut Settings) -> WrittenValues {
     let json = WrittenValues { format: ValueFormat::Json, read: ReadFormat::default() };
     let Some(written) = settings.take("value.format") else {
         settings.problem(missing(table, "value.format", "how its values are written", form));
@@ -86,8 +87,17 @@ pub(super) fn written(table: &Name, form: &str, settings: &mut Settings) -> Writ
             WrittenValues { format: ValueFormat::Csv, read: ReadFormat::Csv(style, time_formats(Use::Writes, settings)) }
         }
         "avro" => WrittenValues { format: ValueFormat::Avro, ..json },
+        "protobuf" => {
+            const FORM: &str =
+                "TBLPROPERTIES ('topic' = '...', 'value.format' = 'protobuf', 'descriptor' = 'flights.desc', 'message' = 'Flight')";
+            let message = protobuf_message(parsed, table.place.file, table, FORM, settings).map(Box::new);
+            message.map_or(json, |message| WrittenValues {
+                format: ValueFormat::Protobuf(message.clone()),
+                read: ReadFormat::Protobuf { message, defaults: false },
+            })
+        }
         _ => {
-            settings.bad(written, "value.format", "it is 'json', 'csv' or 'avro'", "json");
+            settings.bad(written, "value.format", "it is 'json', 'csv', 'avro' or 'protobuf'", "json");
             json
         }
     }
@@ -95,7 +105,8 @@ pub(super) fn written(table: &Name, form: &str, settings: &mut Settings) -> Writ
 
 /// The files that a topic's options name, by path.
 pub(crate) fn files(sources: &Sources, file: usize, head: &Head) -> Vec<String> {
-    let named = head.options.iter().filter(|o| FILE_OPTIONS.iter().any(|key| o.key.value.eq_ignore_ascii_case(key)));
+    let named =
+        head.options.iter().chain(&head.properties).filter(|o| FILE_OPTIONS.iter().any(|key| o.key.value.eq_ignore_ascii_case(key)));
     named.map(|option| path(sources, file, &option.value.value)).collect()
 }
 
@@ -145,15 +156,14 @@ fn avro_schemas(parsed: &Parsed, file: usize, format: &Name, settings: &mut Sett
 }
 
 /// `descriptor` and `message`.
-fn protobuf_message(parsed: &Parsed, file: usize, table: &Name, settings: &mut Settings) -> Option<ProtobufMessage> {
+fn protobuf_message(parsed: &Parsed, file: usize, table: &Name, form: &str, settings: &mut Settings) -> Option<ProtobufMessage> {
     const KEY: &str = FILE_OPTIONS[1];
-    const FORM: &str = "OPTIONS (subscribe '...', value.format 'protobuf', descriptor 'flights.desc', message 'Flight')";
     let (descriptor, message) = (settings.take(KEY), settings.take("message"));
     if descriptor.is_none() {
-        settings.problem(missing(table, KEY, "in which descriptor file its message is", FORM));
+        settings.problem(missing(table, KEY, "in which descriptor file its message is", form));
     }
     if message.is_none() {
-        settings.problem(missing(table, "message", "which message its values are", FORM));
+        settings.problem(missing(table, "message", "which message its values are", form));
     }
     let (descriptor, message) = (descriptor?, message?);
     match ProtobufMessage::try_new(contents(parsed, file, KEY, descriptor, settings)?, &message.value) {

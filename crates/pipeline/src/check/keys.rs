@@ -86,8 +86,11 @@ pub(super) fn base_positions(plan: &LogicalPlan, base: &TableSpec, spec: &TableS
     base.key.columns().map(position).collect()
 }
 
-/// The outputs that are columns of `base`, unchanged.
+/// The outputs that are columns of `base`, unchanged; none where a row of `base` becomes several, which its key doesn't tell apart.
 fn carried(plan: &LogicalPlan, base: &TableSpec) -> Vec<(usize, String)> {
+    if shape::explodes(plan) {
+        return Vec::new();
+    }
     (0..plan.schema().fields().len())
         .filter_map(|output| match lineage::origin(plan, output) {
             Some(Origin::Column { table, column }) if table == base.name => Some((output, column)),

@@ -28,6 +28,12 @@ fn follow(plan: &LogicalPlan, index: usize, field: Option<String>) -> Option<Ori
             let left = join.left.schema().fields().len();
             if index < left { follow(&join.left, index, field) } else { follow(&join.right, index - left, field) }
         }
+        // An item of a list is computed; beside it, each row has what its event has.
+        LogicalPlan::Unnest(unnest) => {
+            let from = *unnest.dependency_indices.get(index)?;
+            let is_list = unnest.list_type_columns.iter().any(|(list, _)| *list == from);
+            if is_list { None } else { follow(&unnest.input, from, field) }
+        }
         LogicalPlan::Aggregate(aggregate) if index < aggregate.group_expr.len() => Some(Origin::Group { index, field }),
         LogicalPlan::TableScan(scan) if field.is_none() => {
             let column = scan.projected_schema.fields().get(index)?.name().clone();

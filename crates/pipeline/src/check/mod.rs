@@ -131,6 +131,7 @@ pub(crate) fn check(parsed: &Parsed, reference_schemas: &BTreeMap<String, Result
     }
     checker.check_rebindings(&nodes);
     checker.warn_of_idle_tables(&nodes);
+    checker.warn_of_views_without_schedule();
     if !checker.problems.is_empty() {
         return Err(checker.problems);
     }
@@ -369,8 +370,8 @@ impl<'a> Checker<'a> {
             }
             (None, _, Reader::Flow) => {
                 for (table, place) in &inputs.tables {
-                    if !self.is_reference(table) {
-                        return Err(self.not_reference(table, *place));
+                    if !self.is_joined_whole(table) {
+                        return Err(self.not_joined_whole(table, *place));
                     }
                 }
                 Ok(inputs)
@@ -392,7 +393,7 @@ impl<'a> Checker<'a> {
             .help(self.instead_of_stream(name, table))),
             (Some(_), _) if !streamable => {
                 let message = format!("`{name}` ({kind}) can't be read as a stream; topics and event-store tables can");
-                let help = if self.is_reference(name) {
+                let help = if self.is_joined_whole(name) {
                     format!("write JOIN {name} without STREAM")
                 } else {
                     "read the table that feeds it".to_owned()
@@ -404,7 +405,7 @@ impl<'a> Checker<'a> {
                 Err(Problem::new("millstream::stream_needed", *place, format!("a flow reads the topic `{name}` as a stream"))
                     .help(format!("write FROM STREAM {name}")))
             }
-            (None, Reader::Flow) if !self.is_reference(name) => Err(self.not_reference(name, *place)),
+            (None, Reader::Flow) if !self.is_joined_whole(name) => Err(self.not_joined_whole(name, *place)),
             (None, Reader::Job) if matches!(table.binding, Binding::Topic(_)) => {
                 Err(Problem::new("millstream::topic_in_job", *place, format!("a batch job can't read the topic `{name}`"))
                     .help(self.instead_of_stream(name, table)))
@@ -433,18 +434,23 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn is_reference(&self, name: &str) -> bool {
-        self.tables.get(name).is_some_and(|t| matches!(t.binding, Binding::Reference(_)))
+    /// Whether a flow can join it as it is: reference data, and reports that jobs publish. A relational table that flows write is never whole.
+    fn is_joined_whole(&self, name: &str) -> bool {
+        self.tables.get(name).is_some_and(|t| match t.binding {
+            Binding::Reference(_) => true,
+            Binding::Report => self.jobs.iter().any(|job| job.report == name),
+            _ => false,
+        })
     }
 
-    fn not_reference(&self, name: &str, place: Place) -> Problem {
+    fn not_joined_whole(&self, name: &str, place: Place) -> Problem {
         let kind = self.tables.get(name).map_or("table", |t| t.spec.kind.as_str());
         let problem = Problem::new("millstream::stream_needed", place, format!("a flow can't read `{name}` ({kind}) as a table"));
         match self.tables.get(name).map(|t| &t.binding) {
             Some(binding) if binding.is_event_store() => problem.help(format!(
-                "write FROM STREAM {name} to read its change feed; a flow joins reference data alone, other joins are for a batch job"
+                "write FROM STREAM {name} to read its change feed; or make a materialized view of it, which a flow can join"
             )),
-            _ => problem.help("a flow reads a stream and joins reference data; other joins are for a batch job"),
+            _ => problem.help("a flow reads a stream and joins reference data and materialized views; other joins are for a batch job"),
         }
     }
 
@@ -518,6 +524,19 @@ impl<'a> Checker<'a> {
             let published = matches!(&table.binding, Binding::Topic(topic) if topic.output.is_none());
             if published && !read.contains(name.as_str()) {
                 self.warnings.push(format!("topic `{name}` is read by no flow"));
+            }
+        }
+    }
+
+    /// A flow that joins a report waits for the first one: without a schedule, somebody has to ask for it.
+    fn warn_of_views_without_schedule(&mut self) {
+        for job in self.jobs.iter().filter(|job| job.schedule.is_none()) {
+            for (_, flow) in self.flows.iter().filter(|(_, flow)| flow.references.contains(&job.report)) {
+                let report = &job.report;
+                self.warnings.push(format!(
+                    "flow `{}` joins `{report}`, which has no schedule: it waits until `millstream refresh {report}` has published it once",
+                    flow.id
+                ));
             }
         }
     }

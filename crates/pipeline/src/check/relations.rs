@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, ObjectName, Query, Select, SelectItem, SetExpr, Spanned, TableFactor, Visit, Visitor,
+    Expr, Function, FunctionArguments, ObjectName, Query, Select, SelectItem, SetExpr, Spanned, TableFactor, Visit, Visitor,
 };
 
 use crate::diagnostic::{Place, Problem};
@@ -47,6 +47,10 @@ struct Collector<'a> {
     named: Named,
 }
 
+fn has_arguments(function: &Function) -> bool {
+    matches!(&function.args, FunctionArguments::List(list) if !list.args.is_empty())
+}
+
 impl Collector<'_> {
     fn relation(&mut self, name: &ObjectName) {
         let place = Place::new(self.file, name.span());
@@ -69,6 +73,10 @@ impl Collector<'_> {
         };
         let place = Place::new(self.file, function.name.span());
         match name {
+            // Of a value it is one itself; without one it is the time now.
+            Some(name) if name.eq_ignore_ascii_case("unix_timestamp") && has_arguments(function) => {
+                self.named.functions.push(("to_unix_timestamp".to_owned(), place));
+            }
             Some(name) => self.named.functions.push((name.to_lowercase(), place)),
             None => self.named.problems.push(
                 Problem::new("millstream::unknown_function", place, format!("there is no function `{}`", function.name))

@@ -75,7 +75,7 @@ impl StreamShape<'_> {
                 self.node(&unnest.input, found)
             }
             LogicalPlan::Join(join) => self.join(join, found),
-            LogicalPlan::Aggregate(aggregate) if found.explodes || explodes(&aggregate.input) => Err(self.exploded_and_aggregated()),
+            LogicalPlan::Aggregate(_) if found.explodes => Err(self.explode_above_aggregate()),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate, found),
             LogicalPlan::Sort(_) => {
                 Err(self.refused("ORDER BY over a stream never ends", "ORDER", "leave it out; sort where the table is read"))
@@ -231,10 +231,6 @@ impl StreamShape<'_> {
             ));
         }
         self.node(&aggregate.input, found)?;
-        if found.joins_streams && matches!(window.kind, WindowKind::Session { .. }) {
-            let message = "sessions over a join of streams are not supported yet";
-            return Err(self.refused(message, SESSION_FUNCTION, "group by window(ts, '1 hour')"));
-        }
         found.windows.push(window);
         Ok(())
     }
@@ -302,9 +298,10 @@ impl StreamShape<'_> {
         Ok(())
     }
 
-    fn exploded_and_aggregated(&self) -> Problem {
-        let help = "write the rows into a streaming table, and aggregate its feed in a flow of its own or in a batch job";
-        self.refused("rows that explode() makes can't be aggregated in the same flow yet", "LATERAL", help)
+    fn explode_above_aggregate(&self) -> Problem {
+        let word = if self.word("LATERAL").is_some() { "LATERAL" } else { "SELECT" };
+        let help = "write the results into a streaming table, and explode what its feed has in a flow of its own or in a batch job";
+        self.refused("the results of an aggregate can't be exploded in the same flow yet", word, help)
     }
 
     fn refused(&self, message: &str, word: &str, help: &str) -> Problem {
@@ -375,7 +372,7 @@ pub(super) fn scanned(plan: &LogicalPlan) -> Vec<String> {
 }
 
 /// Whether `plan` makes several rows of one.
-fn explodes(plan: &LogicalPlan) -> bool {
+pub(super) fn explodes(plan: &LogicalPlan) -> bool {
     plan.exists(|n| Ok(matches!(n, LogicalPlan::Unnest(_)))).unwrap_or(false)
 }
 

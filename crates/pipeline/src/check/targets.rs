@@ -10,6 +10,7 @@ use super::settings::{Settings, column_list};
 use super::tables::{finish, missing, partitions, topic_name};
 use crate::diagnostic::{Place, Problem};
 use crate::graph::{OutputMode, ParseMode, Topic};
+use crate::parsed::Parsed;
 use crate::suggest;
 use crate::syntax::statement::Head;
 
@@ -45,7 +46,7 @@ pub(super) fn is_of_files(head: &Head) -> bool {
 }
 
 /// Checks the head of `CREATE STREAMING TABLE`.
-pub(super) fn streaming_target(head: &Head) -> Result<Target, Vec<Problem>> {
+pub(super) fn streaming_target(parsed: &Parsed, head: &Head) -> Result<Target, Vec<Problem>> {
     let name = &head.name;
     let Some(using) = &head.using else {
         return Err(vec![
@@ -74,7 +75,7 @@ pub(super) fn streaming_target(head: &Head) -> Result<Target, Vec<Problem>> {
         }
         "kafka" => {
             refuse_partitions(head, "a topic", "'key'", &mut settings);
-            let (written, key_place) = written_topic(head, &mut settings);
+            let (written, key_place) = written_topic(parsed, head, &mut settings);
             let key = KeySpec::single(written.key_columns.clone());
             topic = Some(written);
             (TableKind::Topic, (key, key_place))
@@ -103,14 +104,14 @@ fn no_holder(head: &Head, using: &str, place: Place) -> Problem {
 }
 
 /// The topic that a streaming table is.
-fn written_topic(head: &Head, settings: &mut Settings) -> (Topic, Place) {
+fn written_topic(parsed: &Parsed, head: &Head, settings: &mut Settings) -> (Topic, Place) {
     let form = "TBLPROPERTIES ('topic' = 'alerts', 'value.format' = 'json')";
     let name = settings.take("topic");
     match name {
         Some(name) => topic_name(name, "topic", settings),
         None => settings.problem(missing(&head.name, "topic", "which topic it is", form)),
     }
-    let written = formats::written(&head.name, form, settings);
+    let written = formats::written(parsed, &head.name, form, settings);
     let key = settings.columns("key");
     let place = key.as_ref().map_or(head.name.place, |k| k.place);
     let topic = Topic {

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::arithmetic::{self, Operation};
 use super::{
-    arrays, average, avro, collections, count_distinct, datetime, extreme_by, format, generators, json, math, moments, regexp, round,
+    arrays, average, avro, collections, count_distinct, csv, datetime, extreme_by, format, generators, json, math, moments, regexp, round,
     session, spans, sum, truncate, value_counts, window, window_time,
 };
 use crate::spark::value_counts::SORTED_TEXT;
@@ -237,6 +237,7 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions.extend(datetime::functions());
     functions.extend(math::functions());
     functions.extend(truncate::functions());
+    functions.extend(csv::functions());
     functions.extend(json::functions());
     functions.extend(collections::functions());
     functions.extend(arrays::functions());

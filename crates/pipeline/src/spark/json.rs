@@ -18,7 +18,7 @@ use crate::plan::column_type;
 use crate::syntax::type_names;
 
 /// Functions whose last argument is a map of options.
-pub(crate) const WITH_OPTIONS: [&str; 3] = ["from_json", "to_json", "from_avro"];
+pub(crate) const WITH_OPTIONS: [&str; 5] = ["from_json", "to_json", "from_avro", "from_csv", "to_csv"];
 
 /// All functions of this module.
 #[must_use]
@@ -183,7 +183,8 @@ fn has_other_keys(data_type: &DataType) -> bool {
     }
 }
 
-fn all_nullable(data_type: &DataType) -> DataType {
+/// The same type with everything in it nullable.
+pub(super) fn all_nullable(data_type: &DataType) -> DataType {
     match data_type {
         DataType::List(item) => DataType::List(type_names::item_field(all_nullable(item.data_type()))),
         DataType::Struct(fields) => {

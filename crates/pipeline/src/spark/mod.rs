@@ -11,6 +11,7 @@ pub mod cast;
 mod castable;
 pub mod collections;
 pub mod count_distinct;
+pub mod csv;
 pub mod datetime;
 pub mod decimal;
 pub mod extreme_by;

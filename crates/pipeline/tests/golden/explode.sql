@@ -10,8 +10,8 @@ CREATE STREAMING TABLE c USING cassandra PARTITIONED BY (event_id)
 AS SELECT event_id, posexplode(legs) AS leg FROM STREAM flights;
 CREATE STREAMING TABLE d USING cassandra PARTITIONED BY (event_id)
 AS SELECT event_id, leg FROM STREAM keyed LATERAL VIEW explode(legs) l AS leg;
-CREATE STREAMING TABLE e USING cassandra PARTITIONED BY (leg)
-AS SELECT leg, window.start AS hour, count(*) AS n FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 1 HOUR LATERAL VIEW explode(legs) l AS leg
-GROUP BY leg, window(ts, '1 hour');
+CREATE STREAMING TABLE e USING cassandra PARTITIONED BY (id)
+AS SELECT id, hour FROM (SELECT collect_set(event_id) AS ids, window.start AS hour FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 1 HOUR
+  GROUP BY window(ts, '1 hour')) AS h LATERAL VIEW explode(ids) l AS id;
 CREATE STREAMING TABLE f USING cassandra PARTITIONED BY (event_id)
 AS SELECT event_id, x FROM STREAM flights LATERAL VIEW upper('x') l AS x;

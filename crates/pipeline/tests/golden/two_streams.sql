@@ -31,7 +31,7 @@ AS SELECT f.origin, f.event_id, l.delay FROM STREAM flights WATERMARK ts DELAY O
 CREATE STREAMING TABLE j USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'event_id', 'output_mode' = 'update')
 AS SELECT f.origin, f.event_id, l.gate FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 1 HOUR f JOIN STREAM landings WATERMARK at DELAY OF INTERVAL 1 HOUR l
    ON f.event_id = l.event_id AND l.at BETWEEN f.ts AND f.ts + INTERVAL 1 HOUR;
--- A key that an outer join leaves null; windows of a time that it may lack; sessions; a join above an aggregate; an anti join; three streams; a union.
+-- A key that an outer join leaves null; windows of a time that it may lack, sessions too; a join above an aggregate; an anti join; three streams; a union.
 CREATE STREAMING TABLE k USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'gate')
 AS SELECT f.origin, l.gate FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 1 HOUR f LEFT JOIN STREAM landings WATERMARK at DELAY OF INTERVAL 1 HOUR l
    ON f.event_id = l.event_id AND l.at BETWEEN f.ts AND f.ts + INTERVAL 1 HOUR;
@@ -39,8 +39,8 @@ CREATE STREAMING TABLE l USING cassandra PARTITIONED BY (origin) TBLPROPERTIES (
 AS SELECT f.origin, window.start AS hour, count(*) AS n FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 1 HOUR f LEFT JOIN STREAM landings WATERMARK at DELAY OF INTERVAL 1 HOUR l
    ON f.event_id = l.event_id AND l.at BETWEEN f.ts AND f.ts + INTERVAL 1 HOUR GROUP BY f.origin, window(l.at, '1 hour');
 CREATE STREAMING TABLE m USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'start')
-AS SELECT f.origin, session_window.start AS start, count(*) AS n FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 1 HOUR f JOIN STREAM landings WATERMARK at DELAY OF INTERVAL 1 HOUR l
-   ON f.event_id = l.event_id AND l.at BETWEEN f.ts AND f.ts + INTERVAL 1 HOUR GROUP BY f.origin, session_window(f.ts, '1 hour');
+AS SELECT f.origin, session_window.start AS start, count(*) AS n FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 1 HOUR f LEFT JOIN STREAM landings WATERMARK at DELAY OF INTERVAL 1 HOUR l
+   ON f.event_id = l.event_id AND l.at BETWEEN f.ts AND f.ts + INTERVAL 1 HOUR GROUP BY f.origin, session_window(l.at, '1 hour');
 CREATE STREAMING TABLE n USING cassandra PARTITIONED BY (origin)
 AS SELECT f.origin, f.n FROM (SELECT origin, window_time(window) AS t, count(*) AS n FROM STREAM flights WATERMARK ts DELAY OF INTERVAL 1 HOUR GROUP BY origin, window(ts, '1 hour')) f
    JOIN STREAM landings WATERMARK at DELAY OF INTERVAL 1 HOUR l ON f.origin = l.airport AND l.at BETWEEN f.t AND f.t + INTERVAL 1 HOUR;

@@ -6,9 +6,9 @@ use arrow::datatypes::{DataType, TimeUnit};
 use millstream_core::SortOrder;
 use millstream_core::table::timestamp_type;
 use millstream_pipeline::graph::{Binding, FixedWindows, OutputMode, ParseMode, ReferenceOrigin, WindowKind};
-use millstream_pipeline::{SourceFile, parse};
+use millstream_pipeline::{SourceFile, explain, parse};
 
-use crate::{check, checked, reference_schemas, tumbling};
+use crate::{built_in, check, checked, reference_schemas, tumbling};
 
 const TOPIC: &str =
     "CREATE TABLE flights (event_id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, carrier STRING NOT NULL, origin STRING NOT NULL,
@@ -105,6 +105,31 @@ fn streams_join_reference_tables() {
     assert_eq!(types, [DataType::Utf8, timestamp_type(), timestamp_type(), DataType::Int64, DataType::Int64]);
     let clustering = &pipeline.tables["w"].spec.key.clustering;
     assert_eq!((clustering[0].name.as_str(), clustering[0].order), ("hour", SortOrder::Desc));
+}
+
+#[test]
+fn streams_join_materialized_views() {
+    let pipeline = checked(&with_topic(
+        "CREATE TEMPORARY VIEW busy AS SELECT origin, usual FROM stats WHERE flights > 10;
+         CREATE STREAMING TABLE judged USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'event_id')
+         AS SELECT f.origin, f.event_id, f.delay - b.usual AS beyond, c.worst, a.name
+            FROM STREAM flights f LEFT JOIN busy b ON f.origin = b.origin JOIN carriers c ON f.carrier = c.carrier
+            LEFT JOIN airlines a ON f.carrier = a.carrier;
+         CREATE STREAMING TABLE departures USING cassandra PARTITIONED BY (origin) TBLPROPERTIES ('clustering_key' = 'event_id')
+         AS SELECT origin, event_id, carrier, delay FROM STREAM flights;
+         CREATE MATERIALIZED VIEW stats USING postgresql TBLPROPERTIES ('primary_key' = 'origin', 'schedule' = '*/5 * * * *')
+         AS SELECT origin, avg(delay) AS usual, count(*) AS flights FROM departures GROUP BY origin;
+         CREATE MATERIALIZED VIEW carriers USING postgresql TBLPROPERTIES ('primary_key' = 'carrier')
+         AS SELECT carrier, max(delay) AS worst FROM departures GROUP BY carrier;",
+    ));
+    assert_eq!(pipeline.flows[0].references, ["stats", "carriers", "airlines"]);
+    assert_eq!(pipeline.flows[0].sources().collect::<Vec<_>>(), ["flights"]);
+    let waits = "flow `judged` joins `carriers`, which has no schedule: it waits until `millstream refresh carriers` has published it once";
+    assert_eq!(pipeline.warnings, [waits]);
+    let text = explain::text(&pipeline, &built_in);
+    assert!(text.contains("judged: stream flights with stats, carriers, airlines -> judged"), "{text}");
+    let json = explain::json(&pipeline, &built_in);
+    assert_eq!(json["flows"][0]["references"], serde_json::json!(["stats", "carriers", "airlines"]));
 }
 
 #[test]
@@ -222,6 +247,17 @@ fn a_view_does_not_hide_a_volatile_function() {
     ))
     .unwrap_err();
     assert_eq!(errors.iter().map(|e| e.code()).collect::<Vec<_>>(), ["millstream::volatile_function"]);
+}
+
+#[test]
+fn the_unix_timestamp_of_a_value_is_that_of_the_event() {
+    let flow = |time: &str| {
+        check(&with_topic(&format!(
+            "CREATE STREAMING TABLE s USING cassandra PARTITIONED BY (origin) AS SELECT origin, unix_timestamp({time}) AS seconds FROM STREAM flights;"
+        )))
+    };
+    assert!(flow("ts").is_ok() && flow("'2024-02-29', 'yyyy-MM-dd'").is_ok());
+    assert_eq!(flow("").unwrap_err().iter().map(|e| e.code()).collect::<Vec<_>>(), ["millstream::volatile_function"]);
 }
 
 #[test]

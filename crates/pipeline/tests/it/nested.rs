@@ -8,6 +8,7 @@ use millstream_core::decode::ReadFormat;
 use millstream_core::decode::avro::AvroSchemas;
 use millstream_pipeline::graph::Binding;
 use millstream_pipeline::session::spark_session;
+use millstream_pipeline::signature::Scope;
 use millstream_pipeline::{SourceFile, Surroundings, parse};
 
 use crate::{check, checked};
@@ -112,4 +113,37 @@ fn a_flow_explodes_final_rows() {
     );
     let error = check(&map).unwrap_err().render(false);
     assert!(error.contains("posexplode() gives 2 columns here"), "{error}");
+}
+
+#[test]
+fn a_flow_aggregates_what_it_explodes_by_the_events_time_alone() {
+    let topic = "CREATE TABLE t (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, legs ARRAY<STRUCT<name: STRING, at: TIMESTAMP>>)
+        USING kafka OPTIONS (subscribe 't', value.format 'json');";
+    let hourly = |legs: &str, time: &str| {
+        format!(
+            "{topic} CREATE STREAMING TABLE d USING cassandra PARTITIONED BY (name) TBLPROPERTIES ('clustering_key' = 'hour')
+             AS SELECT leg.name AS name, window.start AS hour, count(*) AS n FROM STREAM t WATERMARK ts DELAY OF INTERVAL 1 HOUR
+                LATERAL VIEW explode({legs}) l AS leg WHERE leg.name <> '' GROUP BY leg.name, window({time}, '1 hour')"
+        )
+    };
+    let (before, now) = (checked(&hourly("legs", "ts")), checked(&hourly("array_distinct(legs)", "ts")));
+    assert!(before.flows[0].window.is_some());
+    assert!(before.flows[0].signature.changes(&checked(&hourly("legs", "ts")).flows[0].signature).is_empty());
+    let changes = before.flows[0].signature.changes(&now.flows[0].signature);
+    let of_state: Vec<_> = changes.iter().filter(|change| change.scope == Scope::State).map(|change| change.part.as_str()).collect();
+    assert!(of_state.contains(&"explode 1") && of_state.contains(&"group 1"), "{of_state:?}");
+    let of_legs = check(&hourly("legs", "leg.at")).unwrap_err().render(false);
+    assert!(of_legs.contains("millstream::watermark_mismatch"), "{of_legs}");
+}
+
+#[test]
+fn a_row_that_becomes_several_can_not_be_found_again_by_its_key() {
+    let error = check(
+        "CREATE TABLE t (id BIGINT NOT NULL, legs ARRAY<STRING>) USING kafka OPTIONS (subscribe 't', value.format 'json');
+         CREATE STREAMING TABLE stored USING cassandra PARTITIONED BY (id) AS SELECT id, legs FROM STREAM t;
+         CREATE STREAMING TABLE cached USING redis TBLPROPERTIES ('key' = 'id, leg')
+         AS SELECT id, leg FROM STREAM stored LATERAL VIEW explode(legs) l AS leg;",
+    );
+    let error = error.unwrap_err().render(false);
+    assert!(error.contains("millstream::key_lacks_base_key") || error.contains("millstream::updated_feed"), "{error}");
 }

@@ -1,12 +1,13 @@
 //! Streaming tables in topics, relational tables and files: what they are in the graph.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use millstream_core::TableKind;
 use millstream_core::ports::{TopicOutput, ValueFormat};
 use millstream_core::style::TextStyle;
-use millstream_pipeline::explain;
-use millstream_pipeline::graph::{Binding, OutputMode};
+use millstream_pipeline::graph::{Binding, OutputMode, Pipeline};
+use millstream_pipeline::{SourceFile, Surroundings, explain, parse};
 
 use crate::checked;
 
@@ -89,4 +90,47 @@ fn a_job_reads_relational_tables_and_files_that_flows_write() {
          AS SELECT f.origin, max(f.delay) AS worst FROM files f JOIN current c ON f.origin = c.origin GROUP BY f.origin;"
     ));
     assert_eq!(pipeline.jobs[0].inputs, ["files", "current"]);
+}
+
+// What protoc --descriptor_set_out writes of
+// syntax = "proto3"; package air; enum Kind { EARLY = 0; LATE = 1; }
+// message Alert { int64 id = 1; string origin = 2; optional int32 delay = 3; repeated string words = 4; Kind kind = 5; }
+const DESCRIPTOR: &str = "\
+    0aa2010a0b616c6572742e70726f746f120361697222690a05416c657274120a0a026964180120012803120e0a066f726967696e1802200128091212\
+    0a0564656c61791803200128054800880101120d0a05776f72647318042003280912170a046b696e6418052001280e32092e6169722e4b696e644208\
+    0a065f64656c61792a1b0a044b696e6412090a054541524c59100012080a044c4154451001620670726f746f33";
+
+/// A topic of messages with these columns and properties, checked with the descriptor file at hand.
+fn written_as_protobuf(columns: &str, more: &str) -> Result<Pipeline, String> {
+    let text = format!(
+        "{TOPIC} CREATE STREAMING TABLE alerts USING kafka TBLPROPERTIES ('topic' = 'alerts', 'value.format' = 'protobuf'{more})
+         AS SELECT {columns} FROM STREAM flights;"
+    );
+    let parsed = parse(&[SourceFile { name: "flows/pipeline.sql".to_owned(), text }]).unwrap();
+    assert!(parsed.files().iter().all(|path| path == "flows/alert.desc"));
+    let bytes = (0..DESCRIPTOR.len() / 2).map(|at| u8::from_str_radix(&DESCRIPTOR[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let surroundings = Surroundings { files: BTreeMap::from([("flows/alert.desc".to_owned(), Ok(bytes))]), ..Surroundings::default() };
+    let checked = parsed.within(surroundings).check(&BTreeMap::new());
+    checked.map_err(|problems| problems.iter().map(|problem| problem.message()).collect::<Vec<_>>().join("; "))
+}
+
+#[test]
+fn a_topic_of_messages_takes_columns_that_are_its_fields() {
+    let file = ", 'descriptor' = 'alert.desc', 'message' = 'Alert'";
+    let pipeline = written_as_protobuf("event_id AS id, origin, delay", file).unwrap();
+    let Binding::Topic(topic) = &pipeline.tables["alerts"].binding else { panic!("a topic") };
+    let Some(TopicOutput { format: ValueFormat::Protobuf(message), .. }) = topic.to_output() else { panic!("{topic:?}") };
+    assert_eq!(message.name(), "Alert");
+    assert_eq!(topic.format.name(), "protobuf");
+    assert!(topic.is_exact(&pipeline.tables["alerts"].spec.schema));
+    assert!(explain::text(&pipeline, &crate::built_in).contains("written as PROTOBUF, with no key"));
+    let listed = written_as_protobuf("event_id AS id, CASE WHEN delay > 0 THEN array(origin) END AS words", file).unwrap();
+    let Binding::Topic(topic) = &listed.tables["alerts"].binding else { panic!("a topic") };
+    assert!(!topic.is_exact(&listed.tables["alerts"].spec.schema), "a list that is null is read as an empty one");
+    let why = |columns: &str, more: &str| written_as_protobuf(columns, more).unwrap_err();
+    assert!(why("event_id", file).contains("the message Alert has no field event_id; it has id, origin, delay, words, kind"));
+    assert!(why("CAST(delay AS BIGINT) AS id", file).contains("the column id may be null"));
+    assert!(why("event_id AS delay", file).contains("field delay: a BIGINT does not fit int32: write CAST(... AS INT)"));
+    assert!(why("event_id AS id", "").contains("does not say in which descriptor file its message is"));
+    assert!(why("event_id AS id", ", 'descriptor' = 'alert.desc', 'message' = 'Nothing'").contains("it has no message Nothing"));
 }

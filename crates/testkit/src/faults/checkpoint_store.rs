@@ -46,6 +46,10 @@ impl CheckpointStore for FaultyCheckpointStore {
         self.faults.around(Call::Prune, || self.inner.prune(flow, attempt, keep_from)).await
     }
 
+    async fn forget_after(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch) -> Result<()> {
+        self.faults.around(Call::ForgetAfter, || self.inner.forget_after(flow, attempt, epoch)).await
+    }
+
     async fn forget(&self, flow: &FlowId) -> Result<()> {
         self.faults.around(Call::Forget, || self.inner.forget(flow)).await
     }

@@ -57,6 +57,7 @@ pub enum Call {
     Get,
     Epochs,
     Prune,
+    ForgetAfter,
     Forget,
     Flows,
 }

@@ -30,6 +30,7 @@ suite!(
         flows_are_separate,
         a_lower_attempt_can_neither_put_nor_prune,
         prune_keeps_what_it_is_told_to_keep,
+        what_is_after_an_epoch_is_forgotten_and_the_rest_stays,
         forget_removes_checkpoints_and_keeps_the_attempt,
         checkpoints_survive_a_restart,
         flows_are_listed_by_name,
@@ -192,6 +193,40 @@ pub async fn prune_keeps_what_it_is_told_to_keep(h: &dyn Harness<Port>) -> CaseR
     check_eq!(store.get(&flow("a"), Epoch(3)).await?, None, "the checkpoint of 3 is gone");
     store.prune(&flow("a"), attempt, Epoch(1)).await?;
     check_eq!(store.epochs(&flow("a")).await?, epochs(&[4, 5, 6]), "pruning before the first changes nothing");
+    store.put(&flow("a"), attempt, Epoch(2), bytes(2, 10)).await?;
+    check_eq!(store.epochs(&flow("a")).await?, epochs(&[2, 4, 5, 6]), "an epoch that was removed can be put again");
+    store.prune(&flow("a"), attempt, Epoch(4)).await?;
+    check_eq!(store.epochs(&flow("a")).await?, epochs(&[4, 5, 6]), "and be removed again");
+    Ok(())
+}
+
+/// `forget_after` removes what is after an epoch, and nothing else, unless a lower attempt asks for it.
+pub async fn what_is_after_an_epoch_is_forgotten_and_the_rest_stays(h: &dyn Harness<Port>) -> CaseResult {
+    let store = h.open().await?;
+    let zombie = store.claim(&flow("a")).await?;
+    for name in ["a", "b"] {
+        let attempt = store.claim(&flow(name)).await?;
+        for epoch in [2, 3, 4, 255, 256] {
+            store.put(&flow(name), attempt, Epoch(epoch), bytes(usize::try_from(epoch).unwrap_or(0), 10)).await?;
+        }
+    }
+    refused(store.forget_after(&flow("a"), zombie, Epoch(2)).await, ErrorKind::Fenced, "a lower attempt that forgets")?;
+    check_eq!(store.epochs(&flow("a")).await?, epochs(&[2, 3, 4, 255, 256]), "the refused call changed nothing");
+    let owner = store.claim(&flow("a")).await?;
+    store.forget_after(&flow("a"), owner, Epoch(256)).await?;
+    check_eq!(store.epochs(&flow("a")).await?, epochs(&[2, 3, 4, 255, 256]), "nothing is after the last epoch");
+    store.forget_after(&flow("a"), owner, Epoch(3)).await?;
+    check_eq!(store.epochs(&flow("a")).await?, epochs(&[2, 3]), "the epochs after 3 are gone, 3 and earlier stay");
+    check_eq!(store.get(&flow("a"), Epoch(3)).await?, Some(bytes(3, 10)), "the checkpoint of 3 is whole");
+    check_eq!(store.get(&flow("a"), Epoch(4)).await?, None, "the checkpoint of 4 is gone, whichever attempt put it");
+    check_eq!(store.epochs(&flow("b")).await?, epochs(&[2, 3, 4, 255, 256]), "another flow keeps its own");
+    store.put(&flow("a"), owner, Epoch(4), bytes(9, 10)).await?;
+    let store = if h.abilities().keeps_data { h.reopen(store).await? } else { store };
+    check_eq!(store.epochs(&flow("a")).await?, epochs(&[2, 3, 4]), "it goes on after what is left");
+    let last = store.claim(&flow("a")).await?;
+    store.forget_after(&flow("a"), last, Epoch(0)).await?;
+    store.forget_after(&flow("never seen"), Attempt(1), Epoch(0)).await?;
+    check_eq!(store.epochs(&flow("a")).await?, epochs(&[]), "all are after epoch 0");
     Ok(())
 }
 

@@ -75,6 +75,11 @@ impl CheckpointStore for ToyCheckpointStore {
         self.change(flow, attempt, |checkpoints| *checkpoints = checkpoints.split_off(&keep_from))
     }
 
+    async fn forget_after(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch) -> Result<()> {
+        let from = if self.disk.has(Defect::ForgetsTooMuch) { epoch } else { epoch.next() };
+        self.change(flow, attempt, |checkpoints| drop(checkpoints.split_off(&from)))
+    }
+
     async fn forget(&self, flow: &FlowId) -> Result<()> {
         let mut flows = self.disk.checkpoints.lock();
         if self.disk.has(Defect::ForgetsAttempts) {

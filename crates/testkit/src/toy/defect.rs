@@ -83,6 +83,8 @@ pub enum Defect {
     ForgetsAttempts,
     /// Checkpoint store: pruning removes one checkpoint too many.
     PrunesTooMuch,
+    /// Checkpoint store: forgetting what is after an epoch removes that epoch's checkpoint too.
+    ForgetsTooMuch,
     /// System store: rows that are put aside twice are there twice.
     DoublesQuarantined,
     /// System store: rows of epochs that never committed stay.

@@ -58,6 +58,12 @@ impl ToySpillStore {
     pub fn files(&self) -> usize {
         self.disk.spilled.lock().contents.len()
     }
+
+    /// How many files there are of `flow`.
+    #[must_use]
+    pub fn files_of(&self, flow: &FlowId) -> usize {
+        self.disk.spilled.lock().contents.keys().filter(|(of, _)| of == flow).count()
+    }
 }
 
 impl SpillStore for ToySpillStore {

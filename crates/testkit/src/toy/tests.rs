@@ -268,6 +268,7 @@ async fn broken_checkpoint_stores_are_noticed() {
         IgnoresFencing in "a_lower_attempt_can_neither_put_nor_prune",
         ForgetsAttempts in "forget_removes_checkpoints_and_keeps_the_attempt",
         PrunesTooMuch in "prune_keeps_what_it_is_told_to_keep",
+        ForgetsTooMuch in "what_is_after_an_epoch_is_forgotten_and_the_rest_stays",
         ForgetsOnReopen in "claims_rise_across_restarts",
     );
 }

@@ -11,13 +11,13 @@ use super::wire::{Fields, Malformed, Wire};
 #[derive(Clone)]
 pub struct ProtobufMessage {
     name: String,
-    pub(super) messages: Arc<[Message]>,
-    pub(super) root: usize,
+    pub(crate) messages: Arc<[Message]>,
+    pub(crate) root: usize,
 }
 
 /// A message type.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Message {
+pub(crate) struct Message {
     pub name: String,
     pub fields: Vec<Field>,
     /// Whether it stands for an entry of a map.
@@ -26,12 +26,18 @@ pub(super) struct Message {
 
 /// A field of a message.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Field {
+pub(crate) struct Field {
     pub name: String,
     pub number: u32,
     pub repeated: bool,
     /// Whether a value that is left out differs from zero.
     pub presence: bool,
+    /// proto2's label: it has to be there.
+    pub required: bool,
+    /// Whether several numbers are written behind one tag.
+    pub packed: bool,
+    /// Which `oneof` of its message it is in.
+    pub oneof: Option<u64>,
     pub kind: Kind,
     /// proto2's default, as text.
     pub default: Option<String>,
@@ -39,7 +45,7 @@ pub(super) struct Field {
 
 /// A field's type.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Double,
     Float,
     Int64,
@@ -179,24 +185,24 @@ impl Set {
     }
 
     fn file(&mut self, bytes: &[u8], start: usize) -> Outcome<()> {
-        let (mut package, mut proto3) = (String::new(), false);
+        let (mut package, mut syntax) = (String::new(), String::new());
         each(bytes, start, |number, wire| {
             match number {
                 2 => package = text(wire),
-                12 => proto3 = text(wire) == "proto3",
+                12 => syntax = text(wire),
                 _ => {}
             }
             Ok(())
         })?;
         let scope = if package.is_empty() { String::new() } else { format!(".{package}") };
         each(bytes, start, |number, wire| match (number, wire) {
-            (4, Wire::Counted(message, at)) => self.message(message, at, &scope, proto3, 0),
+            (4, Wire::Counted(message, at)) => self.message(message, at, &scope, &syntax, 0),
             (5, Wire::Counted(named, at)) => self.enumeration(named, at, &scope),
             _ => Ok(()),
         })
     }
 
-    fn message(&mut self, bytes: &[u8], start: usize, scope: &str, proto3: bool, depth: u32) -> Outcome<()> {
+    fn message(&mut self, bytes: &[u8], start: usize, scope: &str, syntax: &str, depth: u32) -> Outcome<()> {
         if depth > 60 {
             return Err(Malformed { at: start, what: "messages are nested too deep" });
         }
@@ -212,11 +218,11 @@ impl Set {
         each(bytes, start, |number, wire| {
             match (number, wire) {
                 (2, Wire::Counted(field, at)) => {
-                    let (field, named) = field_of(field, at, proto3)?;
+                    let (field, named) = field_of(field, at, syntax)?;
                     message.fields.push(field);
                     types.push(named);
                 }
-                (3, Wire::Counted(nested, at)) => self.message(nested, at, &full, proto3, depth + 1)?,
+                (3, Wire::Counted(nested, at)) => self.message(nested, at, &full, syntax, depth + 1)?,
                 (4, Wire::Counted(named, at)) => self.enumeration(named, at, &full)?,
                 (7, Wire::Counted(options, at)) => each(options, at, |number, wire| {
                     message.map_entry |= number == 7 && wire == Wire::Varint(1);
@@ -276,19 +282,36 @@ impl Set {
     }
 }
 
-fn field_of(bytes: &[u8], start: usize, proto3: bool) -> Outcome<(Field, Named)> {
-    let mut field = Field { name: String::new(), number: 0, repeated: false, presence: !proto3, kind: Kind::Group, default: None };
+fn field_of(bytes: &[u8], start: usize, syntax: &str) -> Outcome<(Field, Named)> {
+    let mut field = Field {
+        name: String::new(),
+        number: 0,
+        repeated: false,
+        presence: syntax != "proto3",
+        required: false,
+        // Of proto2, which a file without a syntax is, only where the field says so.
+        packed: matches!(syntax, "proto3" | "editions"),
+        oneof: None,
+        kind: Kind::Group,
+        default: None,
+    };
     let mut named = Named::default();
     each(bytes, start, |number, wire| {
         match (number, wire) {
             (1, wire) => field.name = text(wire),
             (3, Wire::Varint(number)) => field.number = u32::try_from(number).unwrap_or_default(),
-            (4, Wire::Varint(label)) => field.repeated = label == 3,
+            (4, Wire::Varint(label)) => (field.required, field.repeated) = (label == 2, label == 3),
             (5, Wire::Varint(kind)) => named.kind = kind,
             (6, wire) => named.type_name = text(wire),
             (7, wire) => field.default = Some(text(wire)),
+            (8, Wire::Counted(options, at)) => each(options, at, |number, wire| {
+                if let (2, Wire::Varint(packed)) = (number, wire) {
+                    field.packed = packed != 0;
+                }
+                Ok(())
+            })?,
             // A member of a oneof has presence, and so has proto3's `optional`, which is one.
-            (9, _) => field.presence = true,
+            (9, Wire::Varint(oneof)) => (field.presence, field.oneof) = (true, Some(oneof)),
             _ => {}
         }
         Ok(())
@@ -321,6 +344,6 @@ fn scalar(kind: u64) -> Option<Kind> {
 
 /// The 32 low bits of a varint, as a signed number.
 #[expect(clippy::cast_possible_truncation, reason = "the wire format cuts an int32 to its low bits")]
-pub(super) fn int32(varint: u64) -> i32 {
+pub(crate) fn int32(varint: u64) -> i32 {
     varint as i32
 }

@@ -4,8 +4,8 @@
 //!
 //! Not read: groups, and a message that stands there twice (which would have to be merged).
 
-mod descriptor;
-mod plan;
+pub(crate) mod descriptor;
+pub(crate) mod plan;
 mod wire;
 
 use super::column::ColumnType;

@@ -8,7 +8,7 @@ use crate::decode::column::{ColumnType, Member};
 
 /// What a message is read into.
 #[derive(Clone, Debug)]
-pub(super) struct MessagePlan {
+pub(crate) struct MessagePlan {
     /// The fields that are wanted, by number.
     pub fields: Vec<FieldPlan>,
     /// How many parts there are, wanted fields that the message doesn't have included.
@@ -17,11 +17,16 @@ pub(super) struct MessagePlan {
 
 /// A field that is wanted.
 #[derive(Clone, Debug)]
-pub(super) struct FieldPlan {
+pub(crate) struct FieldPlan {
     pub number: u32,
     /// The part that it becomes.
     pub to: usize,
     pub repeated: bool,
+    /// Whether zero is told from nothing.
+    pub presence: bool,
+    pub packed: bool,
+    /// Which `oneof` it is in.
+    pub oneof: Option<u64>,
     pub value: Value,
     /// The type of one value.
     pub kind: ColumnType,
@@ -31,7 +36,7 @@ pub(super) struct FieldPlan {
 
 /// How one value is read.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// Within these bounds.
     Integer(Number, i64, i64),
     Decimal(Number),
@@ -49,7 +54,7 @@ pub(super) enum Value {
 
 /// How a number stands on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Number {
+pub(crate) enum Number {
     Int32,
     Int64,
     UInt32,
@@ -64,7 +69,7 @@ pub(super) enum Number {
 
 /// What a field is that is left out.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Zero {
+pub(crate) enum Zero {
     Null,
     Empty,
     Int(i64),
@@ -76,7 +81,7 @@ pub(super) enum Zero {
 
 impl MessagePlan {
     #[inline]
-    pub(super) fn field(&self, number: u32) -> Option<&FieldPlan> {
+    pub(crate) fn field(&self, number: u32) -> Option<&FieldPlan> {
         self.fields.binary_search_by_key(&number, |f| f.number).ok().and_then(|at| self.fields.get(at))
     }
 }
@@ -105,7 +110,7 @@ impl Number {
 
 impl Value {
     /// The bytes of a fixed word; `None` of a varint.
-    pub(super) fn word(&self) -> Option<usize> {
+    pub(crate) fn word(&self) -> Option<usize> {
         match self {
             Self::Integer(Number::Fixed32 | Number::SFixed32, ..) | Self::Decimal(Number::Fixed32 | Number::SFixed32) | Self::Float => {
                 Some(4)
@@ -118,13 +123,13 @@ impl Value {
     }
 
     /// Whether several may stand behind one tag.
-    pub(super) fn is_packable(&self) -> bool {
+    pub(crate) fn is_packable(&self) -> bool {
         matches!(self, Self::Integer(..) | Self::Decimal(_) | Self::Bool | Self::Float | Self::Double | Self::Symbol(_))
     }
 }
 
 /// How messages of the type at `at` become `wanted` (name, type, NOT NULL); why they can't.
-pub(super) fn message(
+pub(crate) fn message(
     types: &ProtobufMessage,
     at: usize,
     wanted: &[(&str, &ColumnType, bool)],
@@ -143,7 +148,8 @@ pub(super) fn message(
     Ok(MessagePlan { fields, width: wanted.len() })
 }
 
-fn find<'f>(fields: &'f [Field], name: &str) -> Option<&'f Field> {
+/// The field of this name; upper and lower case count only where there are several.
+pub(crate) fn find<'f>(fields: &'f [Field], name: &str) -> Option<&'f Field> {
     fields.iter().find(|f| f.name == name).or_else(|| {
         let mut alike = fields.iter().filter(|f| f.name.eq_ignore_ascii_case(name));
         alike.next().filter(|_| alike.next().is_none())
@@ -177,7 +183,9 @@ fn plan(types: &ProtobufMessage, field: &Field, to: usize, kind: &ColumnType, re
             None => Zero::Null,
         }
     };
-    Ok(FieldPlan { number: field.number, to, repeated: field.repeated, value, kind: kind.clone(), zero })
+    let packed = field.packed && value.is_packable();
+    let Field { number, repeated, presence, oneof, .. } = *field;
+    Ok(FieldPlan { number, to, repeated, presence, packed, oneof, value, kind: kind.clone(), zero })
 }
 
 /// The plan of a map's entry: as of a message, but that a value that is a message is an empty one where it is left out.
@@ -255,7 +263,7 @@ fn default(value: &Value, text: &str) -> Option<Zero> {
     })
 }
 
-fn word(kind: &Kind) -> &'static str {
+pub(crate) fn word(kind: &Kind) -> &'static str {
     match kind {
         Kind::Double => "double",
         Kind::Float => "float",

@@ -32,7 +32,9 @@ fn checkpoint() -> Checkpoint {
             reach: None,
             base: Epoch(3),
             altered: None,
+            reports: None,
             repetition: None,
+            made_of: None,
         },
         state: vec![rows.unwrap()],
         redo: None,
@@ -99,15 +101,29 @@ fn bytes_of_format_3_can_be_read() {
 
 #[test]
 fn bytes_of_format_4_can_be_read() {
-    let header = r#"{"signature":{"version":1,"parts":[{"name":"filter","scope":"state","text":"a"}]},"source":{"partitions":[]},"watermark":null,"version_bound":99,"base":3,"altered":{"after":2,"source":{"partitions":[]}},"repetition":{"after":1,"up_to":2,"closed":5}}"#;
+    let header = r#"{"signature":{"version":1,"parts":[{"name":"filter","scope":"state","text":"a"}]},"source":{"partitions":[]},"watermark":null,"version_bound":99,"base":3,"altered":{"after":2,"source":{"partitions":[]}},"reports":{"runs":{"stats":"7"},"after":2,"source":{"partitions":[]}},"repetition":{"after":1,"up_to":2,"closed":5}}"#;
     let mut rest = u32::try_from(header.len()).unwrap().to_be_bytes().to_vec();
     rest.extend_from_slice(header.as_bytes());
     rest.push(0);
     let bytes = [&[4], crc32c::crc32c(&rest).to_be_bytes().as_slice(), &rest].concat();
     let read = Checkpoint::decode(&bytes).unwrap();
     assert_eq!(read.header.altered.as_ref().map(|a| a.after), Some(Epoch(2)));
+    assert_eq!(read.header.reports.as_ref().map(|r| (r.runs["stats"].as_str(), r.after)), Some(("7", Epoch(2))));
     let repetition = Repetition { after: Epoch(1), up_to: Epoch(2), closed: Some(EventTime(5)) };
     assert_eq!(read.header.repetition, Some(repetition));
+    assert_eq!(read.encode().unwrap(), bytes, "what is written now");
+}
+
+#[test]
+fn a_header_says_what_an_epoch_was_made_of() {
+    let header = r#"{"signature":{"version":1,"parts":[]},"source":{"partitions":[{"position":{"offset":42},"version":7}]},"watermark":null,"version_bound":99,"base":3,"made_of":{"source":{"partitions":[{"position":{"offset":40},"version":5}]},"records":2,"changes":1}}"#;
+    let mut rest = u32::try_from(header.len()).unwrap().to_be_bytes().to_vec();
+    rest.extend_from_slice(header.as_bytes());
+    rest.push(0);
+    let bytes = [&[4], crc32c::crc32c(&rest).to_be_bytes().as_slice(), &rest].concat();
+    let read = Checkpoint::decode(&bytes).unwrap();
+    let made_of = read.header.made_of.as_ref().unwrap();
+    assert_eq!((&made_of.source.partitions[0].position, made_of.records, made_of.changes), (&SourcePosition::Offset(40), 2, 1));
     assert_eq!(read.encode().unwrap(), bytes, "what is written now");
 }
 

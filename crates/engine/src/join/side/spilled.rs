@@ -252,18 +252,23 @@ impl SideState {
         }
     }
 
-    /// Puts rows into runs, those first that came first, until the side takes at most about `bytes_max` bytes of memory, as far as that can be. When
-    /// that fails, nothing has changed but that runs may have been merged. Slots get other numbers.
+    /// Puts rows into runs, those first that came first, until the side takes at most about `bytes_max` bytes of memory, as far as that can be; then runs are
+    /// merged. Where there is no room for the rows, nothing has changed. Slots get other numbers.
     pub(in crate::join) fn spill(&mut self, area: &SpillArea, bytes_max: usize, columns: &MatchColumns) -> Result<()> {
-        self.merge_runs(area)?;
-        let size = self.size();
-        if size.memory <= bytes_max || self.slots.is_empty() {
-            return Ok(());
+        // Memory first: a merge may not fit where the rows do.
+        if self.size().memory > bytes_max && !self.slots.is_empty() {
+            self.put_away(area, bytes_max, columns)?;
         }
+        let stored = self.stored.clone();
+        self.spilled.all_mut().try_for_each(|runs| runs.tidy(area, &stored))
+    }
+
+    fn put_away(&mut self, area: &SpillArea, bytes_max: usize, columns: &MatchColumns) -> Result<()> {
+        let pinned = self.size().pinned;
         self.forget_guests();
         let live = self.live_by_id();
         let live_bytes = self.bytes - self.dead_bytes() + live.len() * (SLOT_BYTES + HEAD_BYTES);
-        let room = bytes_max.saturating_sub(size.pinned);
+        let room = bytes_max.saturating_sub(pinned);
         let keep = usize::try_from(live.len() as u128 * room as u128 / live_bytes.max(1) as u128).unwrap_or(usize::MAX);
         let (go, stay) = live.split_at(live.len().saturating_sub(keep));
         let (by_key, by_time) = (self.run_by_key(area, go)?, self.run_by_time(area, go)?);
@@ -275,12 +280,7 @@ impl SideState {
         for (runs, run) in self.spilled.all_mut().zip([by_key, by_time]) {
             run.into_iter().for_each(|run| runs.push(run));
         }
-        self.merge_runs(area)
-    }
-
-    fn merge_runs(&mut self, area: &SpillArea) -> Result<()> {
-        let stored = self.stored.clone();
-        self.spilled.all_mut().try_for_each(|runs| runs.tidy(area, &stored))
+        Ok(())
     }
 
     fn run_by_key(&self, area: &SpillArea, slots: &[u32]) -> Result<Option<Run>> {

@@ -260,3 +260,30 @@ fn a_row_that_came_back_for_having_matched_is_told_once_and_known_on_disk() {
     assert_eq!(times.into_iter().zip(matched).collect::<std::collections::BTreeMap<_, _>>(), [(5, false), (6, true)].into());
     assert_eq!(rows.column(6).as_primitive::<Int64Type>().values().len(), 2);
 }
+
+#[test]
+fn on_a_nearly_full_disk_rows_go_out_though_their_runs_can_not_be_merged() {
+    let store = Arc::new(ToySpillStore::open(Arc::new(Disk::default())));
+    let (area, columns) = (SpillArea::new(store.clone(), FlowId::new("f")), columns());
+    let mut state = SideState::new(schema(), 10, true);
+    let rows = |part: i64| (part * 500..(part + 1) * 500).map(|at| (Some(at % 50), at)).collect::<Vec<_>>();
+    for part in 0..3 {
+        add(&mut state, &rows(part));
+        state.spill(&area, 0, &columns).unwrap();
+    }
+    // For one run more of each order there is room, not for all of them a second time.
+    let taken = usize::try_from(state.size().disk).unwrap();
+    store.limit(Some(taken + taken / 2));
+    add(&mut state, &rows(3));
+    state.spill(&area, 0, &columns).unwrap();
+    assert_eq!((state.size().movable(), store.files()), (0, 8));
+    assert_eq!(all(&state).num_rows(), 2_000);
+    assert_eq!(recalled(&mut state, 7, 0, 2_000), (0..2_000).filter(|at| at % 50 == 7).collect::<Vec<_>>());
+    state.begin_epoch();
+    store.limit(None);
+    for part in 4..8 {
+        add(&mut state, &rows(part));
+        state.spill(&area, 0, &columns).unwrap();
+    }
+    assert_eq!((all(&state).num_rows(), store.files()), (4_000, 2), "where there is room again, they are merged");
+}

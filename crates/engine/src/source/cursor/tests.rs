@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
+use arrow::array::{Int32Array, Int64Array, RecordBatch, RecordBatchOptions, UInt8Array};
 use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use millstream_core::{ChangeBatch, Timestamp};
@@ -11,12 +12,12 @@ use crate::source::{PartitionState, SourcePosition};
 
 /// A source of `end` records in one partition; a record's version is its offset.
 struct Counting {
-    end: i64,
+    end: Arc<AtomicI64>,
     decoded: Arc<AtomicUsize>,
 }
 
 struct CountingReader {
-    end: i64,
+    end: Arc<AtomicI64>,
     decoded: Arc<AtomicUsize>,
 }
 
@@ -41,7 +42,7 @@ impl ChunkSource for Counting {
     }
 
     fn reader(&self) -> Result<Box<dyn ChunkReader>> {
-        Ok(Box::new(CountingReader { end: self.end, decoded: self.decoded.clone() }))
+        Ok(Box::new(CountingReader { end: self.end.clone(), decoded: self.decoded.clone() }))
     }
 
     async fn wait(&self, _: &SourceState) -> Result<()> {
@@ -49,19 +50,19 @@ impl ChunkSource for Counting {
     }
 
     async fn lag(&self, state: &SourceState) -> Result<u64> {
-        Ok(u64::try_from(self.end - offset(state)).unwrap())
+        Ok(u64::try_from(self.end.load(Ordering::Relaxed) - offset(state)).unwrap())
     }
 }
 
 #[async_trait]
 impl ChunkReader for CountingReader {
     async fn chunk(&mut self, from: &SourceState, limit: ChunkLimit) -> Result<Chunk> {
-        let first = offset(from);
+        let (first, last) = (offset(from), self.end.load(Ordering::Relaxed));
         let rows = i64::try_from(limit.rows_max).unwrap();
-        let end = (first + rows).min(self.end).min(limit.mark_max.0.0.saturating_add(1)).max(first);
+        let end = (first + rows).min(last).min(limit.mark_max.0.0.saturating_add(1)).max(first);
         self.decoded.fetch_add(usize::try_from(end - first).unwrap(), Ordering::Relaxed);
-        let changes = ChangeBatch::empty(Arc::new(Schema::empty()));
-        let at_end = vec![end == self.end];
+        let changes = records(first, end);
+        let at_end = vec![end == last];
         Ok(Chunk {
             start: from.clone(),
             end: at(end),
@@ -71,16 +72,31 @@ impl ChunkReader for CountingReader {
             directed: Vec::new(),
             at_end,
             seen_at: Timestamp(0),
-            lag: 0,
+            lag: u64::try_from(last - end).unwrap(),
             bytes: 100,
         })
     }
 }
 
+/// Inserts without columns, at these offsets.
+fn records(first: i64, end: i64) -> ChangeBatch {
+    let n = usize::try_from(end - first).unwrap();
+    let options = RecordBatchOptions::new().with_row_count(Some(n));
+    let rows = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).unwrap();
+    let offsets = Int64Array::from_iter_values(first..end);
+    ChangeBatch::try_new(rows, UInt8Array::from_value(0, n), offsets.clone(), Int32Array::from_value(0, n), offsets).unwrap()
+}
+
 fn shared(rows: usize, window_bytes_max: usize) -> (Arc<SharedSource>, Arc<AtomicUsize>) {
-    let decoded = Arc::new(AtomicUsize::new(0));
+    let (source, decoded, _) = growing(100, rows, window_bytes_max);
+    (source, decoded)
+}
+
+/// The same, whose end can be moved.
+fn growing(end: i64, rows: usize, window_bytes_max: usize) -> (Arc<SharedSource>, Arc<AtomicUsize>, Arc<AtomicI64>) {
+    let (end, decoded) = (Arc::new(AtomicI64::new(end)), Arc::new(AtomicUsize::new(0)));
     let settings = EngineSettings { epoch_rows_max: rows, shared_window_bytes_max: window_bytes_max, ..EngineSettings::default() };
-    (SharedSource::new(Box::new(Counting { end: 100, decoded: decoded.clone() }), 3, &settings), decoded)
+    (SharedSource::new(Box::new(Counting { end: end.clone(), decoded: decoded.clone() }), 3, &settings), decoded, end)
 }
 
 async fn to_the_end(cursor: &mut SourceCursor, mut state: SourceState) -> Vec<i64> {
@@ -131,4 +147,29 @@ async fn a_flow_ahead_of_all_others_takes_the_window_with_it() {
     assert_eq!((offset(&behind.end), offset(&ahead.end)), (10, 60));
     let ends = to_the_end(&mut source.cursor(), at(10)).await;
     assert_eq!(ends, [20, 30, 40, 50, 60, 70, 80, 90, 100]);
+}
+
+#[tokio::test]
+async fn a_flow_that_falls_behind_takes_small_chunks_together_and_knows_what_waits() {
+    let (source, decoded, end) = growing(0, 10, 1_000_000);
+    let (mut ahead, mut state) = (source.cursor(), at(0));
+    for now in [3, 5, 9, 14, 15, 27] {
+        end.store(now, Ordering::Relaxed);
+        while offset(&state) < now {
+            let chunk = ahead.next(&state).await.unwrap();
+            assert_eq!(chunk.start, state);
+            state = chunk.end.clone();
+        }
+    }
+    let (mut behind, mut state, mut seen) = (source.cursor(), at(0), Vec::new());
+    while offset(&state) < 27 {
+        let chunk = behind.next(&state).await.unwrap();
+        assert_eq!(chunk.start, state);
+        assert_eq!(chunk.changes.offsets().values(), &(offset(&chunk.start)..offset(&chunk.end)).collect::<Vec<_>>());
+        state = chunk.end.clone();
+        seen.push((offset(&state), chunk.lag));
+    }
+    // The chunks of the flow ahead end at 3, 5, 9, 14, 15, 25, 27.
+    assert_eq!(seen, [(9, 18), (15, 12), (25, 2), (27, 0)]);
+    assert_eq!(decoded.load(Ordering::Relaxed), 27, "each record is decoded once");
 }

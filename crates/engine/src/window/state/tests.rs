@@ -242,3 +242,29 @@ fn a_full_disk_changes_nothing_and_is_tried_again() {
     assert_eq!((values(&state.all().unwrap()), state.resident_bytes()), (numbers, 0));
     assert!(state.disk_bytes() > 40_000 && state.bytes() < 20_000, "{} bytes are in memory", state.bytes());
 }
+
+#[test]
+fn on_a_nearly_full_disk_rows_go_out_though_their_runs_can_not_be_merged() {
+    let ((store, area), mut state) = (area(), GroupState::new(schema()));
+    let put = |state: &mut GroupState, part: i64| {
+        let numbers: Vec<i64> = (part * 1_000..(part + 1) * 1_000).collect();
+        state.put(numbers.iter().map(|n| GroupKey::new(EventTime(10), &n.to_be_bytes())).collect(), rows(&numbers)).unwrap();
+    };
+    for part in 0..3 {
+        put(&mut state, part);
+        state.spill(&area, 0).unwrap();
+    }
+    // For one run more there is room, not for all of them a second time.
+    let taken = usize::try_from(state.disk_bytes()).unwrap();
+    store.limit(Some(taken + taken / 2));
+    put(&mut state, 3);
+    state.spill(&area, 0).unwrap();
+    assert_eq!((state.resident_bytes(), store.files()), (0, 4));
+    assert_eq!(values(&state.all().unwrap()), (0..4_000).collect::<Vec<_>>());
+    store.limit(None);
+    for part in 4..8 {
+        put(&mut state, part);
+        state.spill(&area, 0).unwrap();
+    }
+    assert_eq!((values(&state.all().unwrap()), store.files()), ((0..8_000).collect(), 1), "where there is room again, they are merged");
+}

@@ -30,6 +30,10 @@ impl CheckpointStore for Watched<dyn CheckpointStore> {
         self.health.observe(self.inner.prune(flow, attempt, keep_from).await)
     }
 
+    async fn forget_after(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch) -> Result<()> {
+        self.health.observe(self.inner.forget_after(flow, attempt, epoch).await)
+    }
+
     async fn forget(&self, flow: &FlowId) -> Result<()> {
         self.health.observe(self.inner.forget(flow).await)
     }

@@ -56,7 +56,7 @@ pub async fn each_format_is_written_as_its_encoder_writes_it(h: &dyn Harness<Por
     for (name, format, key) in
         [("j", ValueFormat::Json, &["id", "flow"][..]), ("c", ValueFormat::Csv, &["note"][..]), ("a", ValueFormat::Avro, &[][..])]
     {
-        let (spec, output) = (tables::topic(name), port.output(name, format, key));
+        let (spec, output) = (tables::topic(name), port.output(name, format.clone(), key));
         port.sink.ensure_topic(&spec, &output).await?;
         let mut w = Writer::begin(&*port.sink, &spec, "f", 1).await?;
         w.commit(&*port.sink, &changes(&some)).await?;
