@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "millstream", version, max_term_width = 120)]
 pub struct Cli {
-    /// How log lines look; they go to stderr
+    /// The format of log lines, which go to stderr
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// What is logged: a level (error, warn, info, debug, trace) or a filter such as `info,millstream_engine=debug`
@@ -32,9 +32,9 @@ pub enum Command {
         #[arg(default_value = ".")]
         dir: PathBuf,
     },
-    /// Say whether a pipeline and its configuration are right; exit with 0 or 1
+    /// Check a pipeline and its configuration; exit with 1 if something has to be changed
     Check(CheckArgs),
-    /// Print a pipeline's graph, and who serves each part
+    /// Print what reads what in a pipeline, and who serves each table
     Explain {
         /// A .sql file, or a folder of them
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum Command {
         config: ConfigArgs,
     },
     /// Say what a changed pipeline means for the data that is there, before it runs; exit with 0 if everything goes on, 2 if something has to
-    /// be rebuilt
+    /// be rebuilt first
     Plan {
         /// A .sql file, or a folder of them
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Run a query over every table of a pipeline
+    /// Run a query over the tables of a pipeline
     Sql(SqlArgs),
     /// Run a batch job now, and publish its report
     Refresh {
@@ -64,7 +64,7 @@ pub enum Command {
         #[command(flatten)]
         place: PlaceArgs,
     },
-    /// Give set-aside events to their flows again
+    /// Give events that were put aside to their flows again
     Replay {
         #[command(subcommand)]
         what: ReplayWhat,
@@ -129,7 +129,7 @@ pub struct ConfigArgs {
     /// The configuration file [default: millstream.toml beside the pipeline, where there is one]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The folder that holds everything; in place of the setting data_dir
+    /// The data directory, instead of the one that the setting data_dir names
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 }
@@ -139,7 +139,7 @@ pub struct ConfigArgs {
 pub struct CheckArgs {
     /// A .sql file, or a folder of them [default: only the configuration is checked]
     pub path: Option<PathBuf>,
-    /// Try every connection that the configuration names, too; exit with 1 for what has to be changed, 3 for what is away
+    /// Also try every connection that the configuration names; exit with 1 if something has to be changed, 3 if a system is away
     #[arg(long)]
     pub probe: bool,
     #[command(flatten)]
@@ -158,10 +158,10 @@ pub struct RunArgs {
 /// Arguments of `demo`.
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
-    /// End after the summary, in place of serving on
+    /// End after the summary instead of serving on
     #[arg(long)]
     pub exit: bool,
-    /// Publish at most so many events a second
+    /// Publish at most this many events a second
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
     /// Add malformed events, duplicates and late events, and show where each went
@@ -170,7 +170,7 @@ pub struct DemoArgs {
     /// Leave out the flights of one carrier, such as UA
     #[arg(long, value_name = "CARRIER")]
     pub without_carrier: Option<String>,
-    /// Publish the flights of this Parquet file, in place of the ones inside this program
+    /// Publish the flights of this Parquet file instead of the ones inside this program
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
     #[command(flatten)]
@@ -197,7 +197,7 @@ pub struct SqlArgs {
 pub enum ReplayWhat {
     /// Events that could not become rows
     DeadLetters {
-        /// Repaired events, one JSON object a line, in place of the raw ones: {"flow": ..., "partition": ..., "offset": ..., "value": {...}}
+        /// Repaired events, one JSON object a line, instead of the raw ones: {"flow": ..., "partition": ..., "offset": ..., "value": {...}}
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
         #[command(flatten)]
@@ -216,7 +216,7 @@ pub struct ReplayArgs {
     /// Only those of this flow
     #[arg(long)]
     pub flow: Option<String>,
-    /// At most so many
+    /// At most this many
     #[arg(long)]
     pub limit: Option<usize>,
     #[command(flatten)]
@@ -248,7 +248,7 @@ pub struct PublishArgs {
     /// The topic [default: that of the table `flights` in the configuration, else `flights`]
     #[arg(long)]
     pub topic: Option<String>,
-    /// Publish at most so many events a second
+    /// Publish at most this many events a second
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
     /// Publish only the first so many events
@@ -263,7 +263,7 @@ pub struct PublishArgs {
     /// Leave out the flights of one carrier, such as UA
     #[arg(long, value_name = "CARRIER")]
     pub without_carrier: Option<String>,
-    /// Publish the flights of this Parquet file, in place of the ones inside this program
+    /// Publish the flights of this Parquet file instead of the ones inside this program
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
     /// Publish the year so many times, each 365 days after the one before

@@ -50,9 +50,9 @@ async fn refresh(opened: &Opened, name: &str, answer: &Answer) -> Result<u8> {
         JobRunState::Failed => "failed",
         JobRunState::Running => "running",
     };
-    let count = |n: Option<u64>| n.unwrap_or_default();
     let error = run.error.as_deref().map(|e| format!(": {e}")).unwrap_or_default();
-    let text = format!("{} run {}: {state}, {} rows, {} removed{error}\n", run.report, run.run, count(run.rows), count(run.removed));
+    let (rows, removed) = (counted(run.rows.unwrap_or_default(), "row"), run.removed.unwrap_or_default());
+    let text = format!("{} run {}: {state}, {rows}, {removed} removed{error}\n", run.report, run.run);
     answer.data(text).await?;
     Ok(if run.state == JobRunState::Succeeded { 0 } else { FAILED })
 }
@@ -85,11 +85,16 @@ async fn status(opened: &Opened, running: Option<RunningAt<'_>>, answer: &Answer
 
 async fn replayed(outcome: &ReplayOutcome, running: Option<RunningAt<'_>>, answer: &Answer) -> Result<u8> {
     let ReplayOutcome { released, published, windows } = outcome;
-    answer
-        .data(format!("{released} set-aside rows replayed: {published} records published again, {windows} windows aggregated anew\n"))
-        .await?;
+    let [released, records, windows] =
+        [(*released, "set-aside row"), (*published, "record"), (*windows, "window")].map(|(n, what)| counted(n as u64, what));
+    answer.data(format!("{released} replayed: {records} published again, {windows} aggregated anew\n")).await?;
     if running.is_none() && *published > 0 {
         answer.note("nothing runs on this data directory: the flows take the records up when the pipeline runs again").await?;
     }
     Ok(0)
+}
+
+/// `1 row`, `2 rows`.
+fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

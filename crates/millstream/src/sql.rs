@@ -5,6 +5,7 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use millstream_core::{Error, ErrorKind, Result};
+use millstream_gateway::sql::{in_words, refusal};
 
 use crate::cli::RowFormat;
 use crate::control::Answer;
@@ -15,6 +16,9 @@ const CHUNK_ROWS: usize = 1_024;
 
 /// Runs `query` in `session` and sends its rows, as they come, in `format`.
 pub async fn stream(session: &SessionContext, query: &str, format: RowFormat, answer: &Answer) -> Result<()> {
+    if let Some(why) = refusal(query) {
+        return Err(Error::invalid(format!("the query can't be answered: {why}")));
+    }
     let frame = session.sql_with_options(query, read_only()).await.map_err(explain)?;
     let mut batches = frame.execute_stream().await.map_err(explain)?;
     let mut writer = RowWriter::new(format, batches.schema());
@@ -50,5 +54,5 @@ fn explain(error: DataFusionError) -> Error {
         DataFusionError::Internal(_) => ErrorKind::Internal,
         _ => ErrorKind::InvalidInput,
     };
-    Error::new(kind, format!("the query can't be answered: {}", error.strip_backtrace()))
+    Error::new(kind, format!("the query can't be answered: {}", in_words(&error)))
 }

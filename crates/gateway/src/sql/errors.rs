@@ -29,6 +29,16 @@ pub(crate) fn read_only(what: &str) -> PgWireError {
     )
 }
 
+/// DataFusion's error in the words that a PostgreSQL client gets, with the hint, where that is not about psql.
+#[must_use]
+pub fn in_words(error: &DataFusionError) -> String {
+    let info = classified(error);
+    match info.hint.filter(|hint| !hint.starts_with('\\')) {
+        Some(hint) => format!("{} ({})", info.message, hint.trim_end_matches('.')),
+        None => info.message,
+    }
+}
+
 /// DataFusion's error as PostgreSQL says it.
 pub(crate) fn classified(error: &DataFusionError) -> ErrorInfo {
     let root = root(error);

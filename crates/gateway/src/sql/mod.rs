@@ -19,5 +19,7 @@ mod settings;
 mod statements;
 mod variables;
 
+pub use errors::in_words;
+pub use query::refusal;
 pub use server::SqlServer;
 pub use settings::SqlSettings;

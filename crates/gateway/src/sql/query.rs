@@ -11,6 +11,8 @@ use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuil
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as PlannerStatement;
 use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion_postgres::QueryHook;
 use datafusion_postgres::arrow_pg::datatypes::df::encode_dataframe;
 use datafusion_postgres::hooks::HookClient;
@@ -36,6 +38,16 @@ pub(crate) struct SavepointHook;
 pub(crate) fn goes_back_to_savepoint(sql: &str) -> bool {
     let mut words = sql.split_whitespace().map(str::to_ascii_uppercase).filter(|w| w != "WORK" && w != "TRANSACTION");
     words.next().as_deref() == Some("ROLLBACK") && words.next().as_deref() == Some("TO")
+}
+
+/// Why `sql` is not one statement that only reads; `None`: it is, or can't be parsed, which whoever plans it says better.
+#[must_use]
+pub fn refusal(sql: &str) -> Option<String> {
+    match Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.as_slice() {
+        [] => Some("it is empty".to_owned()),
+        [statement] => refused(statement).map(|what| format!("{what} writes, and here everything can only be read")),
+        [_, _, ..] => Some("it has several statements: write one at a time".to_owned()),
+    }
 }
 
 /// The last hook: plans and runs what the others left.

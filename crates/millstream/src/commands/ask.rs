@@ -57,11 +57,25 @@ fn as_it_ran(effective: Effective) -> Result<(Config, PathBuf)> {
 /// Answers from the data directory, on which nothing runs: without listeners, without flows.
 async fn at_rest(effective: Effective, pipeline: Option<&Path>, request: Request, presenter: &mut Presenter) -> Result<u8> {
     let dir = &effective.config.data_dir;
-    if request == Request::Status || !dir.is_dir() {
+    if !dir.is_dir() {
+        // In full: most likely it was looked for from another folder.
+        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
         return Err(Error::unavailable(format!(
-            "no pipeline runs on data directory {}: start one with `millstream run PATH`, or name another with --data-dir",
+            "there is no data directory {}: start a pipeline with `millstream run PATH`, or name another directory with --data-dir",
             dir.display()
         )));
+    }
+    if request == Request::Status {
+        return Err(match DataDir::try_lock(dir)? {
+            Some(_) => Error::unavailable(format!(
+                "no pipeline runs on data directory {}: start one with `millstream run PATH`, or name another with --data-dir",
+                dir.display()
+            )),
+            None => Error::unavailable(format!(
+                "the pipeline on data directory {} is not open yet, or is ending: the log and /readyz of its HTTP address say what it waits for",
+                dir.display()
+            )),
+        });
     }
     let (config, path) = match pipeline {
         Some(path) => (effective.config, path.to_owned()),

@@ -42,8 +42,9 @@ fn sql() -> String {
 /// The reference page of the command line.
 fn cli() -> String {
     let mut text = String::from(
-        "# Command line\n\nData goes to stdout, everything else to stderr. Exit codes: 0 success; 1 what you have to change; 2 wrong usage; \
-         3 what may pass (a system that doesn't answer, a directory in use); 4 a defect, or damaged data.\n",
+        "# Command line\n\nData goes to stdout, everything else to stderr. Exit codes: 0 success; 1 something has to be changed \
+         (`verify`: it found problems; `refresh`: the job failed); 2 wrong usage (`plan`: something has to be rebuilt first); 3 something \
+         that may pass (a system that doesn't answer, a directory in use); 4 a defect, or damaged data.\n",
     );
     let mut root = Cli::command();
     root.build();

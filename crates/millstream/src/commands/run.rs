@@ -40,6 +40,10 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
 
 async fn open(effective: Effective, args: &RunArgs, shutdown: &CancellationToken) -> Result<Service> {
     let Effective { config, file, .. } = effective;
+    // First, because a process that has it most likely has the ports too, and is the better explanation.
+    if config.data_dir.is_dir() {
+        drop(DataDir::lock(&config.data_dir)?);
+    }
     service::refuse_taken_ports(&config)?;
     let front = Front::open(&config, project::name(&args.path), shutdown).await?;
     let engines = front.engines.clone();

@@ -135,6 +135,13 @@ fn explain(error: &figment::Error) -> Error {
             let setting = keys::below(&setting, name);
             Error::invalid(format!("{setting} is not set: {} needs it", keys::section_title(&setting)))
         }
-        kind => Error::invalid(format!("setting {setting}{from}: {kind}")),
+        kind => Error::invalid(format!("setting {setting}{from}: {}", in_words(kind))),
     }
+}
+
+/// Without Rust's names of numbers, and without the second backticks around choices.
+fn in_words(kind: &figment::error::Kind) -> String {
+    let text = kind.to_string().replace("``", "`").replace("signed int ", "").replace("unsigned int ", "");
+    let number = ["usize", "u64", "u32", "u16"].into_iter().find_map(|number| text.strip_suffix(&format!("expected {number}")));
+    number.map_or_else(|| text.clone(), |rest| format!("{rest}expected a whole number that is not negative"))
 }

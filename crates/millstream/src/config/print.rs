@@ -61,13 +61,13 @@ fn from(effective: &Effective, setting: &str) -> String {
 pub fn markdown() -> String {
     let mut text = String::from(
         "# Configuration\n\n\
-         Settings come from, each overriding the ones before: defaults; `millstream.toml` beside the pipeline, or the file that `--config` names; \
+         Settings come from these places, each overriding the ones before it: defaults; `millstream.toml` beside the pipeline, or the file that `--config` names; \
          variables of the environment, `MILLSTREAM_` and the setting's name with `__` for the dot (`MILLSTREAM_LISTEN__KAFKA`); flags. \
          An unknown setting is an error. `millstream config print` shows what counts, and where it comes from.\n\n\
          A list in a variable is written with commas (`MILLSTREAM_CASSANDRA__CONTACT_POINTS=10.0.0.4:9042,10.0.0.5:9042`). A secret is a place, \
          `{ env = \"VARIABLE\" }` or `{ file = \"PATH\" }`, never text, and in a variable `MILLSTREAM_POSTGRESQL__PASSWORD__FILE`; it is read whenever a \
          connection is made, so that a rotated one is picked up without a restart. A relative path in a file counts from that file's folder.\n\n\
-         A section of an engine that is absent means: built in. `millstream check --config FILE` checks a configuration without a connection, \
+         Without the section of an engine, the built-in one serves. `millstream check --config FILE` checks a configuration without a connection, \
          `millstream check PIPELINE --config FILE --probe` tries every connection.\n",
     );
     let defaults = Value::serialize(engines::examples()).ok();

@@ -151,3 +151,15 @@ fn the_nearest_setting_is_found_across_sections() {
     assert_eq!(nearest("datadir"), Some("data_dir"));
     assert_eq!(nearest("xyz"), None);
 }
+
+#[test]
+fn a_value_of_another_kind_is_refused_without_rusts_names() {
+    for (text, told) in [
+        ("[engine]\nepoch_rows_max = \"many\"\n", "invalid type: found string \"many\", expected a whole number that is not negative"),
+        ("[engine]\nepoch_rows_max = -1\n", "invalid value `-1`, expected a whole number that is not negative"),
+        ("durability = \"sync\"\n", "found `sync`, expected `process` or `fsync`"),
+    ] {
+        let refusal = refusal(text);
+        assert!(refusal.ends_with(told), "{refusal}");
+    }
+}

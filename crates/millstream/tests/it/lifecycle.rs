@@ -26,6 +26,29 @@ fn a_second_process_on_a_data_directory_is_refused_and_told_who_has_it() {
     assert!(outcome.stderr.contains(&format!("process {}", first.pid())), "{}", outcome.stderr);
 }
 
+/// Started twice by mistake, both the directory and the ports are taken: who has them says more than a port.
+#[test]
+fn a_second_process_of_the_same_pipeline_is_told_who_runs_it_and_not_of_ports() {
+    let place = Place::with(TOPIC);
+    let first = place.run();
+    let mut second = place.command(&["run"]);
+    second.arg(place.pipeline());
+    for (name, address) in [("HTTP", &first.listen["http"]), ("KAFKA", &first.listen["kafka"]), ("SQL", &first.listen["sql"])] {
+        let address = address.as_str().unwrap().trim_start_matches("http://").trim_end_matches('/');
+        second.env(format!("MILLSTREAM_LISTEN__{name}"), address);
+    }
+    let outcome = Outcome::of(&mut second);
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    assert!(outcome.stderr.contains(&format!("is in use by process {}", first.pid())), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_mistyped_log_level_is_refused() {
+    let place = Place::with(TOPIC);
+    Outcome::of(place.command(&["run", "--log-level", "wran"]).arg(place.pipeline()))
+        .refused(&["wran is no level: write one of off, error"]);
+}
+
 #[test]
 fn a_taken_port_is_refused_by_its_setting() {
     let place = Place::with(TOPIC);

@@ -10,7 +10,7 @@ use millstream_core::ports::{EpochSink, EpochWrite, EventStore, Scan, SystemCloc
 use millstream_core::{Attempt, ChangeBatch, ChangeKind, Epoch, FlowId};
 use serde_json::json;
 
-use super::process::{Outcome, Place, Running, http_get};
+use super::process::{Outcome, Place, Running, http_get, millstream};
 
 const PIPELINE: &str = "
 CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, place STRING NOT NULL, value INT)
@@ -83,9 +83,18 @@ fn rows_are_printed_as_a_table_csv_or_json_alike_while_it_runs_and_at_rest() {
 fn a_query_that_writes_or_is_wrong_is_refused() {
     let place = Place::with(PIPELINE);
     let _running = place.run();
-    Outcome::of(&mut place.command(&["sql", "-e", "select nothing from by_place"])).refused(&["nothing"]);
-    Outcome::of(&mut place.command(&["sql", "-e", "insert into by_place values ('a', now(), 1, 1)"])).refused(&["can't be answered"]);
-    Outcome::of(&mut place.command(&["sql", "-e", "create table x (a int)"])).refused(&["can't be answered"]);
+    for (query, answer) in [
+        ("select nothing from by_place", "column \"nothing\" does not exist (There are: by_place.place, "),
+        ("select * from nowhere", "relation \"nowhere\" does not exist\n"),
+        ("selct 1", "syntax error: Expected: an SQL statement, found: selct"),
+        ("select cast('x' as int)", "can't be answered: Cannot cast string 'x'"),
+        ("insert into by_place values (1)", "INSERT writes, and here everything can only be read"),
+        ("create table x (a int)", "CREATE TABLE writes, and here everything can only be read"),
+        ("select 1; select 2", "it has several statements"),
+        ("", "it is empty"),
+    ] {
+        Outcome::of(&mut place.command(&["sql", "-e", query])).refused(&["error: the query can't be answered: ", answer]);
+    }
 }
 
 #[test]
@@ -191,6 +200,11 @@ fn the_status_names_flows_and_listeners_and_nothing_runs_says_so() {
     let outcome = Outcome::of(&mut place.command(&["status"]));
     assert_eq!(outcome.code, Some(3));
     assert!(outcome.stderr.contains("no pipeline runs on data directory"), "{}", outcome.stderr);
+    // A process that has the directory and does not answer yet is opening it.
+    let _holder = DataDir::lock(place.data()).unwrap();
+    let outcome = Outcome::of(&mut place.command(&["status"]));
+    assert_eq!(outcome.code, Some(3));
+    assert!(outcome.stderr.contains("is not open yet, or is ending"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -199,4 +213,8 @@ fn an_unused_data_directory_says_how_to_use_it() {
     let outcome = Outcome::of(&mut place.command(&["sql", "-e", "select 1"]));
     assert_eq!(outcome.code, Some(3));
     assert!(outcome.stderr.contains("millstream run"), "{}", outcome.stderr);
+    // Where it was looked for, in full.
+    let outcome = Outcome::of(millstream().args(["sql", "-e", "select 1"]).current_dir(place.dir()));
+    let there = std::fs::canonicalize(place.dir()).unwrap().join("millstream-data");
+    assert!(outcome.stderr.contains(&format!("there is no data directory {}", there.display())), "{}", outcome.stderr);
 }

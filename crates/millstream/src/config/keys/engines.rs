@@ -183,7 +183,7 @@ pub(super) const KEYS: &[Key] = &[
     key("lake.cleanup_grace_s", "How long files that no manifest names any more are kept, for reads that began before."),
     key("lake.azure.access_key", "The account's key."),
     key("lake.azure.sas_token", "A shared access signature: `sv=...&sig=...`."),
-    key("lake.azure.identity", "Who we are without a key."),
+    key("lake.azure.identity", "Which identity logs in where there is no key: `managed`, `workload` or `anonymous`."),
     key("lake.azure.client_id", "The identity's client id; not set: the system-assigned identity, or the variable `AZURE_CLIENT_ID`."),
     key("lake.azure.tenant_id", "The tenant of a workload identity; not set: the variable `AZURE_TENANT_ID`."),
     key("lake.azure.federated_token_file", "The token file of a workload identity; not set: the variable `AZURE_FEDERATED_TOKEN_FILE`."),
