@@ -1,8 +1,11 @@
 //! What an epoch puts aside: rows that could not be computed or came too late, with their raw bytes.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
-use millstream_core::ports::{DeadLetter, LateRow, Quarantined};
+use millstream_core::ports::{DeadLetter, LateRow, Quarantined, Record};
 use millstream_core::{Epoch, ErrorKind, Offset, Result, RowPosition, Timestamp, TopicPartition};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::process::Processed;
@@ -18,6 +21,9 @@ struct RawRecord {
     is_gone: bool,
 }
 
+/// What was read of each partition last: a log gives whole batches, so that the next row's record is most likely among them.
+type LastRead = Mutex<HashMap<TopicPartition, Vec<Record>>>;
+
 impl FlowRunner {
     /// The rows that the epoch puts aside, with their raw bytes. `None`: asked to stop while the log didn't answer.
     pub(super) async fn quarantine(
@@ -29,6 +35,7 @@ impl FlowRunner {
         shutdown: &CancellationToken,
     ) -> Result<Option<Quarantined>> {
         let mut aside = Quarantined::default();
+        let last_read = LastRead::default();
         let flow = &self.spec.id;
         let dead = |position, raw: RawRecord, reason: &str| {
             let (source, position) = self.in_source(chunk, position);
@@ -50,12 +57,12 @@ impl FlowRunner {
             aside.dead_letters.push(dead(r.position, raw, &r.reason));
         }
         for (position, version, reason) in &processed.rejected {
-            let raw = self.patiently(shutdown, || self.raw(chunk, *position, *version)).await?;
+            let raw = self.patiently(shutdown, || self.raw(chunk, *position, *version, &last_read)).await?;
             let Some(raw) = raw else { return Ok(None) };
             aside.dead_letters.push(dead(*position, raw, reason));
         }
         for late in &processed.late {
-            let raw = self.patiently(shutdown, || self.raw(chunk, late.position, Timestamp(late.version.0))).await?;
+            let raw = self.patiently(shutdown, || self.raw(chunk, late.position, Timestamp(late.version.0), &last_read)).await?;
             let Some(raw) = raw else { return Ok(None) };
             let (source, position) = self.in_source(chunk, late.position);
             aside.late_rows.push(LateRow {
@@ -82,7 +89,7 @@ impl FlowRunner {
     }
 
     /// A source record as it was: read again from the topic, if that still holds it, or the feed's row as JSON, if it is one of the chunk.
-    async fn raw(&self, chunk: &Chunk, row: RowPosition, version: Timestamp) -> Result<RawRecord> {
+    async fn raw(&self, chunk: &Chunk, row: RowPosition, version: Timestamp, last_read: &LastRead) -> Result<RawRecord> {
         let (source, position) = chunk.end.position_in_source(row);
         let Some(topic) = self.spec.inputs.get(source).and_then(|input| input.topic.as_ref()) else {
             let found = chunk.sources().find_map(|changes| {
@@ -92,16 +99,33 @@ impl FlowRunner {
             let value = found.as_ref().map(row_as_json).transpose()?;
             return Ok(RawRecord { timestamp: version, key: None, value, is_gone: false });
         };
-        let record = match self.ports.log.read(&TopicPartition::new(topic.clone(), position.partition), Offset(position.offset), 1).await {
+        let partition = TopicPartition::new(topic.clone(), position.partition);
+        let mut last_read = last_read.lock().await;
+        if let Some(known) = last_read.get(&partition).and_then(|records| raw_of(records, position.offset)) {
+            return Ok(known);
+        }
+        let records = match self.ports.log.read(&partition, Offset(position.offset), 1).await {
             // A join keeps rows for as long as they can match: retention may have passed their records.
-            Err(error) if error.kind() == ErrorKind::OutOfRange => None,
-            read => read?.records.into_iter().find(|r| r.offset.0 == position.offset),
+            Err(error) if error.kind() == ErrorKind::OutOfRange => Vec::new(),
+            read => read?.records,
         };
-        Ok(match record {
-            Some(record) => RawRecord { timestamp: record.timestamp, key: record.key, value: record.value, is_gone: false },
-            None => RawRecord { timestamp: version, key: None, value: None, is_gone: true },
-        })
+        let raw = raw_of(&records, position.offset);
+        last_read.insert(partition, records);
+        Ok(raw.unwrap_or(RawRecord { timestamp: version, key: None, value: None, is_gone: true }))
     }
+}
+
+/// The record at `offset`, if it is among `records`, which are in the order of their offsets. Its bytes are copied: they are a part of a whole
+/// batch, which would stay in memory with each row that is put aside.
+fn raw_of(records: &[Record], offset: i64) -> Option<RawRecord> {
+    let record = records.get(records.binary_search_by_key(&offset, |record| record.offset.0).ok()?)?;
+    let own = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+    Some(RawRecord {
+        timestamp: record.timestamp,
+        key: record.key.as_ref().map(own),
+        value: record.value.as_ref().map(own),
+        is_gone: false,
+    })
 }
 
 /// One row as a JSON object.

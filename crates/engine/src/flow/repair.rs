@@ -9,7 +9,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::row::{RowConverter, Rows, SortField};
 use millstream_core::ports::{LateRow, Quarantined};
-use millstream_core::{Error, EventTime, Result, RowPosition, Timestamp};
+use millstream_core::{Error, EventTime, Result, RowPosition, Timestamp, Version};
 use tokio_util::sync::CancellationToken;
 
 use super::monitor::EpochSummary;
@@ -118,9 +118,9 @@ impl FlowRunner {
         let limit = ChunkLimit {
             rows_max: self.settings.epoch_rows_max,
             bytes_max: self.settings.epoch_bytes_max,
-            mark_max: progress.standing.source.mark(),
+            mark_max: (Version::MAX, usize::MAX),
         };
-        let mut reader = self.spec.source.reader()?;
+        let mut reader = self.spec.source.reader_until(&progress.standing.source)?;
         let mut state = beginning;
         loop {
             let chunk = reader.chunk(&state, limit).await?;
