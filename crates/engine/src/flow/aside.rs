@@ -21,7 +21,10 @@ struct RawRecord {
     is_gone: bool,
 }
 
-/// What was read of each partition last: a log gives whole batches, so that the next row's record is most likely among them.
+/// How much of a partition is read for a record, in bytes: the next row's record is likely to be near.
+const READ_BYTES: usize = 64 << 10;
+
+/// What was read of each partition last.
 type LastRead = Mutex<HashMap<TopicPartition, Vec<Record>>>;
 
 impl FlowRunner {
@@ -104,7 +107,7 @@ impl FlowRunner {
         if let Some(known) = last_read.get(&partition).and_then(|records| raw_of(records, position.offset)) {
             return Ok(known);
         }
-        let records = match self.ports.log.read(&partition, Offset(position.offset), 1).await {
+        let records = match self.ports.log.read(&partition, Offset(position.offset), READ_BYTES).await {
             // A join keeps rows for as long as they can match: retention may have passed their records.
             Err(error) if error.kind() == ErrorKind::OutOfRange => Vec::new(),
             read => read?.records,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
+use bytes::Bytes;
 use millstream_core::decode::{Reading, RecordDecoder};
 use millstream_core::ports::{Record, SchemaRegistry};
 use millstream_core::{ChangeBatch, Error, FlowId, Result, RowPosition, TopicPartition};
@@ -85,8 +86,9 @@ impl ChunkDecoders {
             RejectedRecord {
                 position: RowPosition { partition: taken.partitions[r.index as usize], offset: record.offset.0 },
                 timestamp: record.timestamp,
-                key: record.key.clone(),
-                value: record.value.clone(),
+                // Of their own: they are a part of all that was read with them, which would stay in memory.
+                key: record.key.as_deref().map(Bytes::copy_from_slice),
+                value: record.value.as_deref().map(Bytes::copy_from_slice),
                 reason: r.reason,
                 directed: directed(record),
             }

@@ -31,6 +31,22 @@ async fn bad_events_are_dead_letters_once_for_each_flow_whatever_dies() {
     assert_eq!(dead, ["by_meter 4", "closed 4", "hourly 4"]);
 }
 
+/// Each read of a log gives many records, and a Kafka cluster takes a while to answer it.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_come_late_together_are_not_read_one_by_one() {
+    let world = World::new();
+    let events = readings(38, 300);
+    drop(world.engine().await);
+    // The first hundred come hours late.
+    world.publish(events[100..].iter().chain(&events[..100])).await;
+    let engine = world.run().await.unwrap();
+    let late = rows(&engine, "SELECT count(*), count(value) FROM system.late_rows").await;
+    let (late, with_values) = late[0].split_once(' ').map(|(a, b)| (a.parse::<u64>().unwrap(), b.parse::<u64>().unwrap())).unwrap();
+    assert!(late > 100 && with_values == late, "{late} late rows, {with_values} with their values");
+    let reads = world.faults.calls(Call::ReadLog);
+    assert!(reads < late / 4, "{reads} reads for {late} late rows");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repaired_dead_letter_becomes_a_row_of_every_flow_once() {
     let world = World::new();
