@@ -161,7 +161,7 @@ fn an_emptied_cache_is_filled_from_the_event_store_when_it_is_asked() {
     assert!(answer.contains("\"value\":7") && answer.to_lowercase().contains("cache-status: millstream; fwd=miss"), "{answer}");
     assert!(!read(1).contains("\"value\""), "5 is not high");
     assert_eq!(running.rows("select id from high").unwrap(), ["2"], "the read has filled the cache");
-    Outcome::of(&mut place.command(&["evict", "by_place"])).refused(&["by_place is event store"]);
+    Outcome::of(&mut place.command(&["evict", "by_place"])).refused(&["by_place (event store) can't be emptied"]);
 }
 
 #[test]
