@@ -42,7 +42,17 @@ impl DataDir {
 
     /// The inner error says who has it.
     fn take(path: &Path) -> Result<std::result::Result<Self, String>> {
-        let failed = |e: std::io::Error| Error::from(e).context(format!("locking data directory {}", path.display()));
+        let failed = |e: std::io::Error| {
+            use std::io::ErrorKind as Io;
+            // A file in its place, or no right to write: that does not pass by itself.
+            match e.kind() {
+                Io::PermissionDenied | Io::ReadOnlyFilesystem | Io::AlreadyExists | Io::NotADirectory => Error::invalid(format!(
+                    "data directory {} can't be used ({e}): make it a folder that this process may write, or choose another with --data-dir",
+                    path.display()
+                )),
+                _ => Error::from(e).context(format!("locking data directory {}", path.display())),
+            }
+        };
         std::fs::create_dir_all(path).map_err(failed)?;
         let options = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("lock"));
         let mut file = options().map_err(failed)?;
