@@ -6,6 +6,7 @@ use millstream_core::ErrorKind;
 use millstream_engine::ReplayRequest;
 use millstream_pipeline::graph::Pipeline;
 use millstream_testkit::faults::Call;
+use tokio::task::JoinSet;
 
 use crate::events::readings;
 use crate::straight::check;
@@ -59,7 +60,8 @@ async fn a_flow_that_stops_at_a_command_does_not_write_what_it_processed_twice()
     let read = world.faults.block(Call::ReadLog, world.faults.calls(Call::ReadLog) + 1);
     let running = world.start_on(torn::ports(&world, [])).await;
     read.reached().await;
-    let replay = tokio::spawn({
+    let mut replay = JoinSet::new();
+    replay.spawn({
         let engine = running.engine.clone();
         async move { engine.replay_late_rows(ReplayRequest::default()).await }
     });
@@ -74,7 +76,7 @@ async fn a_flow_that_stops_at_a_command_does_not_write_what_it_processed_twice()
         tokio::task::yield_now().await;
     }
     running.stop().await;
-    assert_eq!(replay.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(replay.join_next().await.unwrap().unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
     world.faults.heal();
     world.pipeline = checked(PIPELINE);
     let running = world.start_on(torn::ports(&world, [])).await;
