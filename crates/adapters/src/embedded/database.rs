@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Snapshot};
 use millstream_core::brief::Brief;
@@ -43,6 +44,8 @@ pub(super) struct Store {
     pub reports: Keyspace,
     /// Checkpoints of flows, and their attempts.
     pub checkpoints: Keyspace,
+    /// What they took on disk when they were compacted last, in bytes.
+    checkpoints_compacted: AtomicU64,
     /// Dead letters, late rows, job runs, properties.
     pub system: Keyspace,
 }
@@ -71,6 +74,7 @@ impl Store {
             critical: keyspace("critical", large / 2)?,
             reports: keyspace("reports", large / 2)?,
             checkpoints: keyspace("checkpoints", large / 2)?,
+            checkpoints_compacted: AtomicU64::new(0),
             system: keyspace("system", small)?,
             path: path.to_owned(),
             brief: Brief::new(clock),
@@ -118,6 +122,18 @@ impl Store {
     /// A view of all keyspaces at one moment, in which each batch is whole or absent.
     pub fn snapshot(&self) -> Snapshot {
         self.db.snapshot()
+    }
+
+    /// Gives back what checkpoints that were removed still take on disk, if that can be more than `garbage_max` bytes and than what is left of them. Epochs rise,
+    /// so the files of fjall's levels hardly overlap: it moves them down as they are, and a checkpoint and its removal meet very late.
+    pub fn compact_checkpoints(&self, garbage_max: u64) -> Result<()> {
+        let kept = self.checkpoints_compacted.load(Ordering::Relaxed);
+        if self.checkpoints.disk_space() <= kept.saturating_mul(2).max(garbage_max) {
+            return Ok(());
+        }
+        self.checkpoints.major_compact().during("compacting checkpoints")?;
+        self.checkpoints_compacted.store(self.checkpoints.disk_space(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Bytes on disk.
