@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use millstream_adapters::embedded::{EmbeddedStore, Maintained, StoreSettings};
-use millstream_core::ports::{ChangeFeed, CheckpointStore, Clock, CriticalStore, EventStore, FeedPosition, Publication, ReportStore, Scan};
-use millstream_core::{Epoch, ErrorKind, FlowId, Value};
+use millstream_adapters::embedded::{EmbeddedStore, Maintained};
+use millstream_core::ports::{ChangeFeed, Clock, CriticalStore, EventStore, FeedPosition, Publication, ReportStore, Scan};
+use millstream_core::{ErrorKind, Value};
 use millstream_testkit::changes::{Change, Writer, delete, insert};
-use millstream_testkit::generate::Changes;
 use millstream_testkit::rows::{self, Row};
 use millstream_testkit::{ManualClock, row, tables};
 use tempfile::TempDir;
@@ -143,27 +141,4 @@ async fn dropping_a_table_gives_its_space_back_also_after_a_crash() {
     let store = open(&dir, clock).unwrap();
     store.events().ensure_table(&spec).await.unwrap();
     assert_eq!(table(&store, "t").await, Vec::<Row>::new());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn removed_checkpoints_give_their_space_back() {
-    let (dir, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::default()));
-    let settings = StoreSettings { memtable_bytes: 1 << 20, ..StoreSettings::default() };
-    let store = EmbeddedStore::open(dir.path(), settings, clock.clone()).unwrap();
-    let (checkpoints, flow) = (store.checkpoints(), FlowId::new("f"));
-    let attempt = checkpoints.claim(&flow).await.unwrap();
-    let mut noise = Changes::seeded(1, 1);
-    let mut payload = || Bytes::from((0..200_000).map(|_| u8::try_from(noise.below(256)).unwrap()).collect::<Vec<_>>());
-    for epoch in 1..=400 {
-        checkpoints.put(&flow, attempt, Epoch(epoch), payload()).await.unwrap();
-        checkpoints.prune(&flow, attempt, Epoch(epoch)).await.unwrap();
-    }
-    let last = checkpoints.get(&flow, Epoch(400)).await.unwrap();
-    let before = store.disk_bytes().unwrap();
-    assert!(before > 30 << 20, "{before} bytes of removed checkpoints are there");
-    store.maintain(clock.now()).await.unwrap();
-    let after = store.disk_bytes().unwrap();
-    assert!(after < before / 2, "{before} bytes before, {after} after");
-    assert_eq!(checkpoints.epochs(&flow).await.unwrap(), [Epoch(400)]);
-    assert_eq!(checkpoints.get(&flow, Epoch(400)).await.unwrap(), last);
 }
