@@ -1,9 +1,9 @@
 //! [`LogTopicSink`]: epochs into topics of a log without transactions.
 //!
-//! An epoch is appended partition by partition, in batches that the log appends whole, and is committed when the system store holds its
-//! number. Nobody knows what stands in a topic after a crash, or after an append whose answer was lost: so the first epoch after that is
-//! looked for behind the end of the one before it, and only what is not there yet is appended. The engine commits a torn epoch again with
-//! the same changes (a sink that isolates row by row is promised that), and the same changes are the same records.
+//! An epoch is appended to all its partitions at the same time, to each in batches that the log appends whole, and is committed when the
+//! system store holds its number. Nobody knows what stands in a topic after a crash, or after an append whose answer was lost: so the first
+//! epoch after that is looked for behind the end of the one before it, and only what is not there yet is appended. The engine commits a torn
+//! epoch again with the same changes (a sink that isolates row by row is promised that), and the same changes are the same records.
 //!
 //! Calls are carried out one at a time for each flow.
 
@@ -11,11 +11,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use millstream_core::admission::Admission;
 use millstream_core::encode::{PlacedRecord, RowEncoder};
 use millstream_core::ports::{EpochSink, EpochWrite, EventLog, Isolation, NewRecord, SystemStore, TopicOutput, TopicSink};
 use millstream_core::{Attempt, Epoch, ErrorKind, FlowId, Offset, Result, TableSpec, TopicPartition};
 
+use super::encoding::records_of;
 use super::finishing::FinishingTopicSink;
 use super::outputs::{Output, Outputs, topic_spec};
 use super::progress::Ledger;
@@ -60,24 +62,41 @@ impl LogTopics {
         }
         Ok(ends)
     }
+
+    /// Appends the batches of each partition one after the other, to all partitions at the same time; the end of each. Where one can't be
+    /// appended, none is under way any more when this returns: whoever looks for what stands in the topic then sees all of it.
+    async fn append(&self, topic: &str, batches: BTreeMap<i32, Vec<Vec<NewRecord>>>) -> Result<Vec<(i32, Offset)>> {
+        let to_one = |(partition, batches): (i32, Vec<Vec<NewRecord>>)| async move {
+            let at = TopicPartition::new(topic, partition);
+            let mut end = Offset::default();
+            for batch in batches {
+                let count = i64::try_from(batch.len()).unwrap_or(i64::MAX);
+                end = Offset(self.log.append(&at, batch).await?.0.saturating_add(count));
+            }
+            Ok((partition, end))
+        };
+        join_all(batches.into_iter().map(to_one)).await.into_iter().collect()
+    }
 }
 
-/// `records` as batches of one partition each, of at most `bytes_max` bytes, in their order.
-fn batches(records: Vec<PlacedRecord>, bytes_max: usize) -> Vec<(i32, Vec<NewRecord>)> {
-    let mut open: BTreeMap<i32, (usize, Vec<NewRecord>)> = BTreeMap::new();
-    let mut batches = Vec::new();
+/// The records of each partition as batches of at most `bytes_max` bytes, in their order.
+fn batches(records: Vec<PlacedRecord>, bytes_max: usize) -> BTreeMap<i32, Vec<Vec<NewRecord>>> {
+    let mut open: BTreeMap<i32, (usize, Vec<Vec<NewRecord>>)> = BTreeMap::new();
     for PlacedRecord { partition, record, .. } in records {
         let bytes = bytes_of(&record);
-        let (size, batch) = open.entry(partition).or_insert((BATCH_BYTES, Vec::new()));
-        if !batch.is_empty() && *size + bytes > bytes_max {
-            batches.push((partition, std::mem::take(batch)));
-            *size = BATCH_BYTES;
+        let (size, batches) = open.entry(partition).or_default();
+        match batches.last_mut() {
+            Some(batch) if *size + bytes <= bytes_max => {
+                *size += bytes;
+                batch.push(record);
+            }
+            _ => {
+                *size = BATCH_BYTES + bytes;
+                batches.push(vec![record]);
+            }
         }
-        *size += bytes;
-        batch.push(record);
     }
-    batches.extend(open.into_iter().map(|(partition, (_, batch))| (partition, batch)));
-    batches
+    open.into_iter().map(|(partition, (_, batches))| (partition, batches)).collect()
 }
 
 fn bytes_of(record: &NewRecord) -> usize {
@@ -115,7 +134,7 @@ impl EpochSink for LogTopics {
         if progress.admit(&write)? == Admission::Done {
             return Ok(0);
         }
-        let mut records = output.encoder.encode_epoch(&write, output.partitions)?;
+        let mut records = records_of(&output, &write).await?;
         if progress.ends.is_empty() {
             progress.ends = self.ends(&output).await?;
         }
@@ -126,11 +145,9 @@ impl EpochSink for LogTopics {
         }
         state.clean = false;
         let appended = records.len() as u64;
-        for (partition, batch) in batches(records, self.append_bytes_max) {
-            let count = i64::try_from(batch.len()).unwrap_or(i64::MAX);
-            let first = self.log.append(&TopicPartition::new(&output.topic, partition), batch).await?;
-            if let Some(end) = usize::try_from(partition).ok().and_then(|p| progress.ends.get_mut(p)) {
-                *end = Offset(first.0.saturating_add(count));
+        for (partition, end) in self.append(&output.topic, batches(records, self.append_bytes_max)).await? {
+            if let Some(known) = usize::try_from(partition).ok().and_then(|p| progress.ends.get_mut(p)) {
+                *known = end;
             }
         }
         progress.attempt = write.attempt;

@@ -111,6 +111,30 @@ async fn an_epoch_that_was_torn_anywhere_is_finished_and_nothing_is_there_twice(
     }
 }
 
+/// What still runs when a commit has failed would be appended behind the back of whoever looks for what stands in the topic.
+#[tokio::test]
+async fn a_commit_that_failed_has_nothing_under_way() {
+    let world = World { disk: Arc::default(), faults: Arc::default() };
+    world.faults.fail(Call::Append, 1, ErrorKind::Unavailable);
+    let gate = world.faults.block(Call::Append, 2);
+    let (spec, sink) = (tables::topic("t"), Arc::new(world.sink().await));
+    let mut writer = Writer::begin(&*sink, &spec, "f", 1).await.unwrap();
+    let write = writer.write(Epoch(1), &epoch(1), 10).unwrap();
+    let failing = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.commit(write).await }
+    });
+    gate.reached().await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!failing.is_finished(), "it returned while an append to another partition was under way");
+    gate.release();
+    assert_eq!(failing.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    writer.commit(&*sink, &epoch(1)).await.unwrap();
+    assert_eq!(world.values().await, expected(1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_holds_less_than_was_written_is_noticed_until_it_is_dropped() {
     let world = World { disk: Arc::default(), faults: Arc::default() };

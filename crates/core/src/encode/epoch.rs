@@ -4,7 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::{RowEncoder, partition_of_key, text};
+use super::{EncodedRecord, RowEncoder, partition_of_key, text};
+use crate::change::ChangeBatch;
 use crate::error::Result;
 use crate::ident::{Attempt, Epoch, FlowId};
 use crate::ports::{EpochWrite, NewRecord};
@@ -61,38 +62,62 @@ pub struct PlacedRecord {
     pub record: NewRecord,
 }
 
+/// Some of an epoch's changes, one behind the other, and the place of the first of them in the epoch. Each part is encoded by itself.
+#[derive(Clone, Debug)]
+pub struct EpochPart {
+    changes: ChangeBatch,
+    first: u64,
+}
+
+/// The changes of an epoch, in order, as parts of at most `rows_max` (at least one) each.
+#[must_use]
+pub fn parts(write: &EpochWrite, rows_max: usize) -> Vec<EpochPart> {
+    let mut parts = Vec::new();
+    let mut first = 0;
+    for changes in &write.changes {
+        for offset in (0..changes.len()).step_by(rows_max.max(1)) {
+            let changes = changes.slice(offset, rows_max.max(1).min(changes.len() - offset));
+            let next = first + changes.len() as u64;
+            parts.push(EpochPart { changes, first });
+            first = next;
+        }
+    }
+    parts
+}
+
 impl RowEncoder {
     /// The records of an epoch, in order, for a topic of so many partitions. The same epoch gives the same records in the same partitions.
     pub fn encode_epoch(&self, write: &EpochWrite, partitions: i32) -> Result<Vec<PlacedRecord>> {
-        let count = write.changes.iter().map(crate::ChangeBatch::len).sum();
-        let mut records = Vec::with_capacity(count);
-        let mut positions = positions(write, count).into_iter();
-        for changes in &write.changes {
-            for encoded in self.encode(changes)? {
-                let sequence = records.len() as u64;
-                let partition = match &encoded.key {
-                    Some(key) => partition_of_key(key, partitions),
-                    None => in_turn(write.epoch, sequence, partitions),
-                };
-                let record = NewRecord {
-                    timestamp: Some(encoded.timestamp),
-                    key: encoded.key,
-                    value: encoded.value,
-                    headers: vec![(POSITION_HEADER.to_owned(), positions.next())],
-                };
-                records.push(PlacedRecord { partition, sequence, record });
-            }
+        let mut records = Vec::with_capacity(write.changes.iter().map(ChangeBatch::len).sum());
+        for part in parts(write, usize::MAX) {
+            records.extend(self.encode_part(write, &part, partitions)?);
         }
         Ok(records)
     }
+
+    /// The records of a part of `write`: those that [`encode_epoch`](Self::encode_epoch) has at its places.
+    pub fn encode_part(&self, write: &EpochWrite, part: &EpochPart, partitions: i32) -> Result<Vec<PlacedRecord>> {
+        let encoded = self.encode(&part.changes)?;
+        let positions = positions(write, part.first, encoded.len());
+        let placed = |((sequence, encoded), position): ((u64, EncodedRecord), Bytes)| {
+            let partition = match &encoded.key {
+                Some(key) => partition_of_key(key, partitions),
+                None => in_turn(write.epoch, sequence, partitions),
+            };
+            let headers = vec![(POSITION_HEADER.to_owned(), Some(position))];
+            let record = NewRecord { timestamp: Some(encoded.timestamp), key: encoded.key, value: encoded.value, headers };
+            PlacedRecord { partition, sequence, record }
+        };
+        Ok((part.first..).zip(encoded).zip(positions).map(placed).collect())
+    }
 }
 
-/// The positions of the first `count` records of an epoch, as text, in one piece of memory.
-fn positions(write: &EpochWrite, count: usize) -> Vec<Bytes> {
+/// The positions of `count` records of an epoch from the place `first` on, as text, in one piece of memory.
+fn positions(write: &EpochWrite, first: u64, count: usize) -> Vec<Bytes> {
     let epoch = format!("{}/{}/{}/", write.flow, write.attempt, write.epoch);
-    let mut all = Vec::with_capacity(count * (epoch.len() + 6));
+    let mut all = Vec::with_capacity(count * (epoch.len() + 8));
     let mut ends = Vec::with_capacity(count);
-    for sequence in (0_i64..).take(count) {
+    for sequence in (first.cast_signed()..).take(count) {
         all.extend_from_slice(epoch.as_bytes());
         text::integer(&mut all, sequence);
         ends.push(all.len());

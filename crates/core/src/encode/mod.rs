@@ -11,7 +11,7 @@ mod text;
 mod varint;
 
 pub use avro::avro_schema;
-pub use epoch::{EpochPosition, POSITION_HEADER, PlacedRecord};
+pub use epoch::{EpochPart, EpochPosition, POSITION_HEADER, PlacedRecord, parts};
 pub use partition::{murmur2, partition_of_key};
 
 use arrow::array::{Array, RecordBatch, StringArray, StringBuilder, StructArray};

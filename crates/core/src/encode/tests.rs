@@ -167,6 +167,11 @@ fn an_epoch_is_the_same_records_whenever_it_is_encoded_and_each_names_its_positi
         records.iter().map(|r| (r.partition, r.sequence, r.record.key.clone(), r.record.value.clone(), r.record.timestamp)).collect()
     };
     assert_eq!(bare(&first), bare(&again));
+    for rows_max in 1..4 {
+        let epoch = write(1);
+        let in_parts = parts(&epoch, rows_max).iter().flat_map(|part| encoder.encode_part(&epoch, part, 5).unwrap()).collect::<Vec<_>>();
+        assert_eq!(in_parts, first, "in parts of {rows_max}");
+    }
     let partitions: Vec<i32> = first.iter().map(|r| r.partition).collect();
     assert_eq!(partitions, [partition_of_key(b"a", 5), partition_of_key(b"b", 5), (7 + 2) % 5], "a record without a key goes in turn");
     let positions: Vec<_> = again.iter().map(|r| EpochPosition::of(&r.record.headers).unwrap()).collect();

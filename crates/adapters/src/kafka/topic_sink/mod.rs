@@ -18,7 +18,7 @@ use self::transactions::{Committed, Names, Transactions, group_of_epochs};
 use super::client::Cluster;
 use super::directory::Directory;
 use super::settings::KafkaSettings;
-use crate::topics::{FinishingTopicSink, Ledger, LogTopicSink, Outputs, Progress, topic_spec};
+use crate::topics::{FinishingTopicSink, Ledger, LogTopicSink, Outputs, Progress, records_of, topic_spec};
 
 /// The sink for flows into the cluster's topics: with transactions, or without where it has none (`kafka.transactions`); then by `log`,
 /// which is the cluster's. Reaches nothing yet.
@@ -121,10 +121,11 @@ impl EpochSink for ClusterTopics {
             None => self.open(None, &write.flow, &write.table, &output.topic, &progress).await?,
         };
         progress.epoch = open.epoch;
-        let encoded = progress.admit(&write).and_then(|admission| match admission {
-            Admission::Write => output.encoder.encode_epoch(&write, output.partitions).map(Some),
-            Admission::Done => Ok(None),
-        });
+        let encoded = match progress.admit(&write) {
+            Ok(Admission::Write) => records_of(&output, &write).await.map(Some),
+            Ok(Admission::Done) => Ok(None),
+            Err(error) => Err(error),
+        };
         // Until here nothing has happened: the producer is as good as before.
         let Ok(Some(records)) = encoded else {
             *lane = Some(open);
