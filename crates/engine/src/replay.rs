@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 use millstream_core::ports::{DeadLetter, LateRow, NewRecord, Quarantined};
 use millstream_core::{Error, FlowId, Offset, Result, RowPosition, TopicPartition};
-use millstream_pipeline::graph::Flow;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -166,6 +165,32 @@ impl Engine {
         }
     }
 
+    /// Refuses late rows of flows that can never take them, before any flow has taken some.
+    fn refuse_late_rows_for_good<'f>(&self, flows: impl Iterator<Item = &'f FlowId> + Clone) -> Result<()> {
+        let Some((id, why)) = flows.clone().find_map(|id| Some((id, self.takes_no_late_rows(id)?))) else { return Ok(()) };
+        let others: Vec<_> = flows.filter(|id| self.takes_no_late_rows(id).is_none()).map(FlowId::as_str).collect();
+        let rest = match others.as_slice() {
+            [] => String::new(),
+            others => format!("; replay those of the other flows one by one, with --flow: {}", others.join(", ")),
+        };
+        Err(Error::unsupported(format!("flow {id}: {why}{rest}; nothing was replayed")))
+    }
+
+    /// Why the flow can't take late rows, and what to do with its table; `None`: it can.
+    fn takes_no_late_rows(&self, id: &FlowId) -> Option<String> {
+        let Some(flow) = self.pipeline.flows.iter().find(|f| f.id == *id) else { return Some("the pipeline has no such flow".to_owned()) };
+        let table = &flow.target;
+        if flow.join.is_some() {
+            return Some(format!(
+                "it joins streams, and late rows can't be given to a join again yet: rebuild {table} with `millstream reset {table}`, with a longer DELAY OF"
+            ));
+        }
+        let has_key = self.pipeline.tables.get(table).is_some_and(|t| t.spec.key.columns().next().is_some());
+        (!has_key).then(|| {
+            format!("table {table} only takes new rows, so that no window can be written again: rebuild it with `millstream reset {table}`")
+        })
+    }
+
     /// The dead letters that `request` names, by event.
     async fn events_to_replay(&self, request: &ReplayRequest) -> Result<Vec<Event>> {
         let mut repaired: HashMap<(i32, i64), Vec<usize>> = HashMap::new();
@@ -277,10 +302,9 @@ impl Engine {
             .take(request.limit.unwrap_or(usize::MAX));
         let mut by_flow: BTreeMap<FlowId, Vec<LateRow>> = BTreeMap::new();
         chosen.for_each(|late| by_flow.entry(late.flow.clone()).or_default().push(late));
+        self.refuse_late_rows_for_good(by_flow.keys())?;
         for (id, rows) in by_flow {
-            let flow: Option<&Flow> = self.pipeline.flows.iter().find(|f| f.id == id);
-            let commands =
-                flow.and_then(|f| self.commands.get(&f.id)).ok_or_else(|| Error::not_found(format!("the pipeline has no flow {id}")))?;
+            let commands = self.commands.get(&id).ok_or_else(|| Error::not_found(format!("the pipeline has no flow {id}")))?;
             let (reply, answer) = oneshot::channel();
             outcome.released += rows.len();
             let stopped =

@@ -216,7 +216,7 @@ pub struct ReplayArgs {
     /// Only those of this flow
     #[arg(long)]
     pub flow: Option<String>,
-    /// At most this many
+    /// At most this many events
     #[arg(long)]
     pub limit: Option<usize>,
     #[command(flatten)]

@@ -81,6 +81,13 @@ impl Fit<'_> {
             if !member.required && field.required {
                 return Err(format!("field {} is required, and the column may be null: write coalesce({}, ...)", field.name, member.name));
             }
+            if !member.required && field.default.is_some() {
+                return Err(format!(
+                    "the column {0} may be null, and who reads the field {0} without a value takes its default for it: take [default = ...] out of the \
+                     .proto file, or write coalesce({0}, ...) in the query",
+                    field.name
+                ));
+            }
             if !member.required && !field.presence && !field.repeated {
                 return Err(format!(
                     "the column {0} may be null, and of the field {0} nobody can tell null from zero: write `optional` before the field in the \

@@ -218,12 +218,6 @@ impl Processor {
         Ok(RecordBatch::try_new(schema, rows.batch.columns().to_vec())?)
     }
 
-    /// Whether rows of the table can be replaced.
-    #[must_use]
-    pub fn has_key(&self) -> bool {
-        !self.key.is_empty()
-    }
-
     /// The table's key columns.
     #[must_use]
     pub fn key_columns(&self) -> &[usize] {

@@ -36,19 +36,6 @@ impl FlowRunner {
     /// Writes the windows of `late` anew, with these rows in them, as an epoch of its own. Returns how many rows were written.
     async fn repair(&mut self, late: Vec<LateRow>, progress: &mut Progress, shutdown: &CancellationToken) -> Result<usize> {
         let id = self.spec.id.clone();
-        if self.processor.joins_streams() {
-            return Err(Error::unsupported(format!(
-                "flow {id} joins streams, and late rows can't be given to a join again yet: rebuild its table with `millstream reset {}`, with a \
-                 longer DELAY OF",
-                self.spec.table
-            )));
-        }
-        if !self.processor.has_key() {
-            return Err(Error::unsupported(format!(
-                "flow {id}: table {} only takes new rows, so that no window can be written again: rebuild it with `millstream reset {0}`",
-                self.spec.table
-            )));
-        }
         if self.repeating.is_some() {
             return Err(Error::unavailable(format!(
                 "flow {id} does epochs again whose checkpoint can't be read: replay late rows when it has caught up"

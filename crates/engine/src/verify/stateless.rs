@@ -220,7 +220,9 @@ impl Engine {
             }
         }
         if beyond_log > 0 {
-            check.note(format!("{beyond_log} rows are of events that the log no longer keeps, or that an earlier query took"));
+            check.note(format!(
+                "{beyond_log} rows are of events that the log no longer keeps, that an earlier query took, or that met an earlier report"
+            ));
         }
         let now = self.ports.clock.now();
         let missing = ledger.into_values().filter(|e| !e.seen && !e.deleted);

@@ -481,9 +481,11 @@ async fn late_rows_of_a_join_are_not_replayed_and_it_is_said() {
         async move { engine.run(stop).await }
     });
     engine.caught_up().await.unwrap();
-    let request = ReplayRequest { flow: Some("inner_joined".to_owned()), ..ReplayRequest::default() };
-    let error = engine.replay_late_rows(request).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    for flow in [Some("inner_joined".to_owned()), None] {
+        let error = engine.replay_late_rows(ReplayRequest { flow, ..ReplayRequest::default() }).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.to_string().contains("it joins streams") && error.to_string().contains("nothing was replayed"), "{error}");
+    }
     check(&engine, &events).await;
     stop.cancel();
     running.join_all().await.into_iter().for_each(|r| r.unwrap());

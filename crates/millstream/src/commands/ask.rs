@@ -65,29 +65,30 @@ async fn at_rest(effective: Effective, pipeline: Option<&Path>, request: Request
             dir.display()
         )));
     }
+    let Some(lock) = DataDir::try_lock(dir)? else {
+        return Err(Error::unavailable(format!(
+            "the pipeline on data directory {} is not open yet, or is ending: the log and /readyz of its HTTP address say what it waits for",
+            dir.display()
+        )));
+    };
     if request == Request::Status {
-        return Err(match DataDir::try_lock(dir)? {
-            Some(_) => Error::unavailable(format!(
-                "no pipeline runs on data directory {}: start one with `millstream run PATH`, or name another with --data-dir",
-                dir.display()
-            )),
-            None => Error::unavailable(format!(
-                "the pipeline on data directory {} is not open yet, or is ending: the log and /readyz of its HTTP address say what it waits for",
-                dir.display()
-            )),
-        });
+        return Err(Error::unavailable(format!(
+            "no pipeline runs on data directory {}: start one with `millstream run PATH`, or name another with --data-dir",
+            dir.display()
+        )));
     }
     let (config, path) = match pipeline {
         Some(path) => (effective.config, path.to_owned()),
         None => as_it_ran(effective)?,
     };
-    let lock = DataDir::lock(&config.data_dir)?;
     let engines = Engines::new(Patience::Fail, Arc::new(SystemClock));
     let pipeline = Arc::new(project::load(&path, &config, &engines).await?);
     let ports = wiring::open_ports(&config, &pipeline, lock, &engines).await?;
     if let Request::Reset { name } = request {
         Engine::reset(&pipeline, &ports.ports, &name).await?;
-        eprintln!("{name} is reset: the next `millstream run` builds it again from the start");
+        let on_demand = pipeline.jobs.iter().any(|job| job.report == name && job.schedule.is_none());
+        let again = if on_demand { format!("`millstream refresh {name}`") } else { "the next `millstream run`".to_owned() };
+        eprintln!("{name} is reset: {again} builds it again from the start");
         return Ok(0);
     }
     let opened = wiring::open(config, pipeline, ports, &engines).await?;

@@ -202,9 +202,11 @@ fn the_status_names_flows_and_listeners_and_nothing_runs_says_so() {
     assert!(outcome.stderr.contains("no pipeline runs on data directory"), "{}", outcome.stderr);
     // A process that has the directory and does not answer yet is opening it.
     let _holder = DataDir::lock(place.data()).unwrap();
-    let outcome = Outcome::of(&mut place.command(&["status"]));
-    assert_eq!(outcome.code, Some(3));
-    assert!(outcome.stderr.contains("is not open yet, or is ending"), "{}", outcome.stderr);
+    for command in [&["status"][..], &["refresh", "by_place"], &["sql", "-e", "SELECT 1"]] {
+        let outcome = Outcome::of(&mut place.command(command));
+        assert_eq!(outcome.code, Some(3));
+        assert!(outcome.stderr.contains("is not open yet, or is ending"), "{}", outcome.stderr);
+    }
 }
 
 #[test]

@@ -119,14 +119,15 @@ fn path(sources: &Sources, file: usize, written: &str) -> String {
 /// What is in the file that `key` names.
 fn contents<'p>(parsed: &'p Parsed, file: usize, key: &'static str, written: &Name, settings: &mut Settings) -> Option<&'p [u8]> {
     let path = path(&parsed.sources, file, &written.value);
+    let example = if key == FILE_OPTIONS[0] { "schemas/flight.avsc" } else { "schemas/flight.desc" };
     match parsed.surroundings.files.get(&path) {
         Some(Ok(bytes)) => Some(bytes),
         Some(Err(why)) => {
-            settings.bad(written, key, &format!("the file {path} can't be read: {why}"), "schemas/flight.avsc");
+            settings.bad(written, key, &format!("the file {path} can't be read: {why}"), example);
             None
         }
         None => {
-            settings.bad(written, key, &format!("the file {path} was not read"), "schemas/flight.avsc");
+            settings.bad(written, key, &format!("the file {path} was not read"), example);
             None
         }
     }

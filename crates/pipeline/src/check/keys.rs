@@ -65,6 +65,15 @@ pub(super) fn base_key(plan: &LogicalPlan, base: &TableSpec, spec: &TableSpec, p
     if missing.is_empty() {
         return Ok(());
     }
+    if shape::explodes(plan) {
+        let message = format!(
+            "a row of `{}` becomes several of `{}`, whose key can't tell which of them a missing row would be",
+            base.name, spec.name
+        );
+        return Err(Problem::new("millstream::key_lacks_base_key", place, message).help(
+            "explode in a streaming table `USING cassandra` between them, whose key has the exploded value, and read that one here",
+        ));
+    }
     let listed = suggest::list(missing.iter().copied());
     let message = format!(
         "the key of `{}` lacks {listed} of the primary key of `{}`, so a missing row could not be found there",

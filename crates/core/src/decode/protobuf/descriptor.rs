@@ -22,6 +22,8 @@ pub(crate) struct Message {
     pub fields: Vec<Field>,
     /// Whether it stands for an entry of a map.
     pub map_entry: bool,
+    /// Whether it, one of its fields or its file sets features of an edition, which change how it is written.
+    pub features: bool,
 }
 
 /// A field of a message.
@@ -102,6 +104,13 @@ impl ProtobufMessage {
             }
             (None, _) => return Err(format!("several packages have a message {name}: write its package, too")),
         };
+        if let Some(message) = within(&messages, root).into_iter().find(|message| message.features) {
+            return Err(format!(
+                "the message {} is of an edition of Protobuf and sets `features` of its own, which can't be read yet: leave them out, or write it with \
+                 syntax = \"proto3\"",
+                message.name
+            ));
+        }
         Ok(Self { name: name.to_owned(), messages: messages.into(), root })
     }
 
@@ -144,11 +153,46 @@ impl ProtobufMessage {
     }
 }
 
+/// The message types that one at `root` is made of, itself first.
+fn within(messages: &[Message], root: usize) -> Vec<&Message> {
+    let mut met = vec![root];
+    let mut at = 0;
+    while let Some(message) = met.get(at).and_then(|place| messages.get(*place)) {
+        for field in &message.fields {
+            if let Kind::Message(inner) = field.kind
+                && !met.contains(&inner)
+            {
+                met.push(inner);
+            }
+        }
+        at += 1;
+    }
+    met.into_iter().filter_map(|place| messages.get(place)).collect()
+}
+
 /// The files of a descriptor while they are read; types are still names.
 #[derive(Default)]
 struct Set {
     messages: Vec<(String, Message, Vec<Named>)>,
     enums: HashMap<String, Vec<(i32, String)>>,
+}
+
+/// How the messages of a file are written, where they don't say it themselves.
+#[derive(Clone, Copy)]
+struct Rules {
+    /// Whether a plain field that is left out differs from zero.
+    presence: bool,
+    /// Whether several numbers are written behind one tag.
+    packed: bool,
+    /// Whether the file sets features of an edition.
+    features: bool,
+}
+
+impl Rules {
+    /// Of a file; one without a syntax is of proto2.
+    fn of(syntax: &str, features: bool) -> Self {
+        Self { presence: syntax != "proto3", packed: matches!(syntax, "proto3" | "editions"), features }
+    }
 }
 
 /// What a field says of its type.
@@ -185,28 +229,30 @@ impl Set {
     }
 
     fn file(&mut self, bytes: &[u8], start: usize) -> Outcome<()> {
-        let (mut package, mut syntax) = (String::new(), String::new());
+        let (mut package, mut syntax, mut features) = (String::new(), String::new(), false);
         each(bytes, start, |number, wire| {
-            match number {
-                2 => package = text(wire),
-                12 => syntax = text(wire),
+            match (number, wire) {
+                (2, wire) => package = text(wire),
+                (8, Wire::Counted(options, at)) => features |= has(options, at, 50)?,
+                (12, wire) => syntax = text(wire),
                 _ => {}
             }
             Ok(())
         })?;
+        let rules = Rules::of(&syntax, features);
         let scope = if package.is_empty() { String::new() } else { format!(".{package}") };
         each(bytes, start, |number, wire| match (number, wire) {
-            (4, Wire::Counted(message, at)) => self.message(message, at, &scope, &syntax, 0),
+            (4, Wire::Counted(message, at)) => self.message(message, at, &scope, rules, 0),
             (5, Wire::Counted(named, at)) => self.enumeration(named, at, &scope),
             _ => Ok(()),
         })
     }
 
-    fn message(&mut self, bytes: &[u8], start: usize, scope: &str, syntax: &str, depth: u32) -> Outcome<()> {
+    fn message(&mut self, bytes: &[u8], start: usize, scope: &str, rules: Rules, depth: u32) -> Outcome<()> {
         if depth > 60 {
             return Err(Malformed { at: start, what: "messages are nested too deep" });
         }
-        let mut message = Message::default();
+        let mut message = Message { features: rules.features, ..Message::default() };
         each(bytes, start, |number, wire| {
             if number == 1 {
                 message.name = text(wire);
@@ -218,14 +264,16 @@ impl Set {
         each(bytes, start, |number, wire| {
             match (number, wire) {
                 (2, Wire::Counted(field, at)) => {
-                    let (field, named) = field_of(field, at, syntax)?;
+                    let (field, named, features) = field_of(field, at, rules)?;
+                    message.features |= features;
                     message.fields.push(field);
                     types.push(named);
                 }
-                (3, Wire::Counted(nested, at)) => self.message(nested, at, &full, syntax, depth + 1)?,
+                (3, Wire::Counted(nested, at)) => self.message(nested, at, &full, rules, depth + 1)?,
                 (4, Wire::Counted(named, at)) => self.enumeration(named, at, &full)?,
                 (7, Wire::Counted(options, at)) => each(options, at, |number, wire| {
                     message.map_entry |= number == 7 && wire == Wire::Varint(1);
+                    message.features |= number == 12;
                     Ok(())
                 })?,
                 _ => {}
@@ -282,20 +330,30 @@ impl Set {
     }
 }
 
-fn field_of(bytes: &[u8], start: usize, syntax: &str) -> Outcome<(Field, Named)> {
+/// Whether the message `bytes` has a field of this number.
+fn has(bytes: &[u8], start: usize, wanted: u32) -> Outcome<bool> {
+    let mut found = false;
+    each(bytes, start, |number, _| {
+        found |= number == wanted;
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// A field, its type's name, and whether it sets features of an edition.
+fn field_of(bytes: &[u8], start: usize, rules: Rules) -> Outcome<(Field, Named, bool)> {
     let mut field = Field {
         name: String::new(),
         number: 0,
         repeated: false,
-        presence: syntax != "proto3",
+        presence: rules.presence,
         required: false,
-        // Of proto2, which a file without a syntax is, only where the field says so.
-        packed: matches!(syntax, "proto3" | "editions"),
+        packed: rules.packed,
         oneof: None,
         kind: Kind::Group,
         default: None,
     };
-    let mut named = Named::default();
+    let (mut named, mut features) = (Named::default(), false);
     each(bytes, start, |number, wire| {
         match (number, wire) {
             (1, wire) => field.name = text(wire),
@@ -305,8 +363,10 @@ fn field_of(bytes: &[u8], start: usize, syntax: &str) -> Outcome<(Field, Named)>
             (6, wire) => named.type_name = text(wire),
             (7, wire) => field.default = Some(text(wire)),
             (8, Wire::Counted(options, at)) => each(options, at, |number, wire| {
-                if let (2, Wire::Varint(packed)) = (number, wire) {
-                    field.packed = packed != 0;
+                match (number, wire) {
+                    (2, Wire::Varint(packed)) => field.packed = packed != 0,
+                    (21, _) => features = true,
+                    _ => {}
                 }
                 Ok(())
             })?,
@@ -317,7 +377,7 @@ fn field_of(bytes: &[u8], start: usize, syntax: &str) -> Outcome<(Field, Named)>
         Ok(())
     })?;
     field.presence &= !field.repeated;
-    Ok((field, named))
+    Ok((field, named, features))
 }
 
 fn scalar(kind: u64) -> Option<Kind> {

@@ -199,6 +199,30 @@ fn descriptors_say_what_they_lack() {
     assert!(refused("nothing", DataType::Int32, false).contains("nothing is NOT NULL"));
 }
 
+/// `features` (`descriptor.proto`) change how a message is written: read by the edition's defaults it would be another one.
+#[test]
+fn messages_that_set_features_of_an_edition_are_refused() {
+    let sub = |options: Vec<u8>| [counted(1, "Sub"), field("x", 1, 1, 5, ""), options].concat();
+    let top = |options: Vec<u8>| {
+        let of_sub = counted(2, [counted(1, "s"), number(3, 1), number(4, 1), number(5, 11), counted(6, ".Sub"), options].concat());
+        [counted(1, "Top"), of_sub].concat()
+    };
+    let file = |sub: Vec<u8>, top: Vec<u8>, options: Vec<u8>| {
+        let alone = counted(4, [counted(1, "Alone"), field("x", 1, 1, 5, "")].concat());
+        counted(1, [counted(4, sub), counted(4, top), alone, options, counted(12, "editions")].concat())
+    };
+    let features = |at: u64| counted(8, counted(at, number(1, 2)));
+    let none = Vec::new;
+    let why = |descriptor: Vec<u8>, name: &str| ProtobufMessage::try_new(&descriptor, name).err();
+    assert_eq!(why(file(sub(none()), top(none()), none()), "Top"), None);
+    let of_field = file(sub(none()), top(features(21)), none());
+    assert!(why(of_field.clone(), "Top").unwrap().contains("the message Top is of an edition of Protobuf and sets `features`"));
+    assert_eq!(why(of_field, "Alone"), None, "it is another message's");
+    let of_message = file(sub(counted(7, counted(12, number(1, 2)))), top(none()), none());
+    assert!(why(of_message, "Top").unwrap().contains("the message Sub "), "what is within counts");
+    assert!(why(file(sub(none()), top(none()), features(50)), "Alone").is_some(), "a file's are of all its messages");
+}
+
 #[test]
 fn the_outline_has_the_fields_that_are_read_with_all_that_is_within_them() {
     let message = ProtobufMessage::try_new(&descriptor(), "Flight").unwrap();

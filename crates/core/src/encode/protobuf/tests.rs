@@ -189,6 +189,20 @@ fn columns_that_are_no_message_are_refused_by_what_to_write() {
     assert!(why("Old", &[("id", DataType::Int64, true)]).contains("field id is required"));
 }
 
+/// A null that is left out would be read as the default.
+#[test]
+fn a_column_that_may_be_null_is_refused_for_a_field_with_a_default() {
+    let mut types = message_type("Old");
+    let mut messages = types.messages.to_vec();
+    let delay = messages.iter_mut().flat_map(|m| &mut m.fields).find(|field| field.name == "delay").unwrap();
+    delay.default = Some("5".to_owned());
+    types.messages = messages.into();
+    let columns = |nullable| Schema::new(vec![Column::new("id", DataType::Int64, false), Column::new("delay", DataType::Int32, nullable)]);
+    assert!(ProtobufWriter::try_new(&types, &columns(false)).is_ok());
+    let why = ProtobufWriter::try_new(&types, &columns(true)).unwrap_err();
+    assert!(why.contains("takes its default for it") && why.contains("coalesce(delay, ...)"), "{why}");
+}
+
 #[test]
 fn values_that_no_message_has_are_named() {
     let columns = columns();
