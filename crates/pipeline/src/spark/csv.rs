@@ -151,6 +151,7 @@ impl Options {
     /// `texts` are keys and values by turns.
     fn of(kind: Kind, texts: &[&str]) -> Result<Self> {
         let mut options = Self { style: TextStyle::default(), mode: ParseMode::Permissive, corrupt_record: "_corrupt_record".to_owned() };
+        options.style.csv.of_function = true;
         let (reads, name) = match kind {
             Kind::FromCsv => (true, "from_csv"),
             Kind::ToCsv => (false, "to_csv"),
