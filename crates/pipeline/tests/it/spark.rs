@@ -382,3 +382,19 @@ async fn patterns_and_units_may_differ_by_row() {
     ])
     .await;
 }
+
+#[tokio::test]
+async fn csv_functions_are_sparks() {
+    assert_values(&[
+        ("from_csv('2024-2-9', 'd DATE').d", "2024-02-09", "DATE"),
+        ("from_csv(' 1d', 'x DOUBLE').x", "1.0", "DOUBLE"),
+        ("CAST(from_csv('AP8=', 'b BINARY').b AS STRING)", "AP8=", "STRING"),
+        (r#"from_csv('1,"b"x', 'i INT, s STRING').s"#, r#""b"x"#, "STRING"),
+        (r#"from_csv('1,"b', 'i INT, s STRING').s"#, "b", "STRING"),
+        ("to_csv(named_struct('a', CAST(NULL AS INT)))", "NULL", "STRING"),
+        ("to_csv(named_struct('a', CAST(NULL AS INT), 'b', CAST(NULL AS INT)))", ",", "STRING"),
+        ("to_csv(struct('#c', 'y'))", "\"#c\",y", "STRING"),
+        ("to_csv(struct(X'20FF', 'b'))", "[20 FF],b", "STRING"),
+    ])
+    .await;
+}
