@@ -40,6 +40,9 @@ pub struct CsvStyle {
     /// Whether what is quoted is never null, and `emptyValue` without quotes is the empty string: so lines that Millstream wrote are read, which
     /// quotes whatever could be taken for something else. Spark takes nothing in quotes for `nullValue` too.
     pub exact: bool,
+    /// Whether it is the style of `from_csv` and `to_csv`, which are Spark's to the letter where it can be. In a topic a value that breaks
+    /// its quotes and a second line are malformed, and BINARY is Base64.
+    pub of_function: bool,
     /// `quoteAll`: whether every value is written in quotes.
     pub quotes_all: bool,
 }
@@ -58,6 +61,7 @@ impl Default for CsvStyle {
             ignores_leading_space: false,
             ignores_trailing_space: false,
             exact: false,
+            of_function: false,
             quotes_all: false,
         }
     }

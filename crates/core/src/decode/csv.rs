@@ -1,9 +1,10 @@
 //! Lines of CSV as rows, by the rules of Spark 4.1's `from_csv`: the values of a line are those of the columns, in order.
 //!
 //! A record is one line without a header, with or without its end. Nothing between two separators is null; nothing in quotes is the empty
-//! value, which is null too unless `nullValue` or `emptyValue` says otherwise. DATE is exactly `yyyy-MM-dd` where no pattern says otherwise.
+//! value, which is null too unless `nullValue` or `emptyValue` says otherwise. DATE is what a cast takes where no pattern says otherwise.
 //!
-//! Stricter than Spark, on purpose: a second line, and a quoted value with a quote inside that isn't escaped, are malformed.
+//! In topics stricter than Spark, on purpose: a second line, and a quoted value with a quote inside that isn't escaped, are malformed. `from_csv`
+//! itself does as Spark: a line's end is a letter like others, and a value that breaks its quotes is taken as it is written, up to the next separator.
 
 use super::column::{ColumnType, date, timestamp};
 use super::scalar::{parse_base64, parse_decimal_text};
@@ -78,7 +79,7 @@ impl CsvReader {
             return self.quoted(&start[1..], quote);
         }
         let (value, after) = start.split_once(separator).map_or((start, None), |(value, after)| (value, Some(after)));
-        if value.contains(['\n', '\r']) {
+        if !self.style.of_function && value.contains(['\n', '\r']) {
             return Err("it has more than one line");
         }
         let value = if self.style.ignores_trailing_space { value.trim_end_matches([' ', '\t']) } else { value };
@@ -103,17 +104,54 @@ impl CsvReader {
                 if let Some(content) = &mut unescaped {
                     content.push_str(value);
                 }
-                let after = self.behind_quotes(&text[at + 1..])?;
+                let rest = &text[at..];
+                if self.style.of_function {
+                    let content = unescaped.as_deref().unwrap_or(value);
+                    let broken = self.broken(content, rest, char::from(quote));
+                    return Ok(broken.unwrap_or_else(|after| (Field { text: value, quoted: true, unescaped }, after)));
+                }
+                let after = self.behind_quotes(&rest[1..])?;
                 return Ok((Field { text: value, quoted: true, unescaped }, after));
             } else {
                 at += 1;
             }
         }
-        Err("the line ends within quotes")
+        if !self.style.of_function {
+            return Err("the line ends within quotes");
+        }
+        let value = &text[plain..];
+        if text.is_empty() {
+            return Ok((Field { text, quoted: false, unescaped: Some(char::from(quote).to_string()) }, None));
+        }
+        // An escape with nothing behind it is none.
+        let value = self.style.escape.and_then(|escape| value.strip_suffix(char::from(escape))).unwrap_or(value);
+        if let Some(content) = &mut unescaped {
+            content.push_str(value);
+        }
+        Ok((Field { text: value, quoted: true, unescaped }, None))
+    }
+
+    /// What `from_csv` makes of a value whose quotes are not one at its end: `rest` begins with the quote behind its `content`. Several quotes at the
+    /// end are part of it, but for the last; what goes on is as it is written, up to the next separator. `Err` is what follows a value in order.
+    fn broken<'a>(&self, content: &str, rest: &'a str, quote: char) -> Result<(Field<'a>, Option<&'a str>), Option<&'a str>> {
+        let behind = rest.trim_start_matches(quote);
+        let quotes = &rest[1..rest.len() - behind.len()];
+        let taken = |text: String, after| (Field { text: rest, quoted: false, unescaped: Some(text) }, after);
+        match self.behind_quotes(behind) {
+            Ok(after) if quotes.is_empty() => Err(after),
+            Ok(after) => Ok(taken(format!("{content}{quotes}"), after)),
+            Err(_) => {
+                let (value, after) =
+                    rest.split_once(self.style.separator.as_str()).map_or((rest, None), |(value, after)| (value, Some(after)));
+                let value = if self.style.ignores_trailing_space { value.trim_end_matches([' ', '\t']) } else { value };
+                Ok(taken(format!("{quote}{content}{value}"), after))
+            }
+        }
     }
 
     fn behind_quotes<'a>(&self, text: &'a str) -> Result<Option<&'a str>, &'static str> {
-        let text = if self.style.ignores_trailing_space { text.trim_start_matches([' ', '\t']) } else { text };
+        let trims = self.style.ignores_trailing_space || self.style.of_function;
+        let text = if trims { text.trim_start_matches([' ', '\t']) } else { text };
         if text.is_empty() {
             return Ok(None);
         }
@@ -167,16 +205,22 @@ impl CsvReader {
             // From the text at once, for rounding twice may differ.
             ColumnType::Float => self
                 .float(text)
-                .and_then(|v| if v.is_finite() { text.parse::<f32>().ok().map(f64::from) } else { Some(v) })
+                .and_then(|v| if v.is_finite() { self.digits(text).parse::<f32>().ok().map(f64::from) } else { Some(v) })
                 .map(Slot::Double),
             ColumnType::Decimal(precision, scale) => parse_decimal_text(text, *precision, *scale).map(Slot::Decimal),
+            ColumnType::Binary if self.style.of_function => {
+                let start = spill.bytes.len();
+                spill.bytes.extend_from_slice(text.as_bytes());
+                Some(Slot::SpiltBytes(start, spill.bytes.len()))
+            }
             ColumnType::Binary => {
                 let start = spill.bytes.len();
                 parse_base64(text, &mut spill.bytes)?;
                 Some(Slot::SpiltBytes(start, spill.bytes.len()))
             }
-            ColumnType::Date(None) if !is_plain_date(text) => None,
+            ColumnType::Date(None) => date(text.trim(), None).map(|days| Slot::Int(days.into())),
             ColumnType::Date(pattern) => date(text, pattern.as_deref()).map(|days| Slot::Int(days.into())),
+            ColumnType::Timestamp { zoned, pattern: None } => timestamp(text.trim(), *zoned, None).map(Slot::Int),
             ColumnType::Timestamp { zoned, pattern } => timestamp(text, *zoned, pattern.as_deref()).map(Slot::Int),
             ColumnType::Array(_) | ColumnType::Struct(_) | ColumnType::Map(..) => None,
         }
@@ -187,19 +231,27 @@ impl CsvReader {
             _ if text == self.style.nan => Some(f64::NAN),
             _ if text == self.style.positive_infinity => Some(f64::INFINITY),
             _ if text == self.style.negative_infinity => Some(f64::NEG_INFINITY),
-            // Java's own words, which Spark writes.
-            "NaN" => Some(f64::NAN),
-            "Infinity" | "+Infinity" => Some(f64::INFINITY),
-            "-Infinity" => Some(f64::NEG_INFINITY),
-            _ if text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E')) => text.parse().ok(),
-            _ => None,
+            _ => match self.digits(text) {
+                // Java's own words, which Spark writes.
+                "NaN" => Some(f64::NAN),
+                "Infinity" | "+Infinity" => Some(f64::INFINITY),
+                "-Infinity" => Some(f64::NEG_INFINITY),
+                digits if digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E')) => {
+                    digits.parse().ok()
+                }
+                _ => None,
+            },
         }
     }
-}
 
-/// `yyyy-MM-dd`, as far as its shape goes.
-fn is_plain_date(text: &str) -> bool {
-    text.len() == 10 && text.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() })
+    /// A number's text as far as it counts: to Java, white space around it and a letter for its type don't.
+    fn digits<'t>(&self, text: &'t str) -> &'t str {
+        if !self.style.of_function {
+            return text;
+        }
+        let text = text.trim();
+        text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text)
+    }
 }
 
 #[cfg(test)]

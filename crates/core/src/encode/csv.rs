@@ -1,12 +1,15 @@
 //! CSV as Spark's `to_csv` writes it: a quoted value only where it is needed, quotes inside escaped, `nullValue` (nothing) for a null and
 //! `emptyValue` (`""`) for an empty string. Other than in Spark's default, white space at the ends of a value is kept (in quotes).
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 
 use super::{json, text};
 use crate::error::Result;
 use crate::style::{CsvStyle, TextStyle};
+
+/// What begins a comment to many readers: Spark writes no line that begins so, though it reads comments only where it is told to.
+const COMMENT: u8 = b'#';
 
 /// Whether values of `data_type` can be written: nothing nested.
 pub(super) fn fits(data_type: &DataType) -> bool {
@@ -25,11 +28,17 @@ pub(super) fn write_row(out: &mut Vec<u8>, columns: &[ArrayRef], row: usize, sty
             continue;
         }
         let start = out.len();
-        text::write(out, column.as_ref(), row, &style.times)?;
+        match column.data_type() {
+            DataType::Binary if csv.of_function => text::spaced_hex(out, column.as_binary::<i32>().value(row)),
+            _ => text::write(out, column.as_ref(), row, &style.times)?,
+        }
         if out.len() == start && !csv.quotes_all {
             out.extend_from_slice(csv.empty_value.as_deref().unwrap_or("\"\"").as_bytes());
         } else if let Some(quote) = csv.quote
-            && (csv.quotes_all || is_ambiguous(&out[start..], csv) || needs_quotes(&out[start..], csv))
+            && (csv.quotes_all
+                || (i == 0 && out.get(start) == Some(&COMMENT))
+                || is_ambiguous(&out[start..], csv)
+                || needs_quotes(&out[start..], csv))
         {
             let plain = out.split_off(start);
             out.push(quote);

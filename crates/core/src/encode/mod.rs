@@ -43,7 +43,7 @@ pub fn to_json(array: &dyn Array, times: &TimeFormats) -> Result<StringArray> {
     Ok(texts.finish())
 }
 
-/// Structs as lines of CSV, as Spark's `to_csv` writes them.
+/// Structs as lines of CSV, as Spark's `to_csv` writes them. A line with nothing on it is null.
 pub fn to_csv(structs: &StructArray, style: &TextStyle) -> Result<StringArray> {
     let mut texts = StringBuilder::with_capacity(structs.len(), structs.len() * 32);
     let mut bytes = Vec::new();
@@ -54,6 +54,10 @@ pub fn to_csv(structs: &StructArray, style: &TextStyle) -> Result<StringArray> {
         }
         bytes.clear();
         csv::write_row(&mut bytes, structs.columns(), row, style)?;
+        if bytes.is_empty() {
+            texts.append_null();
+            continue;
+        }
         texts.append_value(std::str::from_utf8(&bytes).map_err(|_| Error::internal("CSV was written that is not UTF-8"))?);
     }
     Ok(texts.finish())

@@ -39,7 +39,7 @@ impl ProtobufWriter {
             Ok(Member { name: field.name().clone(), kind, required: !field.is_nullable() })
         };
         let members = columns.fields().iter().map(member).collect::<Outcome<Vec<_>>>()?;
-        let mut fit = Fit { types, may_refuse: false };
+        let mut fit = Fit { types, may_refuse: false, depth: 0 };
         fit.message(types.root, &members)?;
         let wanted: Vec<_> = members.iter().map(|m| (m.name.as_str(), &m.kind, m.required)).collect();
         Ok(Self { plan: plan::message(types, types.root, &wanted, false)?, may_refuse: fit.may_refuse })
@@ -60,6 +60,8 @@ impl ProtobufWriter {
 struct Fit<'m> {
     types: &'m ProtobufMessage,
     may_refuse: bool,
+    /// How many messages are around the one that is looked at.
+    depth: usize,
 }
 
 impl Fit<'_> {
@@ -78,6 +80,16 @@ impl Fit<'_> {
             self.may_refuse |= field.oneof.is_some() && taken.iter().any(|other| other.oneof == field.oneof);
             taken.push(field);
             self.field(field, &member.kind).map_err(|why| format!("field {}: {why}", field.name))?;
+            let is_ambiguous = !field.presence && !field.repeated;
+            if self.depth > 0 && !member.required && (field.required || is_ambiguous) {
+                return Err(format!(
+                    "the field {0} of {1} may be null, as every field of a struct that the query makes, and {2}: write `optional` before \
+                     the field in the .proto file, or take a struct whose column is declared with {0}: ... NOT NULL",
+                    field.name,
+                    message.name,
+                    if field.required { "is required there" } else { "nobody can tell null from zero there" }
+                ));
+            }
             if !member.required && field.required {
                 return Err(format!("field {} is required, and the column may be null: write coalesce({}, ...)", field.name, member.name));
             }
@@ -88,7 +100,7 @@ impl Fit<'_> {
                     field.name
                 ));
             }
-            if !member.required && !field.presence && !field.repeated {
+            if !member.required && is_ambiguous {
                 return Err(format!(
                     "the column {0} may be null, and of the field {0} nobody can tell null from zero: write `optional` before the field in the \
                      .proto file, or coalesce({0}, ...) in the query",
@@ -127,7 +139,12 @@ impl Fit<'_> {
             (_, ColumnType::Integer(_, max)) if narrow && *max > i32::MAX.into() => Err(too_wide(field, kind, "INT")),
             (Kind::Float, ColumnType::Double) => Err(too_wide(field, kind, "FLOAT")),
             (Kind::String, ColumnType::Binary) => Err(too_wide(field, kind, "STRING")),
-            (Kind::Message(at), ColumnType::Struct(members)) => self.message(*at, members),
+            (Kind::Message(at), ColumnType::Struct(members)) => {
+                self.depth += 1;
+                let fits = self.message(*at, members);
+                self.depth -= 1;
+                fits
+            }
             (Kind::Enum(_), ColumnType::String) | (_, ColumnType::Decimal(..)) => {
                 self.may_refuse = true;
                 Ok(())

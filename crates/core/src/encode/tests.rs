@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 
 use super::*;
 use crate::ports::EpochWrite;
+use crate::style::CsvStyle;
 use crate::{Attempt, Epoch, FlowId, KeySpec, TableKind, Version};
 
 fn spec(columns: &[(&str, &ArrayRef, bool)]) -> TableSpec {
@@ -74,6 +75,23 @@ fn csv_is_as_spark_writes_it() {
             ",127,,NaN,-Infinity,1234.56,\"\",\"\",-0001-12-31,1969-12-31T23:59:59.999999Z,1970-01-01T00:00:00.001",
         ]
     );
+}
+
+#[test]
+fn to_csv_quotes_what_begins_as_a_comment_and_has_no_empty_line() {
+    let strings = |values: Vec<Option<&str>>| Arc::new(StringArray::from(values)) as ArrayRef;
+    let lines = |columns: Vec<ArrayRef>| {
+        let fields: Vec<_> = (0..columns.len()).map(|i| Field::new(format!("c{i}"), columns[i].data_type().clone(), true)).collect();
+        let style = TextStyle { csv: CsvStyle { of_function: true, ..CsvStyle::default() }, ..TextStyle::default() };
+        let texts = to_csv(&StructArray::new(fields.into(), columns, None), &style).unwrap();
+        texts.iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let some = |texts: &[&str]| texts.iter().map(|text| Some((*text).to_owned())).collect::<Vec<_>>();
+    assert_eq!(lines(vec![strings(vec![None])]), [None]);
+    assert_eq!(lines(vec![strings(vec![Some("")])]), some(&["\"\""]));
+    let (first, second) = (strings(vec![Some("#c"), Some("a#"), None]), strings(vec![Some("y"), Some("#c"), None]));
+    assert_eq!(lines(vec![first, second]), some(&["\"#c\",y", "a#,#c", ","]));
+    assert_eq!(lines(vec![Arc::new(BinaryArray::from(vec![b" \xff".as_slice(), b""]))]), some(&["[20 FF]", "[]"]));
 }
 
 #[test]

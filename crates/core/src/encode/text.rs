@@ -136,6 +136,15 @@ fn timestamp(out: &mut Vec<u8>, micros: i64) {
     }
 }
 
+/// `[20 FF]`, as Spark shows bytes.
+pub(super) fn spaced_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'[');
+    for (at, byte) in bytes.iter().enumerate() {
+        formatted(out, format_args!("{}{byte:02X}", if at == 0 { "" } else { " " }));
+    }
+    out.push(b']');
+}
+
 /// RFC 4648 with padding, as Spark's JSON has binary.
 fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
     for group in bytes.chunks(3) {

@@ -148,7 +148,7 @@ pub fn run(steps: &[Step], rows: Rows, rejects: &mut Rejects) -> Result<Rows> {
             match try_run(steps, rows.slice(0, 0)) {
                 Ok(none) => Ok(none),
                 Err(StepError::Fatal(error)) => Err(error),
-                Err(StepError::Data(reason)) => Err(Error::internal(format!("no rows could not be computed: {reason}"))),
+                Err(StepError::Data(reason)) => Err(Error::internal(format!("the query can't be computed at all: {reason}"))),
             }
         }
         Err(StepError::Data(_)) => {

@@ -128,7 +128,6 @@ pub(crate) fn output_problems(file: usize, query: &Query) -> Vec<Problem> {
         let name = match item {
             SelectItem::UnnamedExpr(Expr::Identifier(name)) | SelectItem::ExprWithAlias { alias: name, .. } => Some(name),
             SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last(),
-            SelectItem::UnnamedExpr(Expr::CompoundFieldAccess { .. }) => None,
             SelectItem::UnnamedExpr(Expr::Function(function)) if generators::generator(function).is_some() => None,
             SelectItem::UnnamedExpr(expr) => {
                 let span = if let Expr::Function(function) = expr { function.name.span() } else { expr.span() };

@@ -79,7 +79,9 @@ impl ScalarUDFImpl for CsvFunction {
         let Some(texts) = texts.collect::<Option<Vec<_>>>() else {
             return plan_err!("{}() needs constant texts behind its value", self.name());
         };
-        let nullable = args.arg_fields.first().is_none_or(|f| f.is_nullable());
+        // Of a single field nothing may be written, which is null.
+        let may_be_null = |f: &FieldRef| f.is_nullable() || !matches!(f.data_type(), DataType::Struct(fields) if fields.len() > 1);
+        let nullable = args.arg_fields.first().is_none_or(may_be_null);
         match (self.kind, texts.as_slice()) {
             (Kind::FromCsv, [schema, options @ ..]) => {
                 let data_type = schema_type(schema)?;
@@ -151,6 +153,7 @@ impl Options {
     /// `texts` are keys and values by turns.
     fn of(kind: Kind, texts: &[&str]) -> Result<Self> {
         let mut options = Self { style: TextStyle::default(), mode: ParseMode::Permissive, corrupt_record: "_corrupt_record".to_owned() };
+        options.style.csv.of_function = true;
         let (reads, name) = match kind {
             Kind::FromCsv => (true, "from_csv"),
             Kind::ToCsv => (false, "to_csv"),

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArg
 use millstream_core::pattern::TimePattern;
 use millstream_core::table::timestamp_type;
 
-use super::format;
+use super::format::{self, Patterns};
 use super::time_text::{parse_date, parse_timestamp};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -95,7 +95,7 @@ impl ScalarUDFImpl for DateFunction {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let (argument, pattern) = match types {
             [argument] => (argument, None),
-            [argument, pattern @ DataType::Utf8] if self.kind.takes_pattern() => (argument, Some(pattern.clone())),
+            [argument, DataType::Utf8 | DataType::Null] if self.kind.takes_pattern() => (argument, Some(DataType::Utf8)),
             _ if self.kind.takes_pattern() => return plan_err!("{}() takes a time and a pattern", self.name),
             _ => return plan_err!("{}() takes one argument", self.name),
         };
@@ -129,18 +129,19 @@ impl ScalarUDFImpl for DateFunction {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let (argument, pattern) = match args.args.as_slice() {
+        let (argument, mut patterns) = match args.args.as_slice() {
             [argument] => (argument, None),
-            [argument, ColumnarValue::Scalar(ScalarValue::Utf8(Some(pattern)))] => (argument, Some(reading_pattern(pattern)?)),
-            _ => return exec_err!("{}() takes a time and a constant pattern", self.name),
+            [argument, patterns] => (argument, Some(Patterns::of(patterns, reading_pattern)?)),
+            _ => return exec_err!("{}() takes a time and a pattern", self.name),
         };
-        let array = match argument {
-            ColumnarValue::Array(array) => Arc::clone(array),
-            ColumnarValue::Scalar(scalar) => scalar.to_array()?,
-        };
-        let array = match (array.data_type(), pattern, self.kind) {
-            (DataType::Utf8, Some(pattern), _) => times_by(&array, &pattern, self.kind.is_safe())?,
-            (DataType::Utf8, None, Kind::ToUnixTimestamp) => times_by(&array, &reading_pattern(UNIX_PATTERN)?, false)?,
+        let is_constant = matches!(argument, ColumnarValue::Scalar(_)) && patterns.as_ref().is_none_or(Patterns::is_constant);
+        let array = argument.to_array(if is_constant { 1 } else { args.number_rows })?;
+        let array = match (array.data_type(), &mut patterns, self.kind) {
+            (DataType::Utf8, Some(patterns), _) => times_by(&array, patterns, self.kind.is_safe())?,
+            (DataType::Utf8, None, Kind::ToUnixTimestamp) => {
+                let seconds = ColumnarValue::Scalar(ScalarValue::from(UNIX_PATTERN));
+                times_by(&array, &mut Patterns::of(&seconds, reading_pattern)?, false)?
+            }
             (DataType::Utf8, None, Kind::TryToDate) => {
                 Arc::new(array.as_string::<i32>().iter().map(|text| text.and_then(parse_date)).collect::<Date32Array>())
             }
@@ -155,10 +156,7 @@ impl ScalarUDFImpl for DateFunction {
             Kind::ToUnixTimestamp => since_1970(&array, |micros| micros / 1_000_000)?,
             Kind::Since1970(unit) => since_1970(&array, |micros| micros.div_euclid(unit))?,
         };
-        match argument {
-            ColumnarValue::Array(_) => Ok(ColumnarValue::Array(result)),
-            ColumnarValue::Scalar(_) => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)),
-        }
+        if is_constant { Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)) } else { Ok(ColumnarValue::Array(result)) }
     }
 }
 
@@ -185,17 +183,20 @@ fn reading_pattern(text: &str) -> Result<TimePattern> {
     }
 }
 
-/// Texts as times by a pattern. A text without an offset is UTC.
-fn times_by(texts: &ArrayRef, pattern: &TimePattern, safe: bool) -> Result<ArrayRef> {
-    let micros = |text: &str| {
-        let read = pattern.read(text);
-        read.map(|time| i64::from(time.days) * MICROS_PER_DAY + time.micros_of_day - time.offset_seconds.unwrap_or(0) * 1_000_000)
+/// Texts as times by a pattern, null without one. A text without an offset is UTC.
+fn times_by(texts: &ArrayRef, patterns: &mut Patterns, safe: bool) -> Result<ArrayRef> {
+    let micros = |(row, text): (usize, Option<&str>)| {
+        let (Some(text), Some(pattern)) = (text, patterns.at(row)?) else { return Ok(None) };
+        match pattern.read(text) {
+            Some(time) => {
+                let seconds = time.offset_seconds.unwrap_or(0);
+                Ok(Some(i64::from(time.days) * MICROS_PER_DAY + time.micros_of_day - seconds * 1_000_000))
+            }
+            None if safe => Ok(None),
+            None => exec_err!("'{text}' is not a time like '{}'", pattern.text()),
+        }
     };
-    let time = |text: &str| match micros(text) {
-        None if !safe => exec_err!("'{text}' is not a time like '{}'", pattern.text()),
-        time => Ok(time),
-    };
-    let times: Result<TimestampMicrosecondArray> = texts.as_string::<i32>().iter().map(|text| text.map_or(Ok(None), time)).collect();
+    let times: Result<TimestampMicrosecondArray> = texts.as_string::<i32>().iter().enumerate().map(micros).collect();
     Ok(Arc::new(times?.with_timezone("UTC")))
 }
 

@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, TimestampMicrosecondType};
-use datafusion::common::{Result, ScalarValue, exec_err, plan_datafusion_err, plan_err};
+use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_datafusion_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use millstream_core::pattern::TimePattern;
 use millstream_core::table::timestamp_type;
@@ -35,9 +35,9 @@ impl ScalarUDFImpl for DateFormat {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
-            [DataType::Timestamp(_, _) | DataType::Null, DataType::Utf8] => Ok(vec![timestamp_type(), DataType::Utf8]),
-            [DataType::Date32, DataType::Utf8] => Ok(vec![DataType::Date32, DataType::Utf8]),
-            [DataType::Utf8, DataType::Utf8] => Ok(vec![DataType::Utf8, DataType::Utf8]),
+            [DataType::Timestamp(_, _) | DataType::Null, DataType::Utf8 | DataType::Null] => Ok(vec![timestamp_type(), DataType::Utf8]),
+            [DataType::Date32, DataType::Utf8 | DataType::Null] => Ok(vec![DataType::Date32, DataType::Utf8]),
+            [DataType::Utf8, DataType::Utf8 | DataType::Null] => Ok(vec![DataType::Utf8, DataType::Utf8]),
             _ => plan_err!("date_format() takes a TIMESTAMP and a pattern"),
         }
     }
@@ -51,40 +51,70 @@ impl ScalarUDFImpl for DateFormat {
         if let Some(Some(ScalarValue::Utf8(Some(pattern)))) = args.scalar_arguments.get(1) {
             self::pattern(pattern)?;
         }
-        let nullable = args.arg_fields.first().is_none_or(|f| f.is_nullable());
+        let nullable = args.arg_fields.iter().any(|f| f.is_nullable());
         Ok(Arc::new(Field::new(self.name(), DataType::Utf8, nullable)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [times, ColumnarValue::Scalar(ScalarValue::Utf8(Some(pattern)))] = args.args.as_slice() else {
-            return exec_err!("date_format() needs a constant pattern");
-        };
-        let pattern = self::pattern(pattern)?;
+        let [times, patterns] = args.args.as_slice() else { return exec_err!("date_format() takes a time and a pattern") };
+        let mut patterns = Patterns::of(patterns, self::pattern)?;
         match times {
-            ColumnarValue::Array(times) => Ok(ColumnarValue::Array(format_all(times, &pattern)?)),
-            ColumnarValue::Scalar(time) => {
-                let texts = format_all(&time.to_array()?, &pattern)?;
+            ColumnarValue::Scalar(time) if patterns.is_constant() => {
+                let texts = format_all(&time.to_array()?, &mut patterns)?;
                 Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?))
             }
+            times => Ok(ColumnarValue::Array(format_all(&times.to_array(args.number_rows)?, &mut patterns)?)),
         }
     }
 }
 
-fn format_all(times: &ArrayRef, pattern: &TimePattern) -> Result<ArrayRef> {
+fn format_all(times: &ArrayRef, patterns: &mut Patterns) -> Result<ArrayRef> {
     let times = datetime::to_timestamp(times)?;
     let mut text = Vec::new();
-    let texts: StringArray = times
-        .as_primitive::<TimestampMicrosecondType>()
-        .iter()
-        .map(|micros| {
-            text.clear();
-            micros.map(|micros| {
-                pattern.write(&mut text, micros, true, true);
-                String::from_utf8_lossy(&text).into_owned()
-            })
-        })
-        .collect();
-    Ok(Arc::new(texts))
+    let written = |(row, micros): (usize, Option<i64>)| {
+        let (Some(micros), Some(pattern)) = (micros, patterns.at(row)?) else { return Ok(None) };
+        text.clear();
+        pattern.write(&mut text, micros, true, true);
+        Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+    };
+    let texts: Result<StringArray> = times.as_primitive::<TimestampMicrosecondType>().iter().enumerate().map(written).collect();
+    Ok(Arc::new(texts?))
+}
+
+/// The patterns of a call: one for all rows, or a column of them. Of a column, neighbours are mostly equal, and understood once.
+pub(super) struct Patterns {
+    column: Option<StringArray>,
+    last: Option<TimePattern>,
+    understand: fn(&str) -> Result<TimePattern>,
+}
+
+impl Patterns {
+    /// What a call's argument says.
+    pub(super) fn of(argument: &ColumnarValue, understand: fn(&str) -> Result<TimePattern>) -> Result<Self> {
+        let (column, last) = match argument {
+            ColumnarValue::Array(column) => (Some(column.as_string::<i32>().clone()), None),
+            ColumnarValue::Scalar(ScalarValue::Utf8(text)) => (None, text.as_deref().map(understand).transpose()?),
+            ColumnarValue::Scalar(other) => return exec_err!("a pattern can't be {other}"),
+        };
+        Ok(Self { column, last, understand })
+    }
+
+    pub(super) fn is_constant(&self) -> bool {
+        self.column.is_none()
+    }
+
+    /// The pattern of a row; one that can't be used is an error of that row.
+    pub(super) fn at(&mut self, row: usize) -> Result<Option<&TimePattern>> {
+        let Some(column) = &self.column else { return Ok(self.last.as_ref()) };
+        if column.is_null(row) {
+            return Ok(None);
+        }
+        let text = column.value(row);
+        if self.last.as_ref().is_none_or(|last| last.text() != text) {
+            self.last = Some((self.understand)(text).map_err(|why| exec_datafusion_err!("{}", why.message()))?);
+        }
+        Ok(self.last.as_ref())
+    }
 }
 
 /// The pattern that a text is.

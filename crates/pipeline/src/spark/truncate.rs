@@ -122,28 +122,33 @@ impl ScalarUDFImpl for Truncate {
             (true, [unit, values]) | (false, [values, unit]) => (unit, values),
             _ => return exec_err!("{}() takes two arguments", self.name()),
         };
-        let ColumnarValue::Scalar(ScalarValue::Utf8(unit)) = unit else {
-            return exec_err!("the unit of {}() has to be a constant", self.name());
-        };
-        let unit = unit.as_deref().and_then(Unit::parse);
-        match values {
-            ColumnarValue::Array(array) => Ok(ColumnarValue::Array(self.truncate(array, unit))),
-            ColumnarValue::Scalar(scalar) => {
-                let truncated = self.truncate(&scalar.to_array()?, unit);
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&truncated, 0)?))
-            }
+        if let (ColumnarValue::Scalar(unit), ColumnarValue::Scalar(value)) = (unit, values) {
+            let truncated = self.truncate(&value.to_array()?, &unit.to_array()?);
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&truncated, 0)?));
         }
+        let values = values.to_array(args.number_rows)?;
+        let units = match unit {
+            ColumnarValue::Array(units) => Arc::clone(units),
+            // One for all rows.
+            ColumnarValue::Scalar(unit) => unit.to_array()?,
+        };
+        Ok(ColumnarValue::Array(self.truncate(&values, &units)))
     }
 }
 
 impl Truncate {
-    fn truncate(&self, values: &ArrayRef, unit: Option<Unit>) -> ArrayRef {
+    /// `units` has one for each value, or one for all.
+    fn truncate(&self, values: &ArrayRef, units: &ArrayRef) -> ArrayRef {
+        let units: Vec<Option<Unit>> = units.as_string::<i32>().iter().map(|unit| unit.and_then(Unit::parse)).collect();
+        let unit = |row: usize| if let [unit] = units.as_slice() { *unit } else { units.get(row).copied().flatten() };
         if self.of_time {
             let times = values.as_primitive::<TimestampMicrosecondType>();
-            let truncated: TimestampMicrosecondArray = times.unary_opt(|time| truncate_time(time, unit?));
+            let truncated: TimestampMicrosecondArray =
+                times.iter().enumerate().map(|(row, time)| truncate_time(time?, unit(row)?)).collect();
             Arc::new(truncated.with_timezone("UTC"))
         } else {
-            let truncated: Date32Array = values.as_primitive::<Date32Type>().unary_opt(|day| truncate_date(day, unit?));
+            let dates = values.as_primitive::<Date32Type>();
+            let truncated: Date32Array = dates.iter().enumerate().map(|(row, day)| truncate_date(day?, unit(row)?)).collect();
             Arc::new(truncated)
         }
     }

@@ -5,6 +5,7 @@
 pub(crate) mod aggregates;
 pub(crate) mod cursor;
 pub(crate) mod duration;
+pub(crate) mod fields;
 pub(crate) mod functions;
 pub(crate) mod generators;
 pub(crate) mod heads;

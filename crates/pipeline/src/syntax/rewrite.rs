@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::{aggregates, duration, generators, idioms};
+use super::{aggregates, duration, fields, generators, idioms};
 use crate::diagnostic::{Place, Problem};
 use crate::graph::{SESSION_FUNCTION, TOPIC_METADATA, WINDOW_FUNCTION};
 use crate::spark::json;
@@ -45,6 +45,7 @@ impl VisitorMut for Rewriter<'_> {
                 expand_window(select, &call, function);
             }
         }
+        fields::name(select);
         ControlFlow::Continue(())
     }
 

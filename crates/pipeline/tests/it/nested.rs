@@ -147,3 +147,42 @@ fn a_row_that_becomes_several_can_not_be_found_again_by_its_key() {
     let error = error.unwrap_err().render(false);
     assert!(error.contains("becomes several of `cached`"), "{error}");
 }
+
+#[tokio::test]
+async fn fields_without_a_name_have_their_own() {
+    let names = |query: &str| {
+        let pipeline = checked(&format!(
+            "CREATE TABLE a (id BIGINT NOT NULL, o INT, s STRUCT<o: STRING, p: STRUCT<z: INT>>, l ARRAY<STRUCT<o: STRING>>, m MAP<STRING, INT>)
+             USING kafka OPTIONS (subscribe 'a', value.format 'json');
+             CREATE STREAMING TABLE r USING cassandra PARTITIONED BY (id) AS {query}"
+        ));
+        let schema = pipeline.tables["r"].spec.schema.clone();
+        schema.fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names("SELECT id, s.o, a.s.p.z, m.k FROM STREAM a"), "id o z k");
+    assert_eq!(names("SELECT id, s.p.`z` FROM STREAM a b WHERE s.o = 'x'"), "id z");
+    assert_eq!(names("SELECT x.id, x.o FROM (SELECT id, s.o FROM STREAM a) x WHERE x.o > 'a'"), "id o");
+    assert_eq!(names("SELECT id, q.e.o FROM STREAM a LATERAL VIEW explode(l) q AS e"), "id o");
+    assert_eq!(names("SELECT id, a.o, s.p FROM STREAM a"), "id o p");
+    let job =
+        "SELECT place.x, place.y, count(*) AS n, min(id) AS id FROM t GROUP BY place.x, place.y HAVING place.y > 'A' ORDER BY place.x, y";
+    assert_eq!(lines(&rows(job).await), ["7 EWR 1 1"]);
+    assert_eq!(lines(&rows("SELECT DISTINCT id, t.place.y FROM t ORDER BY y").await), ["1 EWR"]);
+    let joined =
+        "SELECT u.id, u.x, t.place.y FROM t JOIN (SELECT id, place.x FROM t) u ON u.id = t.id WHERE u.x IN (SELECT place.x FROM t)";
+    assert_eq!(lines(&rows(joined).await), ["1 7 EWR"]);
+    let union = "SELECT id, place.x FROM t UNION ALL SELECT id + 1, place.x + 1 FROM t ORDER BY x";
+    assert_eq!(lines(&rows(union).await), ["1 7", "2 8"]);
+}
+
+#[test]
+fn what_has_no_name_in_spark_needs_one() {
+    for expression in ["legs[0]", "legs[0].o", "from_json('{}', 'o STRING').o"] {
+        let text = format!(
+            "CREATE TABLE a (id BIGINT NOT NULL, legs ARRAY<STRUCT<o: STRING>>) USING kafka OPTIONS (subscribe 'a', value.format 'json');
+             CREATE STREAMING TABLE r USING cassandra PARTITIONED BY (id) AS SELECT id, {expression} FROM STREAM a"
+        );
+        let errors = check(&text).err().unwrap_or_else(|| panic!("{expression} has no name"));
+        assert_eq!(errors.iter().next().unwrap().code(), "millstream::unnamed_column", "{expression}");
+    }
+}

@@ -353,3 +353,48 @@ async fn arrays_have_one_zero_and_one_nan() {
     ])
     .await;
 }
+
+/// `one` is a column that is 1, so that these are no constants.
+#[tokio::test]
+async fn patterns_and_units_may_differ_by_row() {
+    let pattern = "CASE one WHEN 1 THEN 'dd/MM/yyyy' ELSE 'yyyy' END";
+    let text = "concat('09/02/', repeat('2024', one))";
+    let null = "CASE WHEN one = 2 THEN 'yyyy' END";
+    let cases = [
+        (format!("to_date({text}, {pattern})"), "2024-02-09", "DATE"),
+        (format!("to_date('09/02/2024', {pattern})"), "2024-02-09", "DATE"),
+        (format!("unix_timestamp({text}, {pattern})"), "1707436800", "BIGINT"),
+        (format!("date_format(DATE '2024-02-09', {pattern})"), "09/02/2024", "STRING"),
+        (format!("from_unixtime(one, {pattern})"), "01/01/1970", "STRING"),
+        (format!("to_date({text}, {null})"), "NULL", "DATE"),
+        (format!("date_format(TIMESTAMP '2024-02-09 10:11:12', {null})"), "NULL", "STRING"),
+        (format!("try_to_date({text}, repeat('y', one))"), "NULL", "DATE"),
+        ("trunc(DATE '2024-02-09', repeat('MM', one))".to_owned(), "2024-02-01", "DATE"),
+        ("CAST(date_trunc(repeat('hour', one), TIMESTAMP '2024-02-09 10:11:12') AS STRING)".to_owned(), "2024-02-09 10:00:00", "STRING"),
+        (format!("trunc(DATE '2024-02-09', {null})"), "NULL", "DATE"),
+        ("date_format(DATE '2024-02-09', NULL)".to_owned(), "NULL", "STRING"),
+    ];
+    assert_values(&cases.iter().map(|(e, v, t)| (e.as_str(), *v, *t)).collect::<Vec<_>>()).await;
+    assert_fails(&[
+        ("date_format(DATE '2024-02-09', repeat('b!!', one))", "can't be used"),
+        ("to_date('2024', repeat('EEE', one))", "can only write"),
+        ("to_date('x', repeat('yyyy', one))", "is not a time like"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn csv_functions_are_sparks() {
+    assert_values(&[
+        ("from_csv('2024-2-9', 'd DATE').d", "2024-02-09", "DATE"),
+        ("from_csv(' 1d', 'x DOUBLE').x", "1.0", "DOUBLE"),
+        ("CAST(from_csv('AP8=', 'b BINARY').b AS STRING)", "AP8=", "STRING"),
+        (r#"from_csv('1,"b"x', 'i INT, s STRING').s"#, r#""b"x"#, "STRING"),
+        (r#"from_csv('1,"b', 'i INT, s STRING').s"#, "b", "STRING"),
+        ("to_csv(named_struct('a', CAST(NULL AS INT)))", "NULL", "STRING"),
+        ("to_csv(named_struct('a', CAST(NULL AS INT), 'b', CAST(NULL AS INT)))", ",", "STRING"),
+        ("to_csv(struct('#c', 'y'))", "\"#c\",y", "STRING"),
+        ("to_csv(struct(X'20FF', 'b'))", "[20 FF],b", "STRING"),
+    ])
+    .await;
+}

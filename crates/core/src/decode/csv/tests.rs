@@ -95,7 +95,7 @@ fn values_become_what_their_columns_hold() {
             "1,,,,,,,",
             ",1.0,,,,,,",
             ",,,inf,,,,",
-            ",,,,,,2013-7-4,",
+            ",,,,,,4.7.2013,",
             ",,,,,,,yesterday",
         ]))
         .unwrap();
@@ -109,7 +109,7 @@ fn values_become_what_their_columns_hold() {
             "column b: 1 does not fit BOOLEAN",
             "column i: 1.0 does not fit INT",
             "column d: inf does not fit DOUBLE",
-            "column day: 2013-7-4 does not fit DATE",
+            "column day: 4.7.2013 does not fit DATE",
             "column ts: yesterday does not fit TIMESTAMP",
         ]
     );
@@ -159,4 +159,60 @@ fn nested_columns_are_refused_by_name_and_null_in_not_null_is_rejected() {
     let decoded = RecordDecoder::new(columns, &reading(CsvStyle::default())).unwrap().decode(&events(&[",x", "1,x"])).unwrap();
     assert_eq!(decoded.accepted, [1]);
     assert!(decoded.rejected[0].reason.contains("NOT NULL"), "{}", decoded.rejected[0].reason);
+}
+
+/// As `from_csv` reads a line, permissively.
+fn by_function(types: &[DataType], line: &str) -> Vec<String> {
+    let names = ["a", "b", "c"];
+    let columns: Vec<_> = names.iter().zip(types).map(|(name, kind)| (*name, kind.clone(), true)).collect();
+    let style = CsvStyle { of_function: true, ..CsvStyle::default() };
+    let reading = Reading { mode: ParseMode::Permissive, ..reading(style) };
+    let decoded = RecordDecoder::new(schema(&columns), &reading).unwrap().decode(&events(&[line])).unwrap();
+    cells(&decoded, 0)
+}
+
+/// What Spark 4.1.1 gave.
+#[test]
+fn from_csv_takes_values_that_break_their_quotes_as_they_are_written() {
+    let texts = [DataType::Utf8, DataType::Utf8, DataType::Utf8];
+    for (line, expected) in [
+        (r#"1,"He said ""hi""",2"#, ["1", r#""He said ""hi""""#, "2"]),
+        (r#""a"x,b,c"#, [r#""a"x"#, "b", "c"]),
+        (r#""a" ,b,c"#, ["a", "b", "c"]),
+        (r#""a" b","c",d"#, [r#""a" b""#, "c", "d"]),
+        (r#""a""b",c,d"#, [r#""a""b""#, "c", "d"]),
+        (r#""a"",b,c"#, ["a\"", "b", "c"]),
+        (r#""a""","b",c"#, ["a\"\"", "b", "c"]),
+        (r#""""",b,c"#, ["\"\"", "b", "c"]),
+        (r#""a"" ",b,c"#, [r#""a"" ""#, "b", "c"]),
+        (r#""a\b\"c",d,e"#, [r#"a\b"c"#, "d", "e"]),
+        (r#""x"y\"z",b,c"#, [r#""x"y\"z""#, "b", "c"]),
+        (r#"a,b,"c,d"#, ["a", "b", "c,d"]),
+        (r#"a,b,"c\"#, ["a", "b", "c"]),
+        (r#"a,b,""#, ["a", "b", "\""]),
+        (r#"a, "b",c"#, ["a", " \"b\"", "c"]),
+        ("a\nb,c,\"d\ne\"", ["a\nb", "c", "d\ne"]),
+    ] {
+        assert_eq!(by_function(&texts, line), expected, "{line}");
+    }
+}
+
+#[test]
+fn from_csv_takes_what_spark_takes_for_dates_bytes_and_numbers() {
+    for (kind, text, expected) in [
+        (DataType::Date32, "2024-2-9", "2024-02-09"),
+        (DataType::Date32, "2024-02-09T10:00:00", "2024-02-09"),
+        (DataType::Date32, "2024", "2024-01-01"),
+        (DataType::Binary, "AP8=", "4150383d"),
+        (DataType::Float64, "1d", "1.0"),
+        (DataType::Float64, " 1 ", "1.0"),
+        (DataType::Float64, " NaN", "NaN"),
+        (timestamp_type(), " 2024-02-09 ", "2024-02-09T00:00:00Z"),
+        (DataType::Int32, " 1", "null"),
+        (DataType::Float32, " 0.1f", "0.1"),
+        (DataType::Float64, "d", "null"),
+        (DataType::Float64, "one", "null"),
+    ] {
+        assert_eq!(by_function(&[kind], text), [expected], "{text}");
+    }
 }

@@ -183,7 +183,12 @@ fn columns_that_are_no_message_are_refused_by_what_to_write() {
     assert_eq!(of_kinds("words", DataType::Utf8, false), "field words: a repeated field can't become STRING");
     assert_eq!(of_kinds("real", DataType::Decimal128(10, 2), false), "field real: double can't become DECIMAL(10, 2)");
     let inner = DataType::Struct(Columns::from(vec![Column::new("from", DataType::Utf8, true)]));
-    assert!(of_kinds("legs", list(inner), true).starts_with("field legs: the column from may be null"));
+    let within = of_kinds("legs", list(inner), true);
+    assert!(
+        within.starts_with("field legs: the field from of Leg may be null, as every field of a struct that the query makes"),
+        "{within}"
+    );
+    assert!(within.contains("write `optional` before") && !within.contains("coalesce"), "{within}");
     assert!(why("Kinds", &[("i32", DataType::Int32, false), ("I32", DataType::Int32, false)]).contains("two columns are the field i32"));
     assert_eq!(why("Old", &[("delay", DataType::Int32, true)]), "the message Old requires the field id, and there is no such column");
     assert!(why("Old", &[("id", DataType::Int64, true)]).contains("field id is required"));
