@@ -29,6 +29,9 @@ const HEADER_BYTES: usize = 5;
 /// So often an attempt is claimed anew when somebody else was faster.
 const CLAIMS_MAX: usize = 100;
 
+/// So often a checkpoint is looked for that was replaced while it was read.
+const READS_MAX: usize = 10;
+
 /// Earlier attempts are remembered up to so many: a process of an older one that still runs sees the later ones.
 const ATTEMPTS_KEPT: u64 = 16;
 
@@ -176,10 +179,16 @@ impl CheckpointStore for LakeCheckpointStore {
     }
 
     async fn get(&self, flow: &FlowId, epoch: Epoch) -> Result<Option<Bytes>> {
-        let found = self.checkpoints(&self.epoch_folder(flow, epoch)).await?;
-        let Some((_, meta)) = found.into_values().next_back().and_then(|mut of| of.pop_last()) else { return Ok(None) };
-        let bytes = self.client.get_range(&meta, 0..meta.size).await?;
-        decode(&self.client.name(&meta.location), &bytes).map(Some)
+        for _ in 0..READS_MAX {
+            let found = self.checkpoints(&self.epoch_folder(flow, epoch)).await?;
+            let Some((_, meta)) = found.into_values().next_back().and_then(|mut of| of.pop_last()) else { return Ok(None) };
+            match self.client.get_range(&meta, 0..meta.size).await {
+                // A put that nobody waits for any more has replaced it since it was listed, or a prune has removed it.
+                Err(error) if error.is_change() => {}
+                read => return decode(&self.client.name(&meta.location), &read?).map(Some),
+            }
+        }
+        Err(Error::unavailable(format!("the checkpoint of epoch {epoch} of flow {flow} changes whenever it is read")))
     }
 
     async fn epochs(&self, flow: &FlowId) -> Result<Vec<Epoch>> {

@@ -77,6 +77,19 @@ fn io_cause(error: &object_store::Error) -> Option<&std::io::Error> {
     None
 }
 
+impl LakeError {
+    /// Whether the object is another by now than the one that was to be read, or is gone.
+    pub(super) fn is_change(&self) -> bool {
+        match self {
+            Self::Changed(_) => true,
+            Self::Store { source, .. } => {
+                matches!(source, object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. })
+            }
+            _ => false,
+        }
+    }
+}
+
 impl From<LakeError> for Error {
     fn from(error: LakeError) -> Self {
         use LakeError as L;

@@ -170,8 +170,8 @@ impl Shared {
     async fn load_fetched(self: &Arc<Self>, client: &LakeClient) -> Result<Vec<RecordBatch>, LakeError> {
         let before = data_objects(client).await?;
         let rows = self.fetch_rows(client, &before).await;
-        let unreachable = matches!(&rows, Err(LakeError::Store { source, .. }) if !is_change(source));
-        if unreachable {
+        let is_unreachable = rows.as_ref().is_err_and(|error| matches!(error, LakeError::Store { .. }) && !error.is_change());
+        if is_unreachable {
             return rows;
         }
         match data_objects(client).await {
@@ -193,11 +193,6 @@ impl Shared {
         let each = futures::stream::iter(objects.iter().map(one)).buffered(client.settings().parallel_requests);
         Ok(each.try_collect::<Vec<_>>().await?.concat())
     }
-}
-
-/// Whether a store's answer means that the object is another by now.
-fn is_change(error: &object_store::Error) -> bool {
-    matches!(error, object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. })
 }
 
 #[async_trait]
