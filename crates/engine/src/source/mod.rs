@@ -12,6 +12,7 @@ mod ahead;
 mod cursor;
 mod decode;
 mod feed;
+mod grown;
 mod merge;
 mod several;
 mod together;
