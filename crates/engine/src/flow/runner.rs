@@ -249,7 +249,15 @@ impl FlowRunner {
                 self.monitor.failed(self.ports.clock.now(), error);
             }
         }
+        self.refuse_commands().await;
         result
+    }
+
+    /// Nobody will do what it is asked to any more: whoever waits for an answer is told, and whoever asks from now on.
+    async fn refuse_commands(&self) {
+        let mut commands = self.commands.lock().await;
+        commands.close();
+        while commands.recv().await.is_some() {}
     }
 
     async fn run_attempt(&mut self, shutdown: &CancellationToken) -> Result<()> {
