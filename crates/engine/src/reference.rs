@@ -264,13 +264,22 @@ impl ReferenceTable {
         }
     }
 
-    /// The new rows, if there are any. The revision is asked for before the rows: a change in between shows at the next look.
+    /// The new rows, if there are any. The revision is asked for before the rows: a change in between shows at the next look. The rows of a report are told by
+    /// their run, so where one was published in between they are loaded again.
     async fn look(&self, old: &ReferenceRows) -> Result<Option<Arc<ReferenceRows>>> {
-        let revision = self.origin.revision().await?;
-        if revision.is_none() || revision == old.revision {
-            return Ok(None);
-        }
-        let batches = self.origin.load().await?;
+        let mut revision = self.origin.revision().await?;
+        let batches = loop {
+            if revision.is_none() || revision == old.revision {
+                return Ok(None);
+            }
+            let batches = self.origin.load().await?;
+            let Origin::Report(report) = &self.origin else { break batches };
+            let now = report.revision().await?;
+            if now == revision {
+                break batches;
+            }
+            revision = now;
+        };
         let batches: Vec<_> = batches.iter().map(|b| fit(b, &self.spec.schema)).collect::<Result<_>>()?;
         let (schema, generation) = (self.spec.schema.clone(), old.generation + 1);
         Ok(Some(Arc::new(ReferenceRows { batches: batches.into(), schema, generation, revision })))

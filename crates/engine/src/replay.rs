@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use millstream_core::ports::{DeadLetter, LateRow, NewRecord, Quarantined};
+use millstream_core::status::FlowPhase;
 use millstream_core::{Error, FlowId, Offset, Result, RowPosition, TopicPartition};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -307,8 +308,17 @@ impl Engine {
             let commands = self.commands.get(&id).ok_or_else(|| Error::not_found(format!("the pipeline has no flow {id}")))?;
             let (reply, answer) = oneshot::channel();
             outcome.released += rows.len();
-            let stopped =
-                || Error::unavailable(format!("flow {id} does not run: late rows are replayed by the running pipeline (`millstream run`)"));
+            let stopped = || {
+                let status = self.monitors.get(&id).map(|monitor| monitor.status(self.ports.clock.now()));
+                match status.filter(|status| status.phase == FlowPhase::Failed).and_then(|status| status.last_error) {
+                    Some((_, why)) => {
+                        Error::unavailable(format!("flow {id} has stopped, and replays no late rows until it runs again: {why}"))
+                    }
+                    None => Error::unavailable(format!(
+                        "flow {id} does not run: late rows are replayed by the running pipeline (`millstream run`)"
+                    )),
+                }
+            };
             if commands.0.is_closed() || !self.is_running() {
                 return Err(stopped());
             }

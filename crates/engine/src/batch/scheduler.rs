@@ -214,7 +214,11 @@ impl Inner {
             entry.state().running = false;
             let run = ran?;
             if run.state == JobRunState::Succeeded {
-                inner.references.published(&run.report).await;
+                // A report is loaded as a whole: a stop doesn't wait for that.
+                tokio::select! {
+                    () = inner.references.published(&run.report) => {}
+                    () = inner.stop.cancelled() => {}
+                }
             }
             entry.state().saw(&run);
             *turn = Some((begun, run.clone()));

@@ -18,6 +18,7 @@ pub mod compatibility;
 pub mod fault;
 mod joined;
 pub mod monitor;
+mod partitions;
 pub mod process;
 mod recovery;
 pub mod redo;

@@ -169,12 +169,6 @@ impl Processor {
         self.state.join.is_some()
     }
 
-    /// Whether its rows change state that later ones meet.
-    #[must_use]
-    pub fn has_state(&self) -> bool {
-        self.joins_streams() || self.state.stages.is_some()
-    }
-
     /// Goes on with the windows of `other`, which has seen the same events and closed none, and gives it its own.
     pub fn exchange_windows(&mut self, other: &mut Self, watermark: Option<EventTime>) -> Result<()> {
         if let (Some(mine), Some(others)) = (&mut self.state.stages, &mut other.state.stages) {

@@ -107,8 +107,9 @@ impl FlowRunner {
             bytes_max: self.settings.epoch_bytes_max,
             mark_max: (Version::MAX, usize::MAX),
         };
-        let mut reader = self.spec.source.reader_until(&progress.standing.source)?;
-        let mut state = beginning;
+        let read = &progress.standing.source;
+        let mut reader = self.spec.source.reader_until(read)?;
+        let mut state = beginning.within(read);
         loop {
             let chunk = reader.chunk(&state, limit).await?;
             if chunk.is_empty() {

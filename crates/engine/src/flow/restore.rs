@@ -39,8 +39,9 @@ impl FlowRunner {
     pub(super) async fn restore(&mut self, committed: Epoch, prepared: &[Epoch], shutdown: &CancellationToken) -> Result<Option<Restored>> {
         let mut at = committed;
         let mut damage: Option<Error> = None;
+        let Some(present) = self.patiently(shutdown, || self.spec.source.beginning()).await? else { return Ok(None) };
         loop {
-            match self.try_restore(at, shutdown).await? {
+            match self.try_restore(at, &present, shutdown).await? {
                 Tried::Stopped => return Ok(None),
                 Tried::Restored(source, base) => {
                     let is_unbroken = damage.is_none();
@@ -119,8 +120,8 @@ impl FlowRunner {
         Ok(Some(()))
     }
 
-    /// Tries to put back the state of `epoch`.
-    async fn try_restore(&mut self, epoch: Epoch, shutdown: &CancellationToken) -> Result<Tried> {
+    /// Tries to put back the state of `epoch`, of sources whose partitions begin where they do in `present`.
+    async fn try_restore(&mut self, epoch: Epoch, present: &SourceState, shutdown: &CancellationToken) -> Result<Tried> {
         let last = match self.checkpoint(epoch, shutdown).await? {
             Some(Ok(checkpoint)) => checkpoint,
             Some(Err(why)) => return Ok(Tried::Damaged(epoch, why)),
@@ -138,13 +139,13 @@ impl FlowRunner {
         if last.header.watermark.is_some() {
             *self.processor.watermark_mut() = last.header.watermark.clone();
         }
-        let source = last.header.source.clone();
+        let source = self.with_added_partitions(&last.header.source, present)?;
         if !self.processor.state().is_kept() {
             return Ok(Tried::Restored(source, base));
         }
         for earlier in (base.0..epoch.0).map(Epoch) {
             match self.checkpoint(earlier, shutdown).await? {
-                Some(Ok(checkpoint)) => self.restore_state(checkpoint)?,
+                Some(Ok(checkpoint)) => self.restore_state(checkpoint, &source)?,
                 Some(Err(why)) => return Ok(Tried::Damaged(earlier, why)),
                 None => return Ok(Tried::Stopped),
             }
@@ -154,7 +155,7 @@ impl FlowRunner {
         if let Some(reach) = reach {
             self.processor.state_mut().set_reach(reach);
         }
-        self.restore_state(last)?;
+        self.restore_state(last, &source)?;
         // While epochs are done again, no window closes.
         let closed = repetition.map_or_else(|| self.processor.watermark().and_then(WatermarkTracker::current), |r| r.closed);
         self.processor.state_mut().drop_passed(closed)?;
@@ -209,11 +210,16 @@ impl FlowRunner {
         }
     }
 
-    fn restore_state(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        if checkpoint.state.is_empty() {
+    /// Puts back what `checkpoint` has of the state, with the numbers that partitions have at `source`.
+    fn restore_state(&mut self, checkpoint: Checkpoint, source: &SourceState) -> Result<()> {
+        let Checkpoint { header, mut state, .. } = checkpoint;
+        if state.is_empty() {
             return Ok(());
         }
-        let restored = self.processor.state_mut().restore(checkpoint.state);
+        if header.source.starts != source.starts {
+            self.processor.state().renumber(&mut state, |partition| header.source.number_in(source, partition))?;
+        }
+        let restored = self.processor.state_mut().restore(state);
         restored.map_err(|e| e.context(format!("flow {}: run `millstream reset {}` to rebuild the table", self.spec.id, self.spec.table)))
     }
 }

@@ -249,7 +249,15 @@ impl FlowRunner {
                 self.monitor.failed(self.ports.clock.now(), error);
             }
         }
+        self.refuse_commands().await;
         result
+    }
+
+    /// Nobody will do what it is asked to any more: whoever waits for an answer is told, and whoever asks from now on.
+    async fn refuse_commands(&self) {
+        let mut commands = self.commands.lock().await;
+        commands.close();
+        while commands.recv().await.is_some() {}
     }
 
     async fn run_attempt(&mut self, shutdown: &CancellationToken) -> Result<()> {
@@ -413,8 +421,8 @@ impl FlowRunner {
             join.refresh(&self.ports.references, &self.session).await?;
         }
         let now = self.ports.clock.now();
-        // The few rows of a chunk may close many windows.
-        let bytes = if self.processor.has_state() { usize::MAX } else { chunk.bytes };
+        // The few rows of a chunk may close many windows, and match many rows of reference data.
+        let bytes = if self.processor.draws_versions() { usize::MAX } else { chunk.bytes };
         let processed = compute::on(bytes, || self.processor.process(chunk, now))?;
         let aside = self.quarantine(chunk, &processed, progress.standing.epoch.next(), now, shutdown).await?;
         let Some(mut aside) = aside else { return Ok(false) };

@@ -109,6 +109,14 @@ impl State {
         rows
     }
 
+    /// Gives the rows of a join that a checkpoint stored the numbers that `moved` has for the partitions of their events.
+    pub fn renumber(&self, stored: &mut [RecordBatch], moved: impl Fn(usize) -> usize) -> Result<()> {
+        if let (Some(_), [left, right, ..]) = (&self.join, stored) {
+            (*left, *right) = (StreamJoin::renumbered(left, &moved)?, StreamJoin::renumbered(right, &moved)?);
+        }
+        Ok(())
+    }
+
     /// Puts back what a checkpoint stored; later rows replace earlier ones.
     pub fn restore(&mut self, mut stored: Vec<RecordBatch>) -> Result<()> {
         if let Some(join) = &mut self.join {

@@ -12,14 +12,17 @@ use super::runner::FlowRunner;
 /// An epoch has no more versions, unless the system store says so: twice the rows that one reads by default.
 pub(super) const USUAL: u64 = 1 << 16;
 
+/// So many microseconds an epoch counts at least: versions begin at the clock, and it may have been set back since.
+const EPOCH_MICROS_LEAST: u64 = 1_000_000;
+
 /// The property that says how many versions an epoch of `flow` has had at most.
 fn property(flow: &FlowId) -> String {
     format!("most versions of an epoch of flow {flow}")
 }
 
-/// The microseconds that versions may have gone ahead in the epochs after `after` up to `up_to`, each of `most` versions. Pure.
+/// The microseconds that versions may have gone ahead in the epochs after `after` up to `up_to`, each of `most` versions and a second at least. Pure.
 pub(super) fn drawn_between(after: Epoch, up_to: Epoch, most: u64) -> i64 {
-    i64::try_from(up_to.0.saturating_sub(after.0).saturating_mul(most)).unwrap_or(i64::MAX)
+    i64::try_from(up_to.0.saturating_sub(after.0).saturating_mul(most.max(EPOCH_MICROS_LEAST))).unwrap_or(i64::MAX)
 }
 
 impl FlowRunner {
@@ -49,3 +52,6 @@ impl FlowRunner {
         Ok(told)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,6 +49,19 @@ impl WatermarkTracker {
         self.advance();
     }
 
+    /// There are `partitions` partitions now, and each that was known has the number that `moved` gives for its own. The new ones have brought no event: they
+    /// hold the watermark where it is until they do, or are idle.
+    pub fn renumber(&mut self, partitions: usize, moved: impl Fn(usize) -> usize) {
+        let known = std::mem::take(&mut self.greatest);
+        self.idle.clear();
+        self.grow(partitions);
+        for (partition, greatest) in known.into_iter().enumerate() {
+            let partition = moved(partition);
+            self.grow(partition + 1);
+            self.greatest[partition] = greatest;
+        }
+    }
+
     fn grow(&mut self, partitions: usize) {
         let partitions = partitions.max(self.greatest.len());
         self.greatest.resize(partitions, None);

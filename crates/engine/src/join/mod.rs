@@ -177,6 +177,14 @@ impl StreamJoin {
         self.right.state.restore(right, &self.right.columns)
     }
 
+    /// Stored rows of a side, with the numbers that `moved` has for the partitions of their events.
+    pub fn renumbered(stored: &RecordBatch, moved: impl Fn(usize) -> usize) -> Result<RecordBatch> {
+        side::renumbered(stored, |partition| {
+            let moved = usize::try_from(partition).ok().and_then(|partition| i32::try_from(moved(partition)).ok());
+            moved.unwrap_or(partition)
+        })
+    }
+
     /// Lets go of the rows that nothing can match any more behind `watermark`, and of those that came out alone then.
     pub fn drop_passed(&mut self, watermark: EventTime) {
         self.left.drop_passed(watermark);

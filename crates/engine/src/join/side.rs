@@ -23,7 +23,7 @@ use millstream_core::{Result, RowPosition, Version};
 use super::columns::{Keyed, MatchColumns};
 use crate::spill::{Size, bytes_of};
 use spilled::Spilled;
-pub(super) use stored::SideMark;
+pub(super) use stored::{SideMark, renumbered};
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;

@@ -156,6 +156,9 @@ fn judge(pipeline: &Pipeline, flow: &Flow, facts: &Facts) -> FlowPlan {
         plan.reasons.push(format!("its place is in the log {was}, and topics are in the log {is} now"));
         plan.verdict = FlowVerdict::Rebuilt;
     }
+    if plan.verdict == FlowVerdict::Kept {
+        plan.reasons.extend(added_partitions(pipeline, flow, facts, header));
+    }
     let lost = out_of_log(pipeline, flow, facts, header);
     if plan.verdict == FlowVerdict::Kept && !lost.is_empty() {
         plan.reasons.extend(lost);
@@ -172,11 +175,26 @@ fn topics_of<'a>(pipeline: &'a Pipeline, flow: &'a Flow) -> impl Iterator<Item =
     })
 }
 
+/// The topics that have got partitions since the flow's checkpoint.
+fn added_partitions(pipeline: &Pipeline, flow: &Flow, facts: &Facts, header: &Header) -> Vec<String> {
+    let added = topics_of(pipeline, flow).filter_map(|(number, topic)| {
+        let (known, present) = (header.source.of_source(number).partitions.len(), facts.topics.get(topic)?.len());
+        (known < present).then(|| {
+            format!("topic {topic} has {present} partitions, of which it knows {known}: it reads the others from their first record")
+        })
+    });
+    added.collect()
+}
+
 /// Where a topic no longer holds, or never held, the place that a flow has come to.
 fn out_of_log(pipeline: &Pipeline, flow: &Flow, facts: &Facts, header: &Header) -> Vec<String> {
     let mut lost = Vec::new();
     for (number, topic) in topics_of(pipeline, flow) {
         let Some(bounds) = facts.topics.get(topic) else { continue };
+        let known = header.source.of_source(number).partitions.len();
+        if known > bounds.len() {
+            lost.push(format!("it stands in {known} partitions of topic {topic}, which has {} now", bounds.len()));
+        }
         for (p, (state, (first, next))) in header.source.of_source(number).partitions.iter().zip(bounds).enumerate() {
             match state.position {
                 SourcePosition::Offset(at) if at < *first => {

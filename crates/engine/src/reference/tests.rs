@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use async_trait::async_trait;
-use millstream_core::ports::{Publication, ReportStore as _};
-use millstream_core::{ErrorKind, KeySpec, TableKind};
+use millstream_core::ports::{EpochSink, EpochWrite, Publication, Published, ReportSnapshot, ReportStore};
+use millstream_core::{Attempt, Epoch, ErrorKind, FlowId, KeySpec, TableKind, Value};
 use millstream_testkit::toy::ToyReportStore;
 use millstream_testkit::{ManualClock, row};
 
@@ -184,4 +184,73 @@ async fn a_report_is_nothing_before_it_was_published_and_then_what_was_published
     assert_eq!(tables.runs(&names), [("stats".to_owned(), "5".to_owned())].into());
     assert!(tables.status()[0].last_error.is_none());
     tables.published("a report that no flow joins").await;
+}
+
+/// A store in which another run publishes the report between the first two looks at it.
+struct Overtaken {
+    inner: ToyReportStore,
+    next: tokio::sync::Mutex<Option<(TableSpec, u64, Vec<i64>)>>,
+}
+
+#[async_trait]
+impl EpochSink for Overtaken {
+    async fn begin(&self, flow: &FlowId, attempt: Attempt, table: &str) -> Result<Epoch> {
+        self.inner.begin(flow, attempt, table).await
+    }
+
+    async fn commit(&self, write: EpochWrite) -> Result<u64> {
+        self.inner.commit(write).await
+    }
+}
+
+#[async_trait]
+impl ReportStore for Overtaken {
+    async fn ensure_report(&self, spec: &TableSpec) -> Result<()> {
+        self.inner.ensure_report(spec).await
+    }
+
+    async fn publish(&self, publication: Publication) -> Result<Published> {
+        self.inner.publish(publication).await
+    }
+
+    async fn published_run(&self, report: &str) -> Result<Option<u64>> {
+        let run = self.inner.published_run(report).await?;
+        if let Some((spec, next, values)) = self.next.lock().await.take() {
+            publish(&self.inner, &spec, next, &values).await;
+        }
+        Ok(run)
+    }
+
+    async fn snapshot(&self) -> Result<Arc<dyn ReportSnapshot>> {
+        self.inner.snapshot().await
+    }
+
+    async fn get(&self, report: &str, key: &[Value]) -> Result<RecordBatch> {
+        self.inner.get(report, key).await
+    }
+
+    async fn drop_report(&self, report: &str) -> Result<()> {
+        self.inner.drop_report(report).await
+    }
+}
+
+/// Rows are told by the run that published them: `verify` and checkpoints go by it.
+#[tokio::test]
+async fn a_report_that_is_published_between_two_looks_has_the_run_of_its_rows() {
+    let columns =
+        [Field::new("code", DataType::Utf8, false), Field::new("m", DataType::Int64, true), Field::new("n", DataType::Int64, true)];
+    let (name, kind, schema, key) =
+        ("stats".to_owned(), TableKind::Report, Arc::new(Schema::new(columns.to_vec())), KeySpec::single(["code"]));
+    let spec = TableSpec { name, kind, schema, key, ttl: None };
+    let inner = ToyReportStore::open(Arc::default());
+    inner.ensure_report(&spec).await.unwrap();
+    publish(&inner, &spec, 4, &[1]).await;
+    let store = Arc::new(Overtaken { inner, next: tokio::sync::Mutex::new(Some((spec.clone(), 5, vec![7, 8]))) });
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
+    let origin = Origin::Report(PublishedReport::new(store, &spec, vec![0, 1, 2]));
+    let table = ReferenceTable::new(Arc::new(spec), origin, REPORT_REFRESH, &clock);
+    assert!(table.refresh(clock.as_ref()).await.unwrap());
+    let rows = table.held().rows;
+    assert_eq!((rows.rows(), rows.revision.as_deref()), (2, Some("5")));
+    assert!(!table.refresh(clock.as_ref()).await.unwrap(), "nothing is new");
 }

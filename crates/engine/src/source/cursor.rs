@@ -129,14 +129,27 @@ impl SharedSource {
 impl Window {
     /// Where a flow that stands at `from`, behind the window's end, can join: the next chunk's beginning, or the window's end.
     fn meets(&self, from: &SourceState) -> Option<(Version, usize)> {
-        let last = self.chunks.back().filter(|last| last.end != *from)?;
-        let beginnings = self.chunks.iter().map(|c| c.start.mark());
-        beginnings.chain([last.end.mark()]).find(|mark| *mark >= from.mark())
+        let next = self.chunks.get(self.first_at(from)).map(|chunk| chunk.start.mark());
+        next.or_else(|| self.chunks.back().map(|last| last.end.mark()).filter(|end| *end >= from.mark()))
+    }
+
+    /// The first chunk that begins at the place of `from` in the merged order, or behind it. That place never falls from chunk to chunk.
+    fn first_at(&self, from: &SourceState) -> usize {
+        let mark = from.mark();
+        self.chunks.partition_point(|chunk| chunk.start.mark() < mark)
     }
 
     /// What the window has for a flow at `from`; `None`: it is at the window's end, or beyond it.
     fn find(&self, from: &SourceState, limit: ChunkLimit) -> Option<Found> {
-        let Some(first) = self.chunks.iter().position(|c| c.start == *from) else { return self.meets(from).map(Found::Behind) };
+        // A flow that keeps up looks here each time, and the window may hold thousands of chunks.
+        if self.chunks.back().is_none_or(|last| last.end == *from) {
+            return None;
+        }
+        let (before, mark) = (self.first_at(from), from.mark());
+        let mut there = self.chunks.range(before..).take_while(|chunk| chunk.start.mark() == mark);
+        let Some(first) = there.position(|chunk| chunk.start == *from).map(|more| before + more) else {
+            return self.meets(from).map(Found::Behind);
+        };
         let beyond = first + how_many(self.chunks.range(first..), limit);
         let waiting: usize = self.chunks.range(beyond..).map(|c| c.records()).sum();
         let lag = self.chunks.back().map_or(0, |last| last.lag) + waiting as u64;
@@ -150,11 +163,11 @@ impl Window {
             self.chunks.clear();
             self.bytes = 0;
         }
-        self.bytes += chunk.bytes;
+        self.bytes += chunk.held_bytes();
         self.chunks.push_back(chunk);
         while self.bytes > bytes_max && self.chunks.len() > 1 {
             let Some(oldest) = self.chunks.pop_front() else { break };
-            self.bytes -= oldest.bytes;
+            self.bytes -= oldest.held_bytes();
         }
     }
 }

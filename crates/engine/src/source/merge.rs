@@ -169,7 +169,9 @@ impl Merge {
     /// Reads more of partition `p`, whose buffer is empty.
     async fn refill(&mut self, p: usize, bytes_max: usize) -> Result<()> {
         let partition = TopicPartition::new(self.topic.clone(), i32::try_from(p).unwrap_or(i32::MAX));
-        let end = self.ends.get(p).copied().unwrap_or(i64::MAX);
+        // A partition that the topic has got since ends before its beginning for a reader that doesn't know it.
+        let beyond = if self.ends.is_empty() { i64::MAX } else { i64::MIN };
+        let end = self.ends.get(p).copied().unwrap_or(beyond);
         let buffer = &mut self.buffers[p];
         if buffer.next >= end {
             buffer.end = buffer.next;

@@ -12,6 +12,7 @@ mod ahead;
 mod cursor;
 mod decode;
 mod feed;
+mod grown;
 mod merge;
 mod several;
 mod together;
@@ -67,6 +68,15 @@ impl SourceState {
     #[must_use]
     pub fn mark(&self) -> (Version, usize) {
         self.partitions.iter().enumerate().map(|(p, state)| (state.version, p)).max().unwrap_or((Version::MIN, 0))
+    }
+
+    /// What its partitions take, in bytes.
+    fn held_bytes(&self) -> usize {
+        let token = |partition: &PartitionState| match &partition.position {
+            SourcePosition::Offset(_) => 0,
+            SourcePosition::Feed(token) => token.len(),
+        };
+        self.partitions.iter().map(|partition| size_of::<PartitionState>() + token(partition)).sum()
     }
 
     /// Of several sources, where the partitions of this one begin.
@@ -135,6 +145,13 @@ impl Chunk {
     #[must_use]
     pub fn records(&self) -> usize {
         self.changes.len() + self.further.iter().map(ChangeBatch::len).sum::<usize>() + self.rejected.len()
+    }
+
+    /// About how much memory it takes with what it says of its partitions, in bytes: of a small chunk, that is most of it.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let states = self.start.held_bytes() + self.end.held_bytes() + self.at_end.len();
+        size_of::<Self>() + states + self.bytes
     }
 
     /// How many of them `flow` takes: those that were published again for other flows alone are not among them.

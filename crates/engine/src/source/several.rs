@@ -31,18 +31,6 @@ impl SeveralSources {
     }
 }
 
-/// The states of the sources as one.
-fn joined(states: impl IntoIterator<Item = SourceState>) -> SourceState {
-    let mut all = SourceState::default();
-    for (number, state) in states.into_iter().enumerate() {
-        if number > 0 {
-            all.starts.push(all.partitions.len());
-        }
-        all.partitions.extend(state.partitions);
-    }
-    all
-}
-
 #[async_trait]
 impl ChunkSource for SeveralSources {
     async fn beginning(&self) -> Result<SourceState> {
@@ -50,7 +38,7 @@ impl ChunkSource for SeveralSources {
         for source in &self.sources {
             states.push(source.beginning().await?);
         }
-        Ok(joined(states))
+        Ok(SourceState::of_several(states))
     }
 
     fn reader(&self) -> Result<Box<dyn ChunkReader>> {
@@ -215,7 +203,7 @@ impl ChunkReader for SeveralReader {
             append(&mut all, taken, ahead, start, from)?;
         }
         let mut chunk = all.ok_or_else(|| millstream_core::Error::internal("a flow reads no source"))?;
-        chunk.end = joined(states);
+        chunk.end = SourceState::of_several(states);
         Ok(chunk)
     }
 }

@@ -74,9 +74,11 @@ impl Engine {
     ) -> Result<bool> {
         let Some(source) = self.source_of(flow) else { return Ok(true) };
         let mut reader = source.reader_until(until)?;
+        // What the flow has read: its topic may have got partitions since it began, and since `from`.
+        let beginning = source.beginning().await?.within(until);
         let mut state = match from {
-            Some(from) => from.clone(),
-            None => source.beginning().await?,
+            Some(from) => from.with_added(&beginning),
+            None => beginning,
         };
         let whole = from.is_none() && state.partitions.iter().all(|p| !matches!(p.position, SourcePosition::Offset(o) if o > 0));
         let limit = ChunkLimit {

@@ -227,9 +227,14 @@ pub async fn check(engine: &Arc<Engine>, events: &[Event]) {
     assert!(report.is_clean(), "{report}");
 }
 
+/// The pipeline of [`world`].
+pub fn sql() -> String {
+    format!("{TABLES}{JOINS}")
+}
+
 pub fn world(epoch_rows: usize) -> World {
     let mut world = World::with_epochs_of(epoch_rows);
-    world.pipeline = checked(&format!("{TABLES}{JOINS}"));
+    world.pipeline = checked(&sql());
     world
 }
 

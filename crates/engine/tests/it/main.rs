@@ -17,6 +17,7 @@ mod logs;
 mod lookups;
 mod oracle;
 mod outages;
+mod partitions;
 mod quarantine;
 mod relational;
 mod rewound;

@@ -155,3 +155,18 @@ async fn a_replayed_late_row_is_in_its_window() {
     assert!(report.is_clean(), "{report}");
     running.stop().await;
 }
+
+/// A flow that has stopped takes no commands: who asks it is told, and does not wait for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_that_has_stopped_refuses_to_replay() {
+    let (world, _, _) = with_a_late_row(15).await;
+    world.run().await.unwrap();
+    world.faults.fail_from(Call::Claim, 1, ErrorKind::Internal);
+    let running = world.start().await;
+    running.engine.caught_up().await.unwrap_err();
+    let replay = running.engine.replay_late_rows(ReplayRequest::default());
+    let error = tokio::time::timeout(std::time::Duration::from_secs(60), replay).await.expect("an answer").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.message().contains("flow closed has stopped"), "{error}");
+    running.stop().await;
+}

@@ -181,6 +181,11 @@ impl World {
         }
     }
 
+    /// Gives a topic so many partitions.
+    pub fn set_partitions(&self, topic: &str, partitions: usize) {
+        toy::ToyEventLog::open(self.disk.clone(), self.clock.clone()).set_partitions(topic, partitions).unwrap();
+    }
+
     /// An engine that has begun to run.
     pub async fn start(&self) -> Running {
         self.start_on(self.ports()).await

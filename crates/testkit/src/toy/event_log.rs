@@ -28,6 +28,13 @@ impl ToyEventLog {
         Self { disk, clock }
     }
 
+    /// Gives `topic` so many partitions, as an operator may in a real one; those that are there keep their records.
+    pub fn set_partitions(&self, topic: &str, partitions: usize) -> Result<()> {
+        let mut topics = self.disk.log.lock();
+        topics.get_mut(topic).ok_or_else(|| no_topic(topic))?.resize_with(partitions, Vec::new);
+        Ok(())
+    }
+
     /// Records as they are stored; what a disk with a defect does to them happens here.
     fn stored(&self, records: Vec<NewRecord>) -> Vec<Record> {
         let now = self.clock.now();

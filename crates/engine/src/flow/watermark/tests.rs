@@ -48,3 +48,17 @@ fn survives_its_checkpoint() {
     restored.set_idle(&[true, false]);
     assert_eq!(at(&restored), Some(96));
 }
+
+#[test]
+fn added_partitions_hold_it_where_it_is() {
+    let mut t = WatermarkTracker::new(3, 0);
+    [(0, 100), (1, 110), (2, 120)].into_iter().for_each(|(p, time)| t.observe(p, EventTime(time)));
+    // A partition behind the first two: the third one moves.
+    t.renumber(4, |p| if p < 2 { p } else { 3 });
+    [(0, 200), (1, 200)].into_iter().for_each(|(p, time)| t.observe(p, EventTime(time)));
+    assert_eq!(at(&t), Some(100), "the new one has brought nothing");
+    t.observe(2, EventTime(50));
+    assert_eq!(at(&t), Some(100), "it never goes back");
+    t.observe(2, EventTime(300));
+    assert_eq!(at(&t), Some(120), "the one that has moved is the least now");
+}

@@ -217,6 +217,16 @@ impl SideState {
     }
 }
 
+/// Stored rows, with the numbers that `moved` has for the partitions of their events.
+pub(in crate::join) fn renumbered(stored: &RecordBatch, moved: impl Fn(i32) -> i32) -> Result<RecordBatch> {
+    let at = stored.num_columns().checked_sub(HIDDEN.len()).ok_or_else(lost_columns)?;
+    let mut columns = stored.columns().to_vec();
+    let partitions = columns.get_mut(at).ok_or_else(lost_columns)?;
+    let renumbered: Int32Array = partitions.as_primitive_opt::<Int32Type>().ok_or_else(lost_columns)?.unary(moved);
+    *partitions = Arc::new(renumbered);
+    Ok(RecordBatch::try_new(stored.schema(), columns)?)
+}
+
 fn lost_columns() -> Error {
     Error::corrupt("a checkpoint's rows of a join have other columns than the join keeps")
 }

@@ -129,7 +129,10 @@ async fn flows_that_go_together_decode_each_record_once() {
 
 #[tokio::test]
 async fn a_slow_flow_reads_for_itself_until_it_meets_the_window_and_sees_everything_once() {
-    let (source, decoded) = shared(10, 350);
+    // Room for three chunks, which are not much more than what they say of their partitions.
+    let chunk = shared(10, 0).0.cursor().next(&at(0)).await.unwrap();
+    assert!(chunk.held_bytes() > 2 * chunk.bytes);
+    let (source, decoded) = shared(10, 3 * chunk.held_bytes());
     to_the_end(&mut source.cursor(), at(0)).await;
     // The window holds 70 to 100 now.
     let mut slow = source.cursor();
@@ -172,4 +175,41 @@ async fn a_flow_that_falls_behind_takes_small_chunks_together_and_knows_what_wai
     // The chunks of the flow ahead end at 3, 5, 9, 14, 15, 25, 27.
     assert_eq!(seen, [(9, 18), (15, 12), (25, 2), (27, 0)]);
     assert_eq!(decoded.load(Ordering::Relaxed), 27, "each record is decoded once");
+}
+
+/// Consecutive chunks between these places: an offset and a version each.
+fn window(places: &[(i64, i64)]) -> Window {
+    let state = |(offset, version): (i64, i64)| SourceState {
+        partitions: vec![PartitionState { position: SourcePosition::Offset(offset), version: Version(version) }],
+        starts: Vec::new(),
+    };
+    let mut window = Window::default();
+    for (from, to) in places.iter().zip(&places[1..]) {
+        let (start, end, changes) = (state(*from), state(*to), records(from.0, to.0));
+        let (further, rejected, directed, at_end) = (Vec::new(), Vec::new(), Vec::new(), vec![true]);
+        let chunk = Chunk { start, end, changes, further, rejected, directed, at_end, seen_at: Timestamp(0), lag: 0, bytes: 1 };
+        window.push(Arc::new(chunk), usize::MAX);
+    }
+    window
+}
+
+/// Control records move a flow on without moving it in the merged order.
+#[test]
+fn a_chunk_is_found_by_where_it_begins_among_those_at_one_place_in_the_order() {
+    let places = [(0, 5), (3, 8), (6, 8), (7, 8), (9, 20)];
+    let window = window(&places);
+    let limit = ChunkLimit { rows_max: 1, bytes_max: 1, mark_max: (Version::MAX, usize::MAX) };
+    let find = |offset: i64, version: i64| {
+        let mut from = at(offset);
+        from.partitions[0].version = Version(version);
+        window.find(&from, limit)
+    };
+    for (offset, version) in &places[..4] {
+        let Some(Found::Chunks(chunks, _)) = find(*offset, *version) else { unreachable!("the chunk at {offset}") };
+        assert_eq!(self::offset(&chunks[0].start), *offset);
+    }
+    assert!(find(9, 20).is_none(), "the window's end");
+    assert!(find(12, 30).is_none(), "beyond it");
+    assert!(matches!(find(2, 7), Some(Found::Behind((Version(8), 0)))));
+    assert!(matches!(find(8, 15), Some(Found::Behind((Version(20), 0)))), "it meets the window at its end");
 }

@@ -136,7 +136,7 @@ async fn all_partitions_are_merged_whatever_the_chunks_are() {
 fn positions_are_found_among_all_and_back() {
     let first = PartitionState { position: SourcePosition::Offset(0), version: Version::MIN };
     let part = |n| SourceState { partitions: vec![first.clone(); n], starts: Vec::new() };
-    let all = joined([part(2), part(3)]);
+    let all = SourceState::of_several([part(2), part(3)]);
     assert_eq!((all.partitions.len(), all.starts.as_slice()), (5, [2].as_slice()));
     assert_eq!((all.source_of(1), all.source_of(2), all.source_of(4)), ((0, 1), (1, 0), (1, 2)));
     let position = RowPosition { partition: 1, offset: 9 };
