@@ -80,6 +80,23 @@ pub struct JobStatus {
     pub last_error: Option<(Timestamp, String)>,
 }
 
+/// How a reference table stands, or a report that flows join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReferenceStatus {
+    /// The table's name, or the report's.
+    pub table: String,
+    /// How many rows it has.
+    pub rows: u64,
+    /// Rises whenever its rows have changed since the process started. 0: a report that was never published.
+    pub generation: u64,
+    /// When its source was last looked at with success: its rows are of then.
+    pub checked: Timestamp,
+    /// Since when its source can't be read; `None` while it can. Flows and jobs join the old rows meanwhile.
+    pub failing_since: Option<Timestamp>,
+    /// Why it can't, and when it was last tried; of a report, also that it was never published.
+    pub last_error: Option<(Timestamp, String)>,
+}
+
 /// A system behind a port, as this process sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineStatus {
@@ -105,6 +122,8 @@ pub struct PipelineStatus {
     pub flows: Vec<FlowStatus>,
     /// Every batch job.
     pub jobs: Vec<JobStatus>,
+    /// Every reference table, and every report that flows join.
+    pub references: Vec<ReferenceStatus>,
     /// Why intake is paused (a full disk), if it is.
     pub intake_paused: Option<String>,
 }
@@ -124,6 +143,17 @@ impl PipelineStatus {
         let opening = self.opening.iter().map(|why| format!("the pipeline is opening: {why}"));
         let paused = self.intake_paused.iter().map(|why| format!("intake is paused: {why}"));
         opening.chain(away).chain(paused).chain(flows).collect()
+    }
+
+    /// What goes on and is not as it should be, one line each: reference data that can't be refreshed is joined as it was.
+    #[must_use]
+    pub fn degraded(&self) -> Vec<String> {
+        let stale = self.references.iter().filter_map(|reference| {
+            let since = reference.failing_since?;
+            let why = reference.last_error.as_ref().map(|(_, why)| format!(": {why}")).unwrap_or_default();
+            Some(format!("{} can't be refreshed since {since} and is joined as it was at {}{why}", reference.table, reference.checked))
+        });
+        stale.collect()
     }
 }
 
