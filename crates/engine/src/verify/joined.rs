@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use millstream_core::{ChangeBatch, Error, Result, TableSpec, Timestamp};
+use millstream_core::{ChangeBatch, Error, Result, Size, TableSpec, Timestamp};
 use millstream_pipeline::graph::Flow;
 
 use super::aggregated::late_of;
@@ -121,9 +121,9 @@ impl Engine {
         let whole = match replayed {
             Err(_) if outgrown => {
                 check.note(format!(
-                    "flow {}: its streams hold more than engine.state_memory_bytes_max ({} MB), so what they give joined was not compared",
+                    "flow {}: its streams hold more than engine.state_memory_bytes_max ({}), so what they give joined was not compared",
                     flow.id,
-                    budget >> 20
+                    Size::of(budget)
                 ));
                 return Ok(None);
             }
