@@ -140,11 +140,21 @@ impl ReferenceTables {
     /// The runs that published the reports among `tables`, as they are held now.
     #[must_use]
     pub fn runs(&self, tables: &[String]) -> BTreeMap<String, String> {
-        let run = |name: &String| {
-            let table = self.tables.get(name).filter(|table| matches!(table.origin, Origin::Report(_)))?;
+        self.revisions_where(tables, |origin| matches!(origin, Origin::Report(_)))
+    }
+
+    /// What tells the reference data among `tables`, as it is held now, from what it was before.
+    #[must_use]
+    pub fn revisions(&self, tables: &[String]) -> BTreeMap<String, String> {
+        self.revisions_where(tables, |origin| matches!(origin, Origin::Data(_)))
+    }
+
+    fn revisions_where(&self, tables: &[String], is_meant: impl Fn(&Origin) -> bool) -> BTreeMap<String, String> {
+        let revision = |name: &String| {
+            let table = self.tables.get(name).filter(|table| is_meant(&table.origin))?;
             Some((name.clone(), table.held().rows.revision.clone()?))
         };
-        tables.iter().filter_map(run).collect()
+        tables.iter().filter_map(revision).collect()
     }
 
     /// How every table stands, by name.
