@@ -421,7 +421,7 @@ impl StatusSource for Engine {
     fn status(&self) -> PipelineStatus {
         let now = self.ports.clock.now();
         let flows = self.pipeline.flows.iter().filter_map(|f| self.monitors.get(&f.id)).map(|m| m.status(now)).collect();
-        PipelineStatus { flows, jobs: self.scheduler.status(), ..PipelineStatus::default() }
+        PipelineStatus { flows, jobs: self.scheduler.status(), references: self.references.status(), ..PipelineStatus::default() }
     }
 }
 

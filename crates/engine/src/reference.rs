@@ -18,6 +18,7 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::SchemaRef;
 use futures::future::join_all;
 use millstream_core::ports::{Clock, ReferenceSource};
+use millstream_core::status::ReferenceStatus;
 use millstream_core::{Error, Result, TableSpec, Timestamp};
 use millstream_pipeline::graph::{Binding, Pipeline};
 use tokio::sync::{Mutex, watch};
@@ -51,21 +52,6 @@ impl ReferenceRows {
     }
 }
 
-/// How a reference table stands.
-#[derive(Clone, Debug)]
-pub struct ReferenceStatus {
-    /// The table's name, or the report's.
-    pub table: String,
-    /// How many rows it has.
-    pub rows: usize,
-    /// See [`ReferenceRows::generation`].
-    pub generation: u64,
-    /// When its source was last looked at with success.
-    pub checked: Timestamp,
-    /// Why it could not be looked at since then, and when that was.
-    pub last_error: Option<(Timestamp, String)>,
-}
-
 /// All reference tables of a pipeline, and the reports that its flows join.
 pub struct ReferenceTables {
     tables: BTreeMap<String, ReferenceTable>,
@@ -93,7 +79,15 @@ enum Origin {
 struct Held {
     rows: Arc<ReferenceRows>,
     checked: Timestamp,
-    last_error: Option<(Timestamp, String)>,
+    failure: Option<Failure>,
+}
+
+/// Looks at a source that failed, one after the other.
+#[derive(Clone)]
+struct Failure {
+    since: Timestamp,
+    last: Timestamp,
+    why: String,
 }
 
 fn never_published(report: &str) -> Error {
@@ -146,25 +140,36 @@ impl ReferenceTables {
     /// The runs that published the reports among `tables`, as they are held now.
     #[must_use]
     pub fn runs(&self, tables: &[String]) -> BTreeMap<String, String> {
-        let run = |name: &String| {
-            let table = self.tables.get(name).filter(|table| matches!(table.origin, Origin::Report(_)))?;
+        self.revisions_where(tables, |origin| matches!(origin, Origin::Report(_)))
+    }
+
+    /// What tells the reference data among `tables`, as it is held now, from what it was before.
+    #[must_use]
+    pub fn revisions(&self, tables: &[String]) -> BTreeMap<String, String> {
+        self.revisions_where(tables, |origin| matches!(origin, Origin::Data(_)))
+    }
+
+    fn revisions_where(&self, tables: &[String], is_meant: impl Fn(&Origin) -> bool) -> BTreeMap<String, String> {
+        let revision = |name: &String| {
+            let table = self.tables.get(name).filter(|table| is_meant(&table.origin))?;
             Some((name.clone(), table.held().rows.revision.clone()?))
         };
-        tables.iter().filter_map(run).collect()
+        tables.iter().filter_map(revision).collect()
     }
 
     /// How every table stands, by name.
     #[must_use]
     pub fn status(&self) -> Vec<ReferenceStatus> {
         let status = |(name, table): (&String, &ReferenceTable)| {
-            let Held { rows, checked, last_error } = table.held();
+            let Held { rows, checked, failure } = table.held();
             let missing = (rows.generation == 0).then(|| (checked, never_published(name).to_string()));
             ReferenceStatus {
                 table: name.clone(),
-                rows: rows.rows(),
+                rows: rows.rows() as u64,
                 generation: rows.generation,
                 checked,
-                last_error: last_error.or(missing),
+                failing_since: failure.as_ref().map(|failure| failure.since),
+                last_error: failure.map(|failure| (failure.last, failure.why)).or(missing),
             }
         };
         self.tables.iter().map(status).collect()
@@ -239,7 +244,7 @@ impl ReferenceTable {
     fn new(spec: Arc<TableSpec>, origin: Origin, refresh: Duration, clock: &Arc<dyn Clock>) -> Self {
         let patience = Patience::new(format!("{} {}", origin.kind(), spec.name), clock.clone());
         let rows = ReferenceRows { batches: Arc::from(Vec::new()), schema: spec.schema.clone(), generation: 0, revision: None };
-        let held = watch::Sender::new(Held { rows: Arc::new(rows), checked: clock.now(), last_error: None });
+        let held = watch::Sender::new(Held { rows: Arc::new(rows), checked: clock.now(), failure: None });
         Self { spec, origin, refresh, held, looks: Mutex::new(()), patience }
     }
 
@@ -253,12 +258,14 @@ impl ReferenceTable {
         match self.look(&old.rows).await {
             Ok(new) => {
                 let changed = new.is_some();
-                self.held.send_replace(Held { rows: new.unwrap_or(old.rows), checked: clock.now(), last_error: None });
+                self.held.send_replace(Held { rows: new.unwrap_or(old.rows), checked: clock.now(), failure: None });
                 Ok(changed)
             }
             Err(error) => {
                 let error = error.context(format!("{} {}", self.origin.kind(), self.spec.name));
-                self.held.send_replace(Held { last_error: Some((clock.now(), error.to_string())), ..old });
+                let last = clock.now();
+                let since = old.failure.as_ref().map_or(last, |failure| failure.since);
+                self.held.send_replace(Held { failure: Some(Failure { since, last, why: error.to_string() }), ..old });
                 Err(error)
             }
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use millstream_core::Size;
 use millstream_core::ports::Clock;
 use tokio_util::sync::CancellationToken;
 
@@ -42,9 +43,9 @@ fn decide(free: u64, settings: &DiskSettings, paused: bool) -> Decision {
     let min = settings.free_bytes_min;
     if free < min && !paused {
         return Decision::Pause(format!(
-            "the disk has {} MiB free, less than disk.free_bytes_min ({} MiB): make room, then it goes on by itself",
-            free >> 20,
-            min >> 20
+            "the disk has {} free, less than disk.free_bytes_min ({}): make room, then it goes on by itself",
+            Size(free),
+            Size(min)
         ));
     }
     if paused && free >= min.saturating_add(min / 10) {

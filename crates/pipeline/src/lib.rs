@@ -18,8 +18,10 @@ mod suggest;
 mod surroundings;
 mod syntax;
 
+pub use check::tables::sql_type;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use parsed::{Parsed, SourceFile, parse};
+pub use spark::arithmetic::Operation;
 pub use spark::functions::{Kinds as FunctionKinds, ORDERED_AGGREGATES, kinds as function_kinds, names as function_names};
 pub use spark::window::of_starts_and_ends as window_column;
 pub use surroundings::{Abilities, Rebinding, Surroundings};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Snapshot};
 use millstream_core::brief::Brief;
 use millstream_core::ports::Clock;
-use millstream_core::{Error, Result};
+use millstream_core::{Error, Result, Size};
 
 use super::StoreSettings;
 use super::error::During;
@@ -110,10 +110,10 @@ impl Store {
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         if free < self.free_bytes_min {
             return Err(Error::exhausted(format!(
-                "the disk of {} has {} MiB left and the built-in store keeps {} MiB free; make room on it",
+                "the disk of {} has {} left and the built-in store keeps {} free; make room on it",
                 self.path.display(),
-                free >> 20,
-                self.free_bytes_min >> 20
+                Size(free),
+                Size(self.free_bytes_min)
             )));
         }
         Ok(())

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use millstream_core::ports::{CheckpointStore, DeadLetter, JobRun, JobRunState, LateRow, LogBounds};
-use millstream_core::status::{FlowStatus, JobStatus, PipelineStatus, StatusSource};
+use millstream_core::status::{FlowStatus, JobStatus, PipelineStatus, ReferenceStatus, StatusSource};
 use millstream_core::table::timestamp_type;
 use millstream_core::time::micros_of;
 use millstream_core::{Epoch, Error, FlowId, Result, SortOrder, TableSpec, TopicPartition};
@@ -19,7 +19,7 @@ use millstream_pipeline::graph::{Binding, Pipeline};
 
 use super::port_table::{Part, Readable, Request};
 use crate::engine::Ports;
-use crate::reference::{ReferenceStatus, ReferenceTables};
+use crate::reference::ReferenceTables;
 
 type Load = Arc<dyn Fn() -> BoxFuture<'static, Result<RecordBatch>> + Send + Sync>;
 
@@ -267,9 +267,10 @@ fn schedules(rows: &[JobStatus]) -> Result<RecordBatch> {
 fn reference_data(rows: &[ReferenceStatus]) -> Result<RecordBatch> {
     batch(vec![
         text("table", rows.iter().map(|r| &r.table)),
-        number("rows", rows.iter().map(|r| r.rows as u64)),
+        number("rows", rows.iter().map(|r| r.rows)),
         number("generation", rows.iter().map(|r| r.generation)),
         time("checked", rows.iter().map(|r| r.checked.0)),
+        time_or_null("failing_since", rows.iter().map(|r| r.failing_since.map(|t| t.0))),
         time_or_null("last_error_at", rows.iter().map(|r| r.last_error.as_ref().map(|(at, _)| at.0))),
         text_or_null("last_error", rows.iter().map(|r| r.last_error.as_ref().map(|(_, error)| error))),
     ])

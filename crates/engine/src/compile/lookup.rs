@@ -16,7 +16,7 @@ use datafusion::prelude::SessionContext;
 use millstream_core::floats::normalized;
 use millstream_core::{Error, Result};
 
-use super::steps::{Rows, StepError, matches};
+use super::steps::{self, Rows, StepError, matches};
 use super::{nullable, plan_error};
 use crate::reference::ReferenceTables;
 
@@ -61,7 +61,11 @@ fn fatal(error: Error) -> StepError {
 }
 
 fn evaluate(keys: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> std::result::Result<Vec<ArrayRef>, StepError> {
-    keys.iter().map(|k| Ok(normalized(&k.evaluate(batch)?.into_array(batch.num_rows())?))).collect()
+    let key = |key: &Arc<dyn PhysicalExpr>| {
+        let values = steps::evaluate(key.as_ref(), batch).map_err(|e| e.of(None, key.as_ref()))?;
+        Ok(normalized(&values))
+    };
+    keys.iter().map(key).collect()
 }
 
 fn converter(types: impl Iterator<Item = DataType>) -> Result<RowConverter> {

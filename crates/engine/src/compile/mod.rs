@@ -6,6 +6,7 @@
 
 mod explode;
 mod lookup;
+mod shown;
 mod steps;
 mod streams;
 

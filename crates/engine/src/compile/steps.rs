@@ -10,6 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use millstream_core::{ChangeKind, Error, Result};
 
+use super::shown::blamed;
 use super::{Explode, LookupJoin};
 
 /// Rows on their way through a program.
@@ -52,6 +53,16 @@ pub(super) enum StepError {
     Fatal(Error),
 }
 
+impl StepError {
+    /// With the expression that could not be computed, which is the column `name` of its step if it is one.
+    pub(super) fn of(self, name: Option<&str>, expression: &dyn PhysicalExpr) -> Self {
+        match self {
+            Self::Data(reason) => Self::Data(blamed(&reason, name, expression)),
+            fatal @ Self::Fatal(_) => fatal,
+        }
+    }
+}
+
 impl From<DataFusionError> for StepError {
     fn from(error: DataFusionError) -> Self {
         let data = match error.find_root() {
@@ -81,9 +92,13 @@ fn is_data(error: &ArrowError) -> bool {
     )
 }
 
-/// The error's own words, on one line.
+/// The error's own words, on one line, without which part of the machinery found it.
 fn reason(error: &DataFusionError) -> String {
-    let text = error.strip_backtrace();
+    let text = match error.find_root() {
+        DataFusionError::Execution(text) => text.clone(),
+        DataFusionError::ArrowError(arrow, _) => arrow.to_string(),
+        other => other.strip_backtrace(),
+    };
     text.lines().next().unwrap_or_default().to_owned()
 }
 
@@ -179,16 +194,22 @@ fn try_run(steps: &[Step], mut rows: Rows) -> std::result::Result<Rows, StepErro
 fn project(expressions: &[Arc<dyn PhysicalExpr>], schema: &SchemaRef, batch: &RecordBatch) -> std::result::Result<RecordBatch, StepError> {
     let n = batch.num_rows();
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(expressions.len());
-    for expression in expressions {
-        columns.push(expression.evaluate(batch)?.into_array(n)?);
+    for (expression, field) in expressions.iter().zip(schema.fields()) {
+        let column = evaluate(expression.as_ref(), batch).map_err(|e| e.of(Some(field.name()), expression.as_ref()))?;
+        columns.push(column);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(n));
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
 }
 
+/// The values of `expression`, one for each row of `batch`.
+pub(super) fn evaluate(expression: &dyn PhysicalExpr, batch: &RecordBatch) -> std::result::Result<ArrayRef, StepError> {
+    Ok(expression.evaluate(batch)?.into_array(batch.num_rows())?)
+}
+
 /// The rows for which `predicate` is true; null counts as false.
 pub(super) fn matches(predicate: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> std::result::Result<BooleanArray, StepError> {
-    let values = predicate.evaluate(batch)?.into_array(batch.num_rows())?;
+    let values = evaluate(predicate.as_ref(), batch).map_err(|e| e.of(None, predicate.as_ref()))?;
     let values = values.as_boolean_opt().ok_or_else(|| StepError::Fatal(Error::internal("a filter is not a BOOLEAN")))?;
     Ok(if values.null_count() == 0 { values.clone() } else { arrow::compute::prep_null_mask_filter(values) })
 }

@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use millstream_core::{Epoch, Error, Result};
+use millstream_core::{Epoch, Error, Result, Size};
 use tokio_util::sync::CancellationToken;
 
 use super::rounds::{Content, Rounds, part_bytes};
@@ -43,19 +43,19 @@ impl FlowRunner {
         let (id, what, total) = (&self.spec.id, state.what(), state.size().total());
         if total > settings.state_bytes_max {
             return Err(Error::invalid(format!(
-                "flow {id}: {what} take {} MB, over the budget of {} MB: raise engine.state_bytes_max, shorten the watermark's delay, or {remedy}",
-                total >> 20,
-                settings.state_bytes_max >> 20
+                "flow {id}: {what} take {}, over the budget of {}: raise engine.state_bytes_max, shorten the watermark's delay, or {remedy}",
+                Size(total),
+                Size(settings.state_bytes_max)
             )));
         }
         match self.spec.memory.pinned_over(held.pinned).filter(|_| held.pinned > 0) {
             None => Ok(()),
             Some(all) => Err(Error::invalid(format!(
-                "flow {id}: {what} take {} MB that have to stay in memory, those of all flows {} MB, over the budget of {} MB: raise \
+                "flow {id}: {what} take {} that have to stay in memory, those of all flows {}, over the budget of {}: raise \
                  engine.state_memory_bytes_max, shorten the watermark's delay, or {remedy}",
-                held.pinned >> 20,
-                all >> 20,
-                settings.state_memory_bytes_max >> 20
+                Size::of(held.pinned),
+                Size::of(all),
+                Size::of(settings.state_memory_bytes_max)
             ))),
         }
     }

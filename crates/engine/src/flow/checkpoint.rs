@@ -61,7 +61,10 @@ pub struct Header {
     pub altered: Option<Altered>,
     /// The reports that it joins, where it joins some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reports: Option<JoinedReports>,
+    pub reports: Option<JoinedTables>,
+    /// The reference data that it joins, where it joins some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<JoinedTables>,
     /// The epochs that are being done again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repetition: Option<Repetition>,
@@ -92,12 +95,13 @@ pub struct Altered {
     pub source: SourceState,
 }
 
-/// The reports that a flow joins, as they were published when it took its last events: rows of before were made with others.
+/// The reports or the reference data that a flow joins, as they were when it took its last events: rows of before were made with others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct JoinedReports {
-    /// The run that published each, by report.
-    pub runs: BTreeMap<String, String>,
+pub struct JoinedTables {
+    /// What tells each from how it was before, by name: of a report the run that published it.
+    #[serde(rename = "runs")]
+    pub revisions: BTreeMap<String, String>,
     /// The last epoch that joined other ones; 0: there is none.
     pub after: Epoch,
     /// Where the flow stood in its source then.

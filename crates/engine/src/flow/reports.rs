@@ -1,9 +1,12 @@
-//! A flow that joins reports: it begins when each was published once, and its checkpoints say which publication its rows were made with.
+//! A flow that joins reports begins when each was published once. Its checkpoints say which publications, and which reference data, its rows were made
+//! with.
+
+use std::collections::BTreeMap;
 
 use millstream_core::Result;
 use tokio_util::sync::CancellationToken;
 
-use super::checkpoint::JoinedReports;
+use super::checkpoint::JoinedTables;
 use super::monitor::Part;
 use super::runner::{FlowRunner, Progress};
 
@@ -25,14 +28,20 @@ impl FlowRunner {
         Ok(Some(()))
     }
 
-    /// Takes note of the publications that the next epoch joins. To be called before they are looked up: one that comes in between counts from
-    /// the epoch after.
-    pub(super) fn note_reports(&mut self, progress: &Progress) {
-        let runs = self.ports.references.runs(&self.spec.flow.references);
-        if runs.is_empty() || self.carried.reports.as_ref().is_some_and(|reports| reports.runs == runs) {
-            return;
-        }
-        let standing = &progress.standing;
-        self.carried.reports = Some(JoinedReports { runs, after: standing.epoch, source: standing.source.clone() });
+    /// Takes note of the publications and of the reference data that the next epoch joins. To be called before they are looked up: what comes in
+    /// between counts from the epoch after.
+    pub(super) fn note_joined(&mut self, progress: &Progress) {
+        let (references, names) = (&self.ports.references, &self.spec.flow.references);
+        note(&mut self.carried.reports, references.runs(names), progress);
+        note(&mut self.carried.data, references.revisions(names), progress);
     }
+}
+
+/// Notes in `joined` that from the next epoch on it is `revisions`.
+fn note(joined: &mut Option<JoinedTables>, revisions: BTreeMap<String, String>, progress: &Progress) {
+    if revisions.is_empty() || joined.as_ref().is_some_and(|joined| joined.revisions == revisions) {
+        return;
+    }
+    let standing = &progress.standing;
+    *joined = Some(JoinedTables { revisions, after: standing.epoch, source: standing.source.clone() });
 }

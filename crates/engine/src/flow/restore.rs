@@ -135,6 +135,7 @@ impl FlowRunner {
         self.processor.raise_version_bound(last.header.version_bound);
         self.carried.altered = altered.or_else(|| last.header.altered.clone());
         self.carried.reports = last.header.reports.clone();
+        self.carried.data = last.header.data.clone();
         self.carried.repetition = last.header.repetition;
         if last.header.watermark.is_some() {
             *self.processor.watermark_mut() = last.header.watermark.clone();

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
 use super::calls::Calls;
-use super::checkpoint::{Altered, Checkpoint, Header, JoinedReports, MadeOf};
+use super::checkpoint::{Altered, Checkpoint, Header, JoinedTables, MadeOf};
 use super::commit::{Committer, Committing, Standing, overlaps};
 use super::monitor::{EpochSummary, FlowMonitor, Part};
 use super::process::{Lateness, Processor};
@@ -134,7 +134,8 @@ pub struct FlowRunner {
 #[derive(Debug, Default)]
 pub(super) struct Carried {
     pub(super) altered: Option<Altered>,
-    pub(super) reports: Option<JoinedReports>,
+    pub(super) reports: Option<JoinedTables>,
+    pub(super) data: Option<JoinedTables>,
     pub(super) repetition: Option<Repetition>,
 }
 
@@ -416,7 +417,7 @@ impl FlowRunner {
 
     /// One epoch, up to the beginning of its commit. `false`: asked to stop before that.
     async fn epoch(&mut self, progress: &mut Progress, chunk: &Chunk, shutdown: &CancellationToken) -> Result<bool> {
-        self.note_reports(progress);
+        self.note_joined(progress);
         for join in self.processor.joins() {
             join.refresh(&self.ports.references, &self.session).await?;
         }
@@ -458,6 +459,7 @@ impl FlowRunner {
             base,
             altered: self.carried.altered.clone(),
             reports: self.carried.reports.clone(),
+            data: self.carried.data.clone(),
             repetition: self.carried.repetition,
             made_of: (redo == Redo::Records).then_some(made_of),
         };

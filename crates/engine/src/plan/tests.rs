@@ -40,6 +40,7 @@ fn ran(pipeline: &Pipeline) -> Facts {
         base: Epoch(7),
         altered: None,
         reports: None,
+        data: None,
         repetition: None,
         made_of: None,
     };

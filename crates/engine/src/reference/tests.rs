@@ -106,6 +106,30 @@ async fn a_source_that_fails_keeps_the_old_rows_and_shows_why() {
 }
 
 #[tokio::test]
+async fn an_outage_begins_with_the_first_look_that_failed_and_ends_with_the_next_that_does_not() {
+    let (clock, source) = (Arc::new(ManualClock::default()), source());
+    let tables = tables(&clock, &source).await;
+    let status = || tables.status().remove(0);
+    let loaded = clock.now();
+    assert_eq!((status().checked, status().failing_since), (loaded, None));
+    source.set("r2", Err("the share is gone".to_owned()));
+    clock.advance(Duration::from_secs(60));
+    let first = clock.now();
+    tables.refresh("airlines").await.unwrap_err();
+    clock.advance(Duration::from_secs(60));
+    source.set("r2", Err("the share is still gone".to_owned()));
+    tables.refresh("airlines").await.unwrap_err();
+    let last_error = Some((clock.now(), "reference table airlines: the share is still gone".to_owned()));
+    assert_eq!(
+        status(),
+        ReferenceStatus { table: "airlines".to_owned(), rows: 2, generation: 1, checked: loaded, failing_since: Some(first), last_error }
+    );
+    source.set("r1", Ok(rows(&[1, 2])));
+    assert!(!tables.refresh("airlines").await.unwrap(), "the same rows as before");
+    assert_eq!((status().checked, status().failing_since, status().last_error), (clock.now(), None, None));
+}
+
+#[tokio::test]
 async fn the_background_looks_at_every_table_by_its_clock_until_shutdown() {
     let (clock, source) = (Arc::new(ManualClock::default()), source());
     let tables = Arc::new(tables(&clock, &source).await);
@@ -165,6 +189,7 @@ async fn a_report_is_nothing_before_it_was_published_and_then_what_was_published
     assert_eq!((error.kind(), tables.runs(&names).len()), (ErrorKind::Unavailable, 0));
     assert!(error.to_string().contains("millstream refresh stats"), "{error}");
     assert!(tables.status()[0].last_error.as_ref().unwrap().1.contains("never published"));
+    assert_eq!(tables.status()[0].failing_since, None, "its store can be read");
     let mut waits = tokio::task::JoinSet::new();
     let waited = tables.clone();
     waits.spawn(async move { waited.until_published("stats").await });

@@ -26,6 +26,12 @@ pub(super) fn contents(rows: &RecordBatch, columns: usize) -> Result<Vec<u64>> {
     hashes(&rows.columns()[..columns], 3, rows.num_rows())
 }
 
+/// The digest of each row's columns at `columns`.
+pub(super) fn contents_at(rows: &RecordBatch, columns: &[usize]) -> Result<Vec<u64>> {
+    let columns: Vec<ArrayRef> = columns.iter().map(|c| rows.column(*c).clone()).collect();
+    hashes(&columns, 3, rows.num_rows())
+}
+
 /// The key of a row, for people: `origin=EWR, hour=2013-07-22T19:00:00Z`.
 pub(super) fn describe(rows: &RecordBatch, key: &[usize], row: usize) -> String {
     let part = |c: &usize| {

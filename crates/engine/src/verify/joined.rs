@@ -4,10 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use millstream_core::{ChangeBatch, Error, Result, TableSpec, Timestamp};
+use millstream_core::{ChangeBatch, Error, Result, Size, TableSpec, Timestamp};
 use millstream_pipeline::graph::Flow;
 
 use super::aggregated::late_of;
+use super::joined_data::Sure;
 use super::stored::Stored;
 use super::{Check, digest};
 use crate::engine::Engine;
@@ -43,7 +44,11 @@ impl Engine {
             };
             let found = match flow.join {
                 Some(_) => self.expect_joined(flow, &checkpoint, &mut take, &mut check).await?,
-                None => Some(self.expect_rows(flow, &checkpoint.header, &mut take, &mut check).await?),
+                None => {
+                    let mut take = |changes: &ChangeBatch, _: Sure| take(changes);
+                    let found = self.expect_rows(flow, &checkpoint.header, &mut take, &mut check).await?;
+                    Some(found.whole && !found.is_of_before)
+                }
             };
             let Some(found) = found else { return Ok(check) };
             whole &= found;
@@ -81,7 +86,7 @@ impl Engine {
 
     /// Hands what a flow that joins streams should have written at `checkpoint` to `take`, and checks its dead letters. Returns whether the sources
     /// still hold all events; `None`, with a note, where they hold more than the state's budget lets be joined at once, or where rows were joined with reports
-    /// as they were published before.
+    /// or reference data as they were before.
     pub(super) async fn expect_joined(
         &self,
         flow: &Flow,
@@ -96,6 +101,10 @@ impl Engine {
             join.refresh(&self.references, &self.spark).await?;
         }
         if self.same_reports_from(flow, &checkpoint.header, check).is_some() {
+            return Ok(None);
+        }
+        if self.before_change(flow, &checkpoint.header, check)?.is_some() {
+            check.note(format!("flow {}: what its streams give joined was not compared", flow.id));
             return Ok(None);
         }
         processor.decide_lateness(Lateness::Exactly(late.clone()));
@@ -121,9 +130,9 @@ impl Engine {
         let whole = match replayed {
             Err(_) if outgrown => {
                 check.note(format!(
-                    "flow {}: its streams hold more than engine.state_memory_bytes_max ({} MB), so what they give joined was not compared",
+                    "flow {}: its streams hold more than engine.state_memory_bytes_max ({}), so what they give joined was not compared",
                     flow.id,
-                    budget >> 20
+                    Size::of(budget)
                 ));
                 return Ok(None);
             }

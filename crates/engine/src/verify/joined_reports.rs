@@ -23,8 +23,8 @@ impl Engine {
     /// its beginning. To be called when its joins are up to date.
     pub(super) fn same_reports_from<'a>(&self, flow: &Flow, at: &'a Header, check: &mut Check) -> Option<(Epoch, &'a SourceState)> {
         let joined = at.reports.as_ref()?;
-        let names = joined.runs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        if joined.runs != self.references.runs(&flow.references) {
+        let names = joined.revisions.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        if joined.revisions != self.references.runs(&flow.references) {
             check.note(format!("flow {}: {names} was published anew since its last event: its rows were not compared", flow.id));
             return Some((Epoch(u64::MAX), &at.source));
         }

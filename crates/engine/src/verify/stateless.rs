@@ -10,6 +10,7 @@ use millstream_core::{ChangeBatch, ChangeKind, Epoch, FlowId, Result, RowPositio
 use millstream_pipeline::graph::Flow;
 
 use super::aggregated::position_for;
+use super::joined_data::{ExpectedRows, Otherwise, Sure};
 use super::stored::Stored;
 use super::{Check, digest};
 use crate::engine::Engine;
@@ -19,10 +20,12 @@ use crate::source::{Chunk, ChunkLimit, SourcePosition, SourceState};
 /// What a key should hold.
 pub(super) struct Expected {
     pub version: Version,
+    /// Of all columns; of rows that are sure [of their event](Sure::OfEvent) alone, of the columns of events.
     pub content: u64,
     pub position: RowPosition,
     pub deleted: bool,
     pub seen: bool,
+    pub sure: Sure,
 }
 
 /// What all keys of a table should hold.
@@ -30,12 +33,17 @@ pub(super) type Ledger = HashMap<digest::KeyDigest, Expected>;
 
 /// Takes `changes` into the ledger: of each key, the greatest version, and of equal versions the last. Returns how many were superseded.
 pub(super) fn apply(ledger: &mut Ledger, changes: &ChangeBatch, key: &[usize]) -> Result<u64> {
-    let keys = digest::keys(changes.rows(), key)?;
     let contents = digest::contents(changes.rows(), changes.rows().num_columns())?;
+    apply_contents(ledger, changes, key, contents, Sure::Whole)
+}
+
+/// The same, with the digest of what of each row is compared.
+fn apply_contents(ledger: &mut Ledger, changes: &ChangeBatch, key: &[usize], contents: Vec<u64>, sure: Sure) -> Result<u64> {
+    let keys = digest::keys(changes.rows(), key)?;
     let mut superseded = 0;
     for (row, (key, content)) in keys.into_iter().zip(contents).enumerate() {
         let deleted = changes.kind(row) == ChangeKind::Delete;
-        let new = Expected { version: changes.version(row), content, position: changes.position(row), deleted, seen: false };
+        let new = Expected { version: changes.version(row), content, position: changes.position(row), deleted, seen: false, sure };
         match ledger.entry(key) {
             std::collections::hash_map::Entry::Vacant(entry) => drop(entry.insert(new)),
             std::collections::hash_map::Entry::Occupied(mut entry) => {
@@ -101,7 +109,8 @@ impl Engine {
         let mut check = Check::of(&spec.name);
         let key = spec.key.indices(&spec.schema)?;
         let mut ledger = Ledger::new();
-        let mut whole = true;
+        let of_events = self.columns_of_events(spec);
+        let mut all = ExpectedRows { whole: true, ..ExpectedRows::default() };
         for flow in self.pipeline.flows.iter().filter(|f| f.target == spec.name) {
             let epoch = stored.epochs.get(&flow.id);
             let Some(checkpoint) = self.committed_state(&flow.id, epoch).await? else {
@@ -110,21 +119,33 @@ impl Engine {
                 }
                 continue;
             };
-            let mut take = |changes: &ChangeBatch| apply(&mut ledger, changes, &key);
-            whole &= self.expect_rows(flow, &checkpoint.header, &mut take, &mut check).await?;
+            let mut take = |changes: &ChangeBatch, sure: Sure| -> Result<u64> {
+                let contents = match (sure, &of_events) {
+                    (Sure::OfEvent, Some(columns)) => digest::contents_at(changes.rows(), columns)?,
+                    _ => digest::contents(changes.rows(), changes.rows().num_columns())?,
+                };
+                apply_contents(&mut ledger, changes, &key, contents, sure)
+            };
+            let found = self.expect_rows(flow, &checkpoint.header, &mut take, &mut check).await?;
+            all.whole &= found.whole;
+            all.is_doubtful |= found.is_doubtful;
+            all.is_of_before |= found.is_of_before;
+            all.dead.extend(found.dead);
         }
-        self.compare(spec, stored, ledger, whole, &mut check).await?;
+        let of_events = of_events.filter(|_| all.is_of_before);
+        self.compare(spec, stored, ledger, &all, of_events.as_deref(), &mut check).await?;
         Ok(check)
     }
 
-    /// Hands what `flow` should have written to `take`, which says how many of the rows superseded others, and checks its dead letters.
+    /// Hands what `flow` should have written to `take`, with how sure that is, which says how many of the rows superseded others, and checks its dead
+    /// letters.
     pub(super) async fn expect_rows(
         &self,
         flow: &Flow,
         at: &Header,
-        take: &mut (dyn FnMut(&ChangeBatch) -> Result<u64> + Send),
+        take: &mut (dyn FnMut(&ChangeBatch, Sure) -> Result<u64> + Send),
         check: &mut Check,
-    ) -> Result<bool> {
+    ) -> Result<ExpectedRows> {
         let mut processor = self.processor(flow)?;
         for join in processor.joins() {
             join.refresh(&self.references, &self.spark).await?;
@@ -136,36 +157,59 @@ impl Engine {
         // What both leave out begins where the later one does.
         let same_query = altered.map(|a| (a.after, &a.source));
         let same_reports = self.same_reports_from(flow, at, check);
-        let from = same_query.into_iter().chain(same_reports).max_by_key(|(after, _)| *after).map(|(_, source)| source);
+        let left_out = same_query.into_iter().chain(same_reports).max_by_key(|(after, _)| *after);
+        let from = left_out.map(|(_, source)| source);
+        let before = self.before_change(flow, at, check)?.filter(|before| left_out.is_none_or(|(after, _)| after < before.after));
+        // From where, up to where, and how sure the rows are.
+        let parts = match &before {
+            None => vec![(from, &at.source, Sure::Whole)],
+            Some(before) => vec![(from, before.source, before.sure), (Some(before.source), &at.source, Sure::Whole)],
+        };
+        let same_failures = before.as_ref().is_none_or(|before| before.same_failures);
         let (mut events, mut kept, mut superseded) = (0, 0, 0);
         let mut dead = HashSet::new();
-        let whole = self
-            .replay_source(flow, from, &at.source, &mut |chunk| {
-                let processed = processor.process(chunk, Timestamp(0))?;
-                events += chunk.records_for(&flow.id) as u64;
-                kept += events_of(&processed.changes);
-                superseded += take(&processed.changes)?;
-                dead.extend(chunk.rejected.iter().filter(|r| r.is_for(&flow.id)).map(|r| r.position));
-                dead.extend(processed.rejected.iter().map(|(position, ..)| *position));
-                Ok(())
-            })
-            .await?;
-        self.check_dead_letters(flow, &at.source, &dead, check).await?;
+        let (mut whole, mut fail_now) = (true, false);
+        for (from, until, sure) in parts {
+            let is_whole = self
+                .replay_source(flow, from, until, &mut |chunk| {
+                    let processed = processor.process(chunk, Timestamp(0))?;
+                    events += chunk.records_for(&flow.id) as u64;
+                    kept += events_of(&processed.changes);
+                    superseded += take(&processed.changes, sure)?;
+                    dead.extend(chunk.rejected.iter().filter(|r| r.is_for(&flow.id)).map(|r| r.position));
+                    if sure == Sure::Whole || same_failures {
+                        dead.extend(processed.rejected.iter().map(|(position, ..)| *position));
+                    } else {
+                        fail_now |= !processed.rejected.is_empty();
+                    }
+                    Ok(())
+                })
+                .await?;
+            // The second part begins where the first has ended.
+            whole &= is_whole || (sure == Sure::Whole && before.is_some());
+        }
+        let dead_letters = self.check_dead_letters(flow, &at.source, &dead, check).await?;
         check.count("events", events);
         check.count("superseded", superseded);
         check.count("filtered", events.saturating_sub(kept + dead.len() as u64));
-        Ok(whole)
+        let fail_otherwise = !same_failures && (fail_now || !dead_letters.is_empty());
+        Ok(ExpectedRows {
+            whole,
+            is_doubtful: before.as_ref().is_some_and(|before| before.sure == Sure::Nothing) || fail_otherwise,
+            is_of_before: before.is_some(),
+            dead: if same_failures { HashSet::new() } else { dead_letters },
+        })
     }
 
     /// Whether every event that can't be a row is in `system.dead_letters`, or was, and was replayed: then what was published in its place is an
-    /// event of its own. `until` is where the sources were read to.
+    /// event of its own. `until` is where the sources were read to. Returns those that are in `system.dead_letters`.
     pub(super) async fn check_dead_letters(
         &self,
         flow: &Flow,
         until: &SourceState,
         dead: &HashSet<RowPosition>,
         check: &mut Check,
-    ) -> Result<()> {
+    ) -> Result<HashSet<RowPosition>> {
         let letters = self.ports.system.dead_letters().await?.into_iter().filter(|d| d.flow == flow.id);
         let stored: HashSet<RowPosition> = letters.map(|d| position_for(flow, until, &d.source, d.position)).collect();
         let released = self.replayed(&flow.id).await?;
@@ -182,11 +226,21 @@ impl Engine {
                 ));
             }
         }
-        Ok(())
+        Ok(stored)
     }
 
-    /// Compares the table's rows with the ledger.
-    async fn compare(&self, spec: &TableSpec, stored: &Stored, mut ledger: Ledger, whole: bool, check: &mut Check) -> Result<()> {
+    /// Compares the table's rows with the ledger; `of_events` are the columns of events, where only these can be compared of some rows.
+    async fn compare(
+        &self,
+        spec: &TableSpec,
+        stored: &Stored,
+        mut ledger: Ledger,
+        all: &ExpectedRows,
+        of_events: Option<&[usize]>,
+        check: &mut Check,
+    ) -> Result<()> {
+        let whole = all.whole;
+        let mut otherwise = Otherwise::default();
         let key = spec.key.indices(&spec.schema)?;
         let width = spec.schema.fields().len();
         let mut stream = stored.scan().await?;
@@ -195,10 +249,12 @@ impl Engine {
             let batch = batch?;
             let keys = digest::keys(&batch, &key)?;
             let contents = digest::contents(&batch, width)?;
+            let of_events = of_events.map(|columns| digest::contents_at(&batch, columns)).transpose()?;
             let versions = batch.columns().get(width).and_then(|c| c.as_primitive_opt::<Int64Type>());
             check.count("rows", batch.num_rows() as u64);
             for (row, (digest, content)) in keys.into_iter().zip(contents).enumerate() {
                 match ledger.get_mut(&digest) {
+                    None if whole && all.is_doubtful => otherwise.others += 1,
                     None if whole => check.problem(format!("row {} is explained by no event", digest::describe(&batch, &key, row))),
                     None => beyond_log += 1,
                     Some(expected) if expected.seen => check.problem(format!("row {} is there twice", digest::describe(&batch, &key, row))),
@@ -210,7 +266,13 @@ impl Engine {
                             expected.position.partition,
                             expected.position.offset
                         );
-                        if expected.deleted {
+                        let content = match (expected.sure, &of_events) {
+                            (Sure::OfEvent, Some(of_events)) => of_events.get(row).copied().unwrap_or_default(),
+                            _ => content,
+                        };
+                        if expected.sure == Sure::Nothing || (expected.sure == Sure::OfEvent && all.is_doubtful) {
+                            otherwise.differing += u64::from(expected.deleted || expected.content != content);
+                        } else if expected.deleted {
                             check.problem(format!("row {place} should be deleted"));
                         } else if expected.content != content {
                             check.problem(format!("row {place} holds other values than its event gives"));
@@ -231,6 +293,10 @@ impl Engine {
         for expected in missing {
             if spec.ttl.is_some_and(|ttl| expected.version.plus(ttl).0 <= now.0) {
                 check.count("expired", 1);
+            } else if expected.sure == Sure::Nothing {
+                otherwise.missing += 1;
+            } else if expected.sure == Sure::OfEvent && all.dead.contains(&expected.position) {
+                // It can be computed now, and could not then.
             } else {
                 let event = self.event_text(spec, expected.position).await;
                 check.problem(format!(
@@ -239,6 +305,7 @@ impl Engine {
                 ));
             }
         }
+        otherwise.tell(check);
         Ok(())
     }
 

@@ -503,5 +503,9 @@ async fn a_join_whose_rows_outgrow_the_budget_stops_with_what_to_do() {
     drop(world.engine().await);
     publish(&world, &events(3, 200)).await;
     let error = world.run().await.err().unwrap().to_string();
-    assert!(error.contains("raise engine.state_bytes_max") && error.contains("bring the bounds of the join nearer together"), "{error}");
+    assert!(
+        error.contains("over the budget of 19.5 KiB: raise engine.state_bytes_max")
+            && error.contains("bring the bounds of the join nearer together"),
+        "{error}"
+    );
 }

@@ -5,6 +5,7 @@
 mod aggregates;
 mod chained;
 mod changed;
+mod changed_references;
 mod commits;
 mod crashes;
 mod damaged;

@@ -91,6 +91,11 @@ async fn a_row_that_fails_in_a_query_is_dead_for_that_flow_alone() {
     assert_eq!(rows(&engine, "SELECT count(*) FROM texts").await, ["100"]);
     let dead = rows(&engine, "SELECT flow, count(*) FROM system.dead_letters GROUP BY flow").await;
     assert_eq!(dead, ["numbers 10"]);
+    let reasons = rows(&engine, "SELECT reason FROM system.dead_letters ORDER BY \"offset\"").await;
+    assert!(
+        reasons[0].starts_with("column number: Cast error: Cannot cast string 'x3'") && reasons[0].contains(", in CAST("),
+        "{reasons:?}"
+    );
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report}");
     // Published again, they are events of the flow that they are dead for alone, and each event is told to be in one place.
@@ -104,6 +109,36 @@ async fn a_row_that_fails_in_a_query_is_dead_for_that_flow_alone() {
     };
     assert_eq!(figures("numbers"), "dead 10, events 110, replayed 10, rows 90");
     assert_eq!(figures("texts"), "events 100, rows 100");
+}
+
+/// Arrow's own words (`Divide by zero error`) say nothing of where.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_names_the_column_and_the_expression_that_failed() {
+    let mut world = World::new();
+    world.pipeline = checked(
+        "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, value INT, share INT)
+         USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '1');
+         CREATE STREAMING TABLE shares USING cassandra PARTITIONED BY (id) AS SELECT id, value DIV share AS part, value * 2 AS twice FROM STREAM readings;
+         CREATE STREAMING TABLE large USING cassandra PARTITIONED BY (id) AS SELECT id FROM STREAM readings WHERE value DIV share > 3;
+         CREATE STREAMING TABLE hourly USING cassandra PARTITIONED BY (hour) TBLPROPERTIES ('output_mode' = 'update')
+         AS SELECT window.start AS hour, sum(value DIV share) AS parts FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR
+            GROUP BY window(ts, '1 hour');",
+    );
+    drop(world.engine().await);
+    let event =
+        |(id, value, share): (i64, i64, i64)| (0, format!(r#"{{"id":{id},"ts":"2024-01-01T00:00:00Z","value":{value},"share":{share}}}"#));
+    world.publish_values([(1, 8, 2), (2, 8, 0), (3, 2_000_000_000, 1)].into_iter().map(event)).await;
+    let engine = world.run().await.unwrap();
+    let dead = rows(&engine, "SELECT flow, \"offset\", reason FROM system.dead_letters ORDER BY flow, \"offset\"").await;
+    let begins =
+        ["hourly 1 Divide by zero error, in ", "large 1 Divide by zero error, in ", "shares 1 column part: Divide by zero error, in "];
+    for (dead, begins) in dead.iter().zip(begins) {
+        assert!(dead.starts_with(begins) && dead.contains("value") && dead.contains(" DIV ") && dead.contains("share"), "{dead}");
+    }
+    assert!(dead[3].starts_with("shares 2 column twice: Arithmetic overflow: ") && dead[3].contains(", in (value * "), "{dead:?}");
+    assert_eq!(dead.len(), 4, "{dead:?}");
+    let report = engine.verify(&|_| {}).await.unwrap();
+    assert!(report.is_clean(), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

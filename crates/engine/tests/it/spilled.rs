@@ -196,7 +196,7 @@ async fn state_that_may_not_even_be_on_disk_stops_the_flow_with_what_to_do() {
     drop(world.engine().await);
     world.publish(&readings(150, 900)).await;
     let error = world.run().await.err().unwrap();
-    assert!(error.to_string().contains("raise engine.state_bytes_max"), "{error}");
+    assert!(error.to_string().contains("over the budget of 6.8 KiB: raise engine.state_bytes_max"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,12 +20,13 @@ pub(crate) async fn healthz() -> Json<Value> {
 }
 
 /// 200 when every flow runs, every system answers and intake is open; else 503 with the reasons. Either way with every system's state, and
-/// with what is served in a slower way: reads that go on without the critical store are no reason to send nobody here.
+/// with what goes on and is not as it should be: reads without the critical store, and old reference data, are no reason to send nobody here.
 pub(crate) async fn readyz(State(about): State<HttpAbout>, State(critical): State<Option<Arc<CriticalReads>>>) -> Response {
     let status = about.status.status();
     let reasons = status.unready();
     let engines: Vec<Value> = status.engines.iter().map(engine).collect();
-    let degraded: Vec<String> = critical.and_then(|critical| critical.away()).map(without_critical_store).into_iter().collect();
+    let without_cache = critical.and_then(|critical| critical.away()).map(without_critical_store);
+    let degraded: Vec<String> = without_cache.into_iter().chain(status.degraded()).collect();
     let word = if reasons.is_empty() { "ready" } else { "unready" };
     let answer = Json(json!({ "status": word, "reasons": reasons, "degraded": degraded, "engines": engines }));
     if reasons.is_empty() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use millstream_core::status::{EngineStatus, FlowPhase, FlowStatus, JobStatus, PipelineStatus};
+use millstream_core::status::{EngineStatus, FlowPhase, FlowStatus, JobStatus, PipelineStatus, ReferenceStatus};
 
 use super::HttpAbout;
 use super::cache::breaker::BreakerState;
@@ -37,6 +37,7 @@ pub(crate) fn render(status: &PipelineStatus) -> String {
     let mut out = String::new();
     flows(&mut out, &status.flows);
     jobs(&mut out, &status.jobs);
+    references(&mut out, &status.references);
     engines(&mut out, &status.engines);
     family(&mut out, "millstream_opening", "gauge", "Whether the pipeline waits for something at its start.");
     line(&mut out, "millstream_opening", "", u64::from(status.opening.is_some()));
@@ -107,6 +108,28 @@ fn jobs(out: &mut String, jobs: &[JobStatus]) {
     });
     each("millstream_job_last_duration_seconds", "How long the last successful run took.", &|j| j.last_duration.map(|d| d.as_secs_f64()));
     each("millstream_job_report_rows", "Rows of the published report.", &|j| j.rows.map(|r| r as f64));
+}
+
+fn references(out: &mut String, references: &[ReferenceStatus]) {
+    let mut each = |name: &str, help: &str, value: &dyn Fn(&ReferenceStatus) -> Option<f64>| {
+        family(out, name, "gauge", help);
+        for reference in references {
+            if let Some(value) = value(reference) {
+                line(out, name, &format!("table=\"{}\"", escape(&reference.table)), value);
+            }
+        }
+    };
+    let seconds = |micros: i64| micros as f64 / 1e6;
+    each("millstream_reference_failing", "Whether reference data can't be refreshed: its old rows are joined.", &|r| {
+        Some(f64::from(u8::from(r.failing_since.is_some())))
+    });
+    each("millstream_reference_failing_since_seconds", "Since when it can't be refreshed, in seconds since 1970.", &|r| {
+        r.failing_since.map(|t| seconds(t.0))
+    });
+    each("millstream_reference_checked_seconds", "When it was last looked at with success, in seconds since 1970.", &|r| {
+        Some(seconds(r.checked.0))
+    });
+    each("millstream_reference_rows", "Rows of reference data in memory.", &|r| Some(r.rows as f64));
 }
 
 fn engines(out: &mut String, engines: &[EngineStatus]) {

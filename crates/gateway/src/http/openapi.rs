@@ -69,7 +69,7 @@ fn document<'a>(pipeline: &str, version: &str, tables: impl Iterator<Item = &'a 
         ("/healthz", "Whether the process lives", "application/json"),
         ("/readyz", "Whether the pipeline is ready for traffic, else why not", "application/json"),
         ("/metrics", "Metrics in the Prometheus text format", "text/plain"),
-        ("/v1/status", "Every flow and job", "application/json"),
+        ("/v1/status", "Every flow, job, reference table and engine", "application/json"),
         ("/v1/tables", "Every table", "application/json"),
     ] {
         let mut responses = json!({ "200": { "description": "OK", "content": { kind: {} } } });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use millstream_core::status::{EngineStatus, FlowStatus, JobStatus, PipelineStatus};
+use millstream_core::status::{EngineStatus, FlowStatus, JobStatus, PipelineStatus, ReferenceStatus};
 use millstream_core::{TableKind, TableSpec, Timestamp};
 
 use super::HttpAbout;
@@ -53,6 +53,7 @@ pub(crate) fn render<'a>(
     header(&mut out, pipeline, version, status, now);
     flows(&mut out, &status.flows, now);
     jobs(&mut out, &status.jobs, now);
+    references(&mut out, &status.references, now);
     engines(&mut out, &status.engines, now);
     list_of_tables(&mut out, tables);
     out.push_str("</main></body></html>\n");
@@ -69,9 +70,10 @@ fn header(out: &mut String, pipeline: &str, version: &str, status: &PipelineStat
         escape(version),
         date_time(now)
     );
-    if !unready.is_empty() {
+    let told: Vec<String> = unready.into_iter().chain(status.degraded()).collect();
+    if !told.is_empty() {
         out.push_str("<ul class=\"notice\" role=\"status\">");
-        for reason in &unready {
+        for reason in &told {
             _ = write!(out, "<li>{}</li>", escape(reason));
         }
         out.push_str("</ul>");
@@ -169,6 +171,38 @@ fn jobs(out: &mut String, jobs: &[JobStatus], now: Timestamp) {
         );
         if let Some((at, error)) = &job.last_error {
             _ = write!(out, "<tr class=\"error\"><td colspan=\"7\"><b>Last error</b>, {}: {}</td></tr>", when(*at, now), escape(error));
+        }
+    }
+    out.push_str("</tbody></table></div></section>");
+}
+
+fn references(out: &mut String, references: &[ReferenceStatus], now: Timestamp) {
+    if references.is_empty() {
+        return;
+    }
+    out.push_str(
+        "<section><h2>Reference data</h2><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Table</th><th scope=\"col\">State</th>\
+         <th scope=\"col\">Last read</th><th scope=\"col\" class=\"n\">Rows</th></tr></thead><tbody>",
+    );
+    for reference in references {
+        let (class, state) = match (reference.failing_since, reference.generation) {
+            (Some(_), _) => ("failed", "can't be read"),
+            (None, 0) => ("waiting", "never published"),
+            (None, _) => ("running", "ok"),
+        };
+        _ = write!(
+            out,
+            "<tr><th scope=\"row\">{}</th><td><span class=\"badge {class}\">{state}</span></td><td class=\"t\">{}</td><td class=\"n\">{}</td></tr>",
+            escape(&reference.table),
+            when(reference.checked, now),
+            grouped(reference.rows),
+        );
+        if let (Some(since), Some((_, why))) = (reference.failing_since, &reference.last_error) {
+            let (since, why) = (when(since, now), escape(why));
+            _ = write!(
+                out,
+                "<tr class=\"error\"><td colspan=\"4\"><b>Can't be read, the old rows are joined</b>, since {since}: {why}</td></tr>"
+            );
         }
     }
     out.push_str("</tbody></table></div></section>");

@@ -245,7 +245,8 @@ pub(super) fn finish(settings: Settings) -> Result<(), Vec<Problem>> {
 }
 
 /// How the language writes a type.
-pub(crate) fn sql_type(data_type: &arrow::datatypes::DataType) -> String {
+#[must_use]
+pub fn sql_type(data_type: &arrow::datatypes::DataType) -> String {
     use arrow::datatypes::DataType;
     match data_type {
         DataType::Boolean => "BOOLEAN".to_owned(),

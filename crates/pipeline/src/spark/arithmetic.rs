@@ -48,6 +48,12 @@ impl Operation {
         }
     }
 
+    /// The operator that the function `name` stands for in a plan.
+    #[must_use]
+    pub fn of_function(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.function_name() == name)
+    }
+
     fn function_name(self) -> &'static str {
         match self {
             Self::Add => "spark_add",

@@ -14,6 +14,7 @@ use millstream_core::encode;
 use millstream_core::pattern::TimePattern;
 use millstream_core::style::TimeFormats;
 
+use super::constant_texts;
 use crate::plan::column_type;
 use crate::syntax::type_names;
 
@@ -114,18 +115,8 @@ impl ScalarUDFImpl for JsonFunction {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let Some(value) = args.args.first() else { return exec_err!("{}() needs a value", self.name()) };
-        let texts = args.args[1..].iter().map(|arg| match arg {
-            ColumnarValue::Scalar(ScalarValue::Utf8(Some(text))) => Ok(text.as_str()),
-            _ => exec_err!("{}() needs constant texts behind its value", self.name()),
-        });
-        let texts = texts.collect::<Result<Vec<_>>>()?;
-        let array = value.to_array(if matches!(value, ColumnarValue::Scalar(_)) { 1 } else { args.number_rows })?;
-        let result = self.evaluate(&array, &texts, args.return_field.data_type())?;
-        match value {
-            ColumnarValue::Array(_) => Ok(ColumnarValue::Array(result)),
-            ColumnarValue::Scalar(_) => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)),
-        }
+        let data_type = args.return_field.data_type();
+        constant_texts::call(self.name(), &args, |values, texts| self.evaluate(values, texts, data_type))
     }
 }
 

@@ -10,6 +10,7 @@ mod calls;
 pub mod cast;
 mod castable;
 pub mod collections;
+mod constant_texts;
 pub mod count_distinct;
 pub mod csv;
 pub mod datetime;

@@ -33,6 +33,7 @@ fn checkpoint() -> Checkpoint {
             base: Epoch(3),
             altered: None,
             reports: None,
+            data: None,
             repetition: None,
             made_of: None,
         },
@@ -108,7 +109,7 @@ fn bytes_of_format_4_can_be_read() {
     let bytes = [&[4], crc32c::crc32c(&rest).to_be_bytes().as_slice(), &rest].concat();
     let read = Checkpoint::decode(&bytes).unwrap();
     assert_eq!(read.header.altered.as_ref().map(|a| a.after), Some(Epoch(2)));
-    assert_eq!(read.header.reports.as_ref().map(|r| (r.runs["stats"].as_str(), r.after)), Some(("7", Epoch(2))));
+    assert_eq!(read.header.reports.as_ref().map(|r| (r.revisions["stats"].as_str(), r.after)), Some(("7", Epoch(2))));
     let repetition = Repetition { after: Epoch(1), up_to: Epoch(2), closed: Some(EventTime(5)) };
     assert_eq!(read.header.repetition, Some(repetition));
     assert_eq!(read.encode().unwrap(), bytes, "what is written now");

@@ -54,6 +54,7 @@ fn checkpoint(redo: Option<ChangeBatch>, made_of: Option<MadeOf>) -> Checkpoint 
         altered: None,
         repetition: None,
         reports: None,
+        data: None,
         made_of,
     };
     Checkpoint { header, state: Vec::new(), redo }

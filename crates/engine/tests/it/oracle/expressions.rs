@@ -139,7 +139,9 @@ fn evaluate(section: &Section, session: &SessionState) -> Answer {
         values[id] = if forbidden { Err("null in a column that is NOT NULL".to_owned()) } else { Ok(value) };
     }
     for (row, reason) in rejects {
-        values[row as usize] = Err(reason);
+        // Every case is the column v, and which expression it is the case says.
+        let reason = reason.strip_prefix("column v: ").unwrap_or(&reason);
+        values[row as usize] = Err(reason.rsplit_once(", in ").map_or(reason, |(why, _)| why).to_owned());
     }
     Answer::Values(spelling::type_name(table.field(1).data_type()), values)
 }

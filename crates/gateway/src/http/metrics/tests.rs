@@ -92,6 +92,30 @@ fn a_system_that_is_away_is_0_and_says_since_when() {
 }
 
 #[test]
+fn reference_data_that_can_not_be_refreshed_is_1_and_says_since_when() {
+    let reference = |table: &str, failing_since: Option<Timestamp>| ReferenceStatus {
+        table: table.into(),
+        rows: 16,
+        generation: 1,
+        checked: Timestamp(1_000_000),
+        last_error: failing_since.map(|since| (since, "gone".into())),
+        failing_since,
+    };
+    let references = vec![reference("airlines", Some(Timestamp(3_500_000))), reference("airports", None)];
+    let text = render(&PipelineStatus { references, ..PipelineStatus::default() });
+    for line in [
+        "failing{table=\"airlines\"} 1",
+        "failing{table=\"airports\"} 0",
+        "failing_since_seconds{table=\"airlines\"} 3.5",
+        "checked_seconds{table=\"airlines\"} 1",
+        "rows{table=\"airports\"} 16",
+    ] {
+        assert!(text.contains(&format!("millstream_reference_{line}\n")), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("millstream_reference_failing_since_seconds{table=\"airports\"}"), "{text}");
+}
+
+#[test]
 fn the_breaker_has_one_state_at_a_time() {
     let of = |state| {
         let mut text = String::new();

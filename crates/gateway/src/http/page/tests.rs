@@ -1,11 +1,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-use millstream_core::status::FlowPhase;
+use millstream_core::status::{FlowPhase, ReferenceStatus};
 use millstream_core::{Attempt, Epoch, EventTime};
 
 use super::super::toys::spec;
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_704_067_200_000_000);
+
+fn reference(table: &str, failing_since: Option<Timestamp>) -> ReferenceStatus {
+    ReferenceStatus {
+        table: table.into(),
+        rows: 1_458,
+        generation: 2,
+        checked: NOW.minus(Duration::from_secs(460)),
+        last_error: failing_since.map(|_| (NOW, "no <file>".into())),
+        failing_since,
+    }
+}
 
 /// A pipeline with a flow in every state worth seeing.
 fn status() -> PipelineStatus {
@@ -63,6 +74,11 @@ fn status() -> PipelineStatus {
         ],
         intake_paused: Some("the disk is full".into()),
         opening: None,
+        references: vec![
+            reference("airlines", Some(NOW.minus(Duration::from_secs(400)))),
+            reference("airports", None),
+            ReferenceStatus { generation: 0, ..reference("usual", None) },
+        ],
         engines: vec![
             EngineStatus { serves: "topics".into(), system: "built in".into(), place: "127.0.0.1:9092".into(), away: None },
             EngineStatus {
@@ -81,6 +97,23 @@ fn each_engine_has_its_state_and_one_that_is_away_says_why() {
     assert!(html.contains("<span class=\"badge running\">ok</span></td><td>built in</td><td><code>127.0.0.1:9092</code>"), "{html}");
     assert!(html.contains("<span class=\"badge failed\">away</span></td><td>redis</td><td><code>cache:6379</code>"), "{html}");
     assert!(html.contains("connection &lt;refused&gt;"), "{html}");
+}
+
+#[test]
+fn reference_data_that_can_not_be_read_is_in_the_notice_and_says_since_when_and_why() {
+    let html = page();
+    let row = |table, class, state| format!("<th scope=\"row\">{table}</th><td><span class=\"badge {class}\">{state}</span></td>");
+    for row in [row("airlines", "failed", "can't be read"), row("airports", "running", "ok"), row("usual", "waiting", "never published")] {
+        assert!(html.contains(&row), "{row} is not in {html}");
+    }
+    assert!(html.contains("<li>airlines can&#39;t be refreshed since 2023-12-31T23:53:20Z and is joined as it was at "), "{html}");
+    assert!(html.contains(">6 min ago</time>: no &lt;file&gt;</td>"), "{html}");
+}
+
+#[test]
+fn a_pipeline_that_is_ready_tells_of_old_reference_data_all_the_same() {
+    let html = page_of(&PipelineStatus { references: vec![reference("airlines", Some(NOW))], ..PipelineStatus::default() });
+    assert!(html.contains("<span class=\"badge good\">ready</span>") && html.contains("<li>airlines can&#39;t be refreshed"), "{html}");
 }
 
 fn page() -> String {

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method, Request as HttpRequest};
 use futures::StreamExt;
 use millstream_core::Timestamp;
 use millstream_core::ports::{EpochSink, Publication, ReportStore};
-use millstream_core::status::{EngineStatus, PipelineStatus};
+use millstream_core::status::{EngineStatus, PipelineStatus, ReferenceStatus};
 use millstream_testkit::ManualClock;
 use serde_json::{Value, json};
 
@@ -282,6 +282,24 @@ async fn readiness_names_each_system_and_since_when_one_is_away_and_why() {
     assert_eq!(away.json()["engines"][0]["why"], "connection refused");
     assert!(away.json()["engines"][0]["since"].as_str().unwrap().starts_with("1970-01-01T00:00:00"), "{}", away.body);
     assert!(away.json()["reasons"][0].as_str().unwrap().starts_with("postgresql (reports at db:5432) is away since "), "{}", away.body);
+}
+
+#[tokio::test]
+async fn old_reference_data_is_degraded_and_no_reason_to_be_unready() {
+    let world = World::new();
+    let airlines = ReferenceStatus {
+        table: "airlines".into(),
+        rows: 16,
+        generation: 1,
+        checked: Timestamp(0),
+        failing_since: Some(Timestamp(60_000_000)),
+        last_error: Some((Timestamp(120_000_000), "no such file".into())),
+    };
+    *world.status.0.lock().unwrap() = PipelineStatus { references: vec![airlines], ..PipelineStatus::default() };
+    let ready = get(&world, "/readyz").await;
+    assert_eq!((ready.status, &ready.json()["reasons"]), (200, &json!([])));
+    let told = "airlines can't be refreshed since 1970-01-01T00:01:00Z and is joined as it was at 1970-01-01T00:00:00Z: no such file";
+    assert_eq!(ready.json()["degraded"], json!([told]));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use datafusion::prelude::SessionContext;
 use millstream_core::ports::{Clock, EventLog, SystemClock};
-use millstream_core::{Result, TableKind, TopicPartition};
+use millstream_core::{Result, Size, TableKind, TopicPartition};
 use millstream_engine::verify::VerifyReport;
 use millstream_pipeline::graph::Binding;
 
@@ -130,7 +130,7 @@ fn figures(published: &Published, times: Times) -> String {
         0 => String::new(),
         held => format!(" ({} were there already)", grouped(held)),
     };
-    let memory = peak_memory_bytes().map_or_else(|| "unknown".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000));
+    let memory = peak_memory_bytes().map_or_else(|| "unknown".to_owned(), |bytes| Size(bytes).to_string());
     format!(
         "published {} events{before} in {publishing:.1} s ({} events/s); all processed after {through:.1} s ({} events/s)\n\
          wall time {wall:.1} s, peak memory {memory}\n",
