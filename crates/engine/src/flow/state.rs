@@ -5,6 +5,7 @@ use arrow::array::RecordBatch;
 use millstream_core::{Error, EventTime, Result};
 use millstream_pipeline::graph::WindowKind;
 
+use super::emission::Emitted;
 use crate::join::{JoinMark, StreamJoin};
 use crate::spill::{Size, SpillArea, bytes_of};
 use crate::window::{Reach, Stages, StagesMark};
@@ -128,13 +129,27 @@ impl State {
         }
     }
 
-    /// Lets go of what the watermark has passed, without results: for deltas that were stored before.
-    pub fn drop_passed(&mut self, watermark: Option<EventTime>) -> Result<()> {
-        let of_windows = self.watermark_of_windows(watermark);
+    /// Lets go of what the watermark has passed, without results: for deltas that were stored before. What is still to come out stays, as `emitted` says.
+    pub fn drop_passed(&mut self, watermark: Option<EventTime>, emitted: Option<&Emitted>) -> Result<()> {
         if let (Some(join), Some(watermark)) = (&mut self.join, watermark) {
-            join.drop_passed(watermark);
+            join.drop_passed(watermark, emitted.map(|emitted| emitted.sides).unwrap_or_default());
         }
+        let of_windows = self.watermark_of_windows(watermark);
         self.stages.as_mut().map_or(Ok(()), |stages| stages.drop_closed(of_windows))
+    }
+
+    /// From now on, of what the watermark passes about `bytes_max` bytes come out at a time, from each place where rows are kept.
+    pub fn bound_emission(&mut self, bytes_max: usize) {
+        if let Some(join) = &mut self.join {
+            join.bound_emission(bytes_max);
+        }
+    }
+
+    /// How far what the watermark has passed has come out; `None`: all has.
+    #[must_use]
+    pub fn emitted(&self) -> Option<Emitted> {
+        let sides = self.join.as_ref().map(StreamJoin::emitted).unwrap_or_default();
+        Some(Emitted { sides }).filter(|emitted| *emitted != Emitted::default())
     }
 
     /// The watermark that closes windows: over a join, rows come out whose times are behind its own. One of them may be at the very end of a

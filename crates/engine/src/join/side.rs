@@ -41,6 +41,14 @@ const SLOT_BYTES: usize = size_of::<Slot>() + size_of::<(i64, u32)>();
 /// About what a chain takes, in bytes.
 const HEAD_BYTES: usize = 24;
 
+/// Where a row stands among those that leave: its time, then its number.
+pub type Leaving = (i64, i64);
+
+/// The place behind that of a row.
+fn behind((time, id): Leaving) -> Leaving {
+    (time, id.saturating_add(1))
+}
+
 /// A row that is kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot {
@@ -77,10 +85,14 @@ struct Batch {
 }
 
 impl Batch {
+    /// About what a row takes, in bytes.
+    fn row_bytes(&self) -> usize {
+        self.bytes / self.rows.num_rows().max(1)
+    }
+
     /// About what those take that are not kept any more, in bytes.
     fn dead_bytes(&self) -> usize {
-        let rows = self.rows.num_rows();
-        self.bytes / rows.max(1) * (rows - self.live)
+        self.row_bytes() * (self.rows.num_rows() - self.live)
     }
 }
 
@@ -266,7 +278,7 @@ impl SideState {
     }
 
     /// Where a row stands among those that leave.
-    pub(super) fn place_among_leaving(&self, slot: u32) -> (i64, i64) {
+    pub(super) fn place_among_leaving(&self, slot: u32) -> Leaving {
         let slot = self.slot(slot);
         (slot.time, slot.id)
     }
@@ -293,16 +305,54 @@ impl SideState {
         first
     }
 
-    /// Lets go of the rows in memory whose time is before `time`, in the order of their times.
-    pub(super) fn expire(&mut self, time: i64, mut gone: impl FnMut(u32, &Slot)) {
-        while let Some(Reverse((_, slot))) = self.times.peek().copied().filter(|Reverse((first, _))| *first < time) {
+    /// Lets go of the rows in memory that stand before `until` among those that leave, in their order. `gone` is told of each, with about how many bytes it
+    /// takes, and says whether that was enough. Returns the place before which all have left.
+    pub(super) fn expire(&mut self, until: Leaving, mut gone: impl FnMut(u32, &Slot, usize) -> bool) -> Leaving {
+        while let Some(Reverse((time, slot))) = self.times.peek().copied().filter(|Reverse((time, _))| (*time, i64::MIN) < until) {
+            if !self.in_order {
+                match self.expire_all_of(time, until, &mut gone) {
+                    Some(passed) => return passed,
+                    None => continue,
+                }
+            }
+            let place = self.place_among_leaving(slot);
+            if place >= until {
+                break;
+            }
             self.times.pop();
-            let known = &mut self.slots[slot as usize];
-            known.live = false;
-            self.live -= 1;
-            self.batches[known.batch as usize].live -= 1;
-            gone(slot, known);
+            if self.leave(slot, &mut gone) {
+                return behind(place);
+            }
         }
+        until
+    }
+
+    /// The same for the rows of the first time there is, whose slots are not in the order of their numbers. `None`: all have left.
+    fn expire_all_of(&mut self, time: i64, until: Leaving, gone: &mut impl FnMut(u32, &Slot, usize) -> bool) -> Option<Leaving> {
+        let mut slots = Vec::new();
+        while let Some(Reverse((_, slot))) = self.times.peek().copied().filter(|Reverse((first, _))| *first == time) {
+            self.times.pop();
+            slots.push(slot);
+        }
+        slots.sort_unstable_by_key(|slot| self.slot(*slot).id);
+        let stay = slots.split_off(slots.partition_point(|slot| self.place_among_leaving(*slot) < until));
+        let mut slots = slots.into_iter();
+        let last = slots.find(|slot| self.leave(*slot, gone));
+        let passed = match last {
+            Some(last) => Some(behind(self.place_among_leaving(last))),
+            None => (!stay.is_empty()).then_some(until),
+        };
+        self.times.extend(slots.chain(stay).map(|slot| Reverse((time, slot))));
+        passed
+    }
+
+    fn leave(&mut self, slot: u32, gone: &mut impl FnMut(u32, &Slot, usize) -> bool) -> bool {
+        let known = &mut self.slots[slot as usize];
+        known.live = false;
+        self.live -= 1;
+        let batch = &mut self.batches[known.batch as usize];
+        batch.live -= 1;
+        gone(slot, known, batch.row_bytes())
     }
 
     /// The first `width` columns of these slots; nulls for [`NONE`].

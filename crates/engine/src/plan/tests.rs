@@ -42,6 +42,7 @@ fn ran(pipeline: &Pipeline) -> Facts {
         reports: None,
         repetition: None,
         made_of: None,
+        emitted: None,
     };
     let known = |f: &millstream_pipeline::graph::Flow| {
         let log = Some("log 1".to_owned());

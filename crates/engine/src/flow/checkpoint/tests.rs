@@ -35,6 +35,7 @@ fn checkpoint() -> Checkpoint {
             reports: None,
             repetition: None,
             made_of: None,
+            emitted: None,
         },
         state: vec![rows.unwrap()],
         redo: None,

@@ -55,6 +55,7 @@ fn checkpoint(redo: Option<ChangeBatch>, made_of: Option<MadeOf>) -> Checkpoint 
         repetition: None,
         reports: None,
         made_of,
+        emitted: None,
     };
     Checkpoint { header, state: Vec::new(), redo }
 }
