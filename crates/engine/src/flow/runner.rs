@@ -463,7 +463,7 @@ impl FlowRunner {
             reports: self.carried.reports.clone(),
             repetition: self.carried.repetition,
             made_of: (redo == Redo::Records).then_some(made_of),
-            emitted: state.emitted(),
+            emitted: state.emitted()?,
         };
         let redo = (redo == Redo::Changes).then(|| write.changes.clone());
         Ok((Checkpoint { header, state: rows, redo }, rounds))

@@ -309,7 +309,11 @@ fn a_full_disk_changes_nothing_and_a_damaged_block_is_noticed() {
 }
 
 /// What is still to come out behind an epoch, part by part, until all is out; `between` is called before each part, and with what it gave.
-fn rest(join: &mut StreamJoin, watermark: i64, mut between: impl FnMut(&mut StreamJoin, Option<Joined>)) -> Vec<(RecordBatch, Vec<(RowPosition, Version)>)> {
+fn rest(
+    join: &mut StreamJoin,
+    watermark: i64,
+    mut between: impl FnMut(&mut StreamJoin, Option<Joined>),
+) -> Vec<(RecordBatch, Vec<(RowPosition, Version)>)> {
     let mut parts = Vec::new();
     while join.emitted() != [None, None] {
         between(join, None);
