@@ -14,9 +14,9 @@ use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::interleave;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::Rows;
 use millstream_core::{Result, RowPosition, Version};
 
@@ -34,6 +34,9 @@ const DEAD_SLOTS_FACTOR: usize = 2;
 const SLOTS_MIN: usize = 8_192;
 const BATCHES_MAX: usize = 1_024;
 const DEAD_BYTES_MIN: usize = 1 << 20;
+
+/// Rows that are put together anew are in batches of about so many bytes: a column of texts can't be of any length.
+const BATCH_BYTES_MAX: usize = 64 << 20;
 
 /// About what a row takes in memory beside its columns, in bytes: its slot, and its place in the order of times.
 const SLOT_BYTES: usize = size_of::<Slot>() + size_of::<(i64, u32)>();
@@ -130,6 +133,8 @@ pub(super) struct SideState {
     live: usize,
     next_id: i64,
     bytes: usize,
+    /// See [`BATCH_BYTES_MAX`].
+    batch_bytes_max: usize,
     /// The slots that this epoch has added.
     new: Range<u32>,
     /// Slots of earlier epochs that have matched for the first time in this one.
@@ -157,6 +162,7 @@ impl SideState {
             live: 0,
             next_id: 0,
             bytes: 0,
+            batch_bytes_max: BATCH_BYTES_MAX,
             new: 0..0,
             newly_matched: Vec::new(),
             in_order: true,
@@ -174,8 +180,10 @@ impl SideState {
     pub(super) fn size(&self) -> Size {
         let pinned = self.spilled.memory_bytes();
         let restoring = self.restoring.as_ref().map_or(0, HashMap::len) * 24;
-        let slots = self.spilled.residents(self.slots.len());
-        let resident = self.bytes + slots * SLOT_BYTES + self.heads.len() * HEAD_BYTES + self.spilled.returned_bytes() + restoring;
+        // Slots of guests stay until the next epoch begins, though their rows do not.
+        let residents = self.spilled.residents(self.slots.len());
+        let slots = residents * SLOT_BYTES + (self.slots.len() - residents) * size_of::<Slot>();
+        let resident = self.bytes + slots + self.heads.len() * HEAD_BYTES + self.spilled.returned_bytes() + restoring;
         Size { memory: resident + pinned, pinned, disk: self.spilled.disk_bytes() }
     }
 
@@ -419,20 +427,52 @@ impl SideState {
 
     /// Forgets all rows in memory but these, which are in the order of their ids, and puts them together. Nothing has changed when that fails.
     fn keep(&mut self, slots: &[u32], columns: &MatchColumns) -> Result<()> {
-        let keyed = columns.keyed(self.rows(slots)?)?;
-        let known: Vec<Known> = slots.iter().map(|slot| self.known(*slot)).collect();
+        let (mut parts, mut rest) = (Vec::new(), slots);
+        while !rest.is_empty() {
+            let (part, behind) = rest.split_at(self.fitting(rest));
+            let known: Vec<Known> = part.iter().map(|slot| self.known(*slot)).collect();
+            parts.push((columns.keyed(self.rows(part)?)?, known));
+            rest = behind;
+        }
         self.batches = Vec::new();
         self.slots = Vec::new();
         self.heads = HashMap::default();
         self.times = BinaryHeap::new();
         (self.live, self.bytes) = (0, 0);
         self.newly_matched = Vec::new();
-        self.put(keyed, known.into_iter());
+        for (keyed, known) in parts {
+            self.put(keyed, known.into_iter());
+        }
         self.new = self.end()..self.end();
         self.in_order = true;
         self.restoring = None;
         self.spilled.no_guests();
         Ok(())
+    }
+
+    /// How many of these slots, at least one, make a batch.
+    fn fitting(&self, slots: &[u32]) -> usize {
+        if self.bytes <= self.batch_bytes_max {
+            return slots.len();
+        }
+        let mut bytes = 0_usize;
+        let fits = slots.iter().take_while(|slot| {
+            bytes = bytes.saturating_add(self.bytes_of(**slot));
+            bytes <= self.batch_bytes_max
+        });
+        fits.count().max(1)
+    }
+
+    /// About what a row takes: what its batch has for each, but its own texts, of which one may be much longer than others.
+    fn bytes_of(&self, slot: u32) -> usize {
+        let slot = self.slot(slot);
+        let batch = &self.batches[slot.batch as usize];
+        let text = |column: &ArrayRef| match column.data_type() {
+            DataType::Utf8 => column.as_string::<i32>().value(slot.row as usize).len(),
+            DataType::Binary => column.as_binary::<i32>().value(slot.row as usize).len(),
+            _ => 0,
+        };
+        batch.row_bytes().max(batch.rows.columns().iter().map(text).sum())
     }
 
     fn known(&self, slot: u32) -> Known {

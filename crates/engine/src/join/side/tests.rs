@@ -298,3 +298,36 @@ fn on_a_nearly_full_disk_rows_go_out_though_their_runs_can_not_be_merged() {
     }
     assert_eq!((all(&state).num_rows(), store.files()), (4_000, 2), "where there is room again, they are merged");
 }
+
+#[test]
+fn slots_of_rows_that_an_epoch_brought_back_count_until_it_is_over() {
+    let (area, columns) = (area(), columns());
+    let mut state = SideState::new(schema(), 1_000, true);
+    add(&mut state, &(0..1_000).map(|at| (Some(1), at)).collect::<Vec<_>>());
+    state.spill(&area, 0, &columns).unwrap();
+    state.begin_epoch();
+    assert_eq!(state.size().movable(), 0);
+    assert_eq!(recalled(&mut state, 1, 0, 999).len(), 1_000);
+    assert!(state.size().movable() >= 1_000 * size_of::<Slot>(), "{:?}", state.size());
+    state.begin_epoch();
+    assert_eq!(state.size().movable(), 0);
+}
+
+#[test]
+fn rows_are_put_together_in_batches_that_no_column_of_texts_outgrows() {
+    let mut state = SideState::new(schema(), 10, true);
+    state.batch_bytes_max = 100_000;
+    // Most rows are small; one batch has rows of two sizes.
+    add_long(&mut state, &(0..30).map(|at| (Some(at % 3), at)).collect::<Vec<_>>(), 20_000);
+    add_long(&mut state, &(30..2_000).map(|at| (Some(at % 3), at)).collect::<Vec<_>>(), 10);
+    let before = all(&state);
+    state.keep(&state.live_by_id(), &columns()).unwrap();
+    let bytes: Vec<usize> = state.batches.iter().map(|batch| batch.bytes).collect();
+    assert!(bytes.len() > 7 && bytes.iter().all(|bytes| *bytes < 130_000), "{bytes:?}");
+    assert_eq!(all(&state), before);
+    assert_eq!(found(&state, 1, 0, 2_000), (0..2_000).filter(|at| at % 3 == 1).collect::<Vec<_>>());
+    // What takes more than a batch is one by itself.
+    add_long(&mut state, &[(Some(7), 5), (Some(7), 6)], 300_000);
+    state.keep(&state.live_by_id(), &columns()).unwrap();
+    assert_eq!(found(&state, 7, 0, 10), [5, 6]);
+}
