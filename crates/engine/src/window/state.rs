@@ -176,12 +176,15 @@ impl GroupState {
         let rows_max = (bytes_max / self.row_bytes().max(1)).max(PART_ROWS_MIN);
         if self.runs.is_empty() {
             let rest = self.places.keys().take_while(|key| key.end() <= watermark).nth(rows_max).cloned();
-            let closed = self.split_closed(watermark, rest.as_ref()).unwrap_or_default();
+            self.emitted = None;
+            let Some(closed) = self.split_closed(watermark, rest.as_ref()) else { return Ok(None) };
             let (keys, places): (Vec<GroupKey>, Vec<Place>) = closed.into_iter().unzip();
             let rows = self.pick(&places)?;
-            self.emitted = rest.and(last_of(&keys, &rows)?);
+            if rest.is_some() {
+                self.emitted = last_of(&keys, &rows)?;
+            }
             self.settle()?;
-            return Ok((!keys.is_empty()).then_some((keys, rows)));
+            return Ok(Some((keys, rows)));
         }
         let (mut keys, mut batches, mut bytes, mut last) = (Vec::new(), Vec::new(), 0_usize, None);
         let mut merge = self.merge(None)?;
