@@ -346,7 +346,7 @@ fn what_the_watermark_passes_comes_out_in_parts_the_same_through_restarts_betwee
             checkpoints.add(&with, found.delta);
             all.extend(rest(&mut with, passed, |with, joined| {
                 if let Some(joined) = joined {
-                    assert!(joined.rows.len() <= 30, "{} rows", joined.rows.len());
+                    assert!(joined.rows.len() <= 60, "{} rows", joined.rows.len());
                     in_parts += 1;
                     checkpoints.add(with, joined.delta);
                     return;
