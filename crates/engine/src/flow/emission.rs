@@ -82,14 +82,10 @@ impl Processor {
 }
 
 impl FlowRunner {
-    /// From now on, no more comes out of an epoch than there is memory for.
-    pub(super) fn bound_emission(&mut self) {
-        let bytes_max = bytes_max(self.settings.state_memory_bytes_max);
-        self.processor.state_mut().bound_emission(bytes_max);
-    }
-
     /// Lets out what the watermark has passed, until all of it has come out. `false`: asked to stop before that.
     pub(super) async fn emit_rest(&mut self, progress: &mut Progress, shutdown: &CancellationToken) -> Result<bool> {
+        // Before each epoch: a repair, or what a restore could not read, may have put other state in its place.
+        self.processor.state_mut().bound_emission(bytes_max(self.settings.state_memory_bytes_max));
         while self.processor.has_more() {
             if shutdown.is_cancelled() {
                 return Ok(false);

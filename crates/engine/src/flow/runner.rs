@@ -283,7 +283,6 @@ impl FlowRunner {
         let mut cursor = self.spec.source.cursor();
         let commands = self.commands.clone();
         let mut commands = commands.lock().await;
-        self.bound_emission();
         while !shutdown.is_cancelled() {
             if !self.emit_rest(progress, shutdown).await? {
                 break;
