@@ -88,6 +88,16 @@ impl FlowRunner {
         Ok(Some(()))
     }
 
+    /// The same for a flow that waits for a commit: a full disk is not waited for beside that. It is asked again after its next epoch.
+    pub(super) fn try_to_give_memory_back(&mut self) {
+        let Some(bytes_max) = self.spec.memory.hold(self.held()) else { return };
+        let Some(area) = self.spec.spill.clone() else { return };
+        if let Err(error) = tokio::task::block_in_place(|| self.processor.state_mut().spill(&area, bytes_max)) {
+            tracing::warn!(flow = %self.spec.id, %error, "state could not be put on disk while a commit is waited for");
+        }
+        let _ = self.spec.memory.hold(self.held());
+    }
+
     /// Removes what an earlier process put on disk. `None`: asked to stop.
     pub(super) async fn clear_spilled(&self, shutdown: &CancellationToken) -> Result<Option<()>> {
         let Some(area) = &self.spec.spill else { return Ok(Some(())) };

@@ -22,6 +22,7 @@ use millstream_core::{ChangeBatch, Epoch, Error, ErrorKind, Result, Version};
 use millstream_pipeline::signature::Signature;
 use serde::{Deserialize, Serialize};
 
+use super::emission::Emitted;
 use super::repetition::Repetition;
 use super::watermark::WatermarkTracker;
 use crate::source::SourceState;
@@ -71,6 +72,9 @@ pub struct Header {
     /// What the epoch's changes were made of, where a torn epoch is made again of its records (see the module `redo`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_of: Option<MadeOf>,
+    /// How far what the watermark has passed has come out, where not all has (see the module `emission`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emitted: Option<Emitted>,
 }
 
 /// The records that an epoch's changes follow from: those of a topic between two places.

@@ -138,7 +138,7 @@ impl FlowRunner {
     /// stood.
     pub(super) async fn settle(&mut self, progress: &mut Progress) -> Result<bool> {
         let Some(Committing { task, before, base }) = progress.committing.take() else { return Ok(true) };
-        match ended(task).await {
+        match self.ended(task).await {
             Ok(true) => {}
             other => {
                 progress.standing = before;
@@ -150,6 +150,18 @@ impl FlowRunner {
         self.prune(progress).await?;
         self.acknowledge(progress).await;
         Ok(true)
+    }
+
+    /// What a commit came to. A sink may be away for long: meanwhile the flow gives memory back when other flows need that.
+    async fn ended(&mut self, task: JoinSet<Result<bool>>) -> Result<bool> {
+        let mut ended = std::pin::pin!(ended(task));
+        loop {
+            tokio::select! {
+                outcome = &mut ended => return outcome,
+                () = self.spec.memory.pressed() => {}
+            }
+            self.try_to_give_memory_back();
+        }
     }
 }
 

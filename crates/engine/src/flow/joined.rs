@@ -77,6 +77,14 @@ impl Processor {
         self.advance_join((left, right), watermark, watermark, now, aside)
     }
 
+    /// The next part of what the watermark has passed.
+    pub(super) fn go_on_joined(&mut self, now: Timestamp) -> Result<Processed> {
+        let watermark = self.watermark.as_ref().and_then(WatermarkTracker::current);
+        let Some(join) = &self.state.join else { return Err(Error::internal("a flow of one stream was asked to join")) };
+        let arrived = join.nothing_arrived();
+        self.advance_join(arrived, watermark, watermark, now, Aside::default())
+    }
+
     /// What comes out of a join when the watermark is known to have come to `watermark` in the end; windows above it stay open. For a processor
     /// that lets go of nothing; to be asked once.
     pub fn settle(&mut self, watermark: Option<EventTime>) -> Result<Option<ChangeBatch>> {
@@ -94,11 +102,12 @@ impl Processor {
         now: Timestamp,
         mut aside: Aside,
     ) -> Result<Processed> {
-        let closing = self.state.watermark_of_windows(closing);
         let Some(join) = &mut self.state.join else { return Err(Error::internal("a flow of one stream was asked to join")) };
         let Joined { rows, failed, mut delta } =
             join.advance(left, right, watermark).map_err(|e| e.context(format!("flow {}", self.flow)))?;
         let mut rejects = failed;
+        // Where rows are still to come out, windows wait for them.
+        let closing = self.state.watermark_of_windows(closing);
         let rows = match &mut self.state.stages {
             None => rows,
             Some(stages) => {
@@ -115,7 +124,9 @@ impl Processor {
                     .advance(&rows.batch, &Arrivals::in_time(rows.len()), closing)
                     .map_err(|e| e.context(format!("flow {}", self.flow)))?;
                 delta.extend(advanced.delta);
-                blame(join, std::mem::take(&mut rejects), &mut aside);
+                if let Some(join) = &self.state.join {
+                    blame(join, std::mem::take(&mut rejects), &mut aside);
+                }
                 advanced.due
             }
         };

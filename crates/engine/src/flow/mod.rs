@@ -15,6 +15,7 @@ mod calls;
 pub mod checkpoint;
 mod commit;
 pub mod compatibility;
+pub mod emission;
 pub mod fault;
 mod joined;
 pub mod monitor;

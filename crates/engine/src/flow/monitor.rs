@@ -48,10 +48,12 @@ pub struct EpochSummary {
     pub dead_letters: u64,
     /// Late rows.
     pub late_rows: u64,
-    /// Records that wait.
-    pub lag: u64,
+    /// Records that wait; `None`: the epoch doesn't know.
+    pub lag: Option<u64>,
     /// The watermark after it.
     pub watermark: Option<EventTime>,
+    /// More comes out of what it has read, in the epochs that follow: until then, nobody is to take it for having caught up.
+    pub has_more: bool,
 }
 
 impl FlowMonitor {
@@ -93,15 +95,15 @@ impl FlowMonitor {
         self.committed.send_modify(|_| {});
     }
 
-    /// It began or resumed as `attempt` after `epoch`, at `state`.
-    pub fn resumed(&self, attempt: Attempt, epoch: Epoch, state: &SourceState, watermark: Option<EventTime>) {
+    /// It began or resumed as `attempt` after `epoch`, at `state`; `None`: more comes out of what it had read by then.
+    pub fn resumed(&self, attempt: Attempt, epoch: Epoch, state: Option<&SourceState>, watermark: Option<EventTime>) {
         let mut inner = self.lock();
         inner.status.attempt = attempt;
         inner.status.epoch = epoch;
         inner.status.watermark = watermark;
         // What waits behind the checkpoint, the first read says.
         inner.status.lag = None;
-        let settled = (!inner.repeats).then(|| state.clone());
+        let settled = state.filter(|_| !inner.repeats).cloned();
         drop(inner);
         self.committed.send_replace(settled);
     }
@@ -151,14 +153,14 @@ impl FlowMonitor {
         status.rows_out += did.rows_out;
         status.dead_letters += did.dead_letters;
         status.late_rows += did.late_rows;
-        status.lag = Some(did.lag);
+        status.lag = did.lag.or(status.lag);
         status.watermark = did.watermark;
         let sample = (now.0, status.rows_in);
         inner.samples.push_back(sample);
         while inner.samples.len() > 2 && inner.samples.front().is_some_and(|(at, _)| now.0 - at > RATE_WINDOW_MICROS) {
             inner.samples.pop_front();
         }
-        let settled = (!inner.repeats).then(|| state.clone());
+        let settled = (!inner.repeats && !did.has_more).then(|| state.clone());
         drop(inner);
         self.committed.send_replace(settled);
     }
@@ -180,7 +182,7 @@ impl FlowMonitor {
         status
     }
 
-    /// Follows the flow's committed source state; `None` before there is one, and while the flow does epochs again.
+    /// Follows the flow's committed source state; `None` before there is one, and while the flow does epochs again, or lets out what it has read.
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<Option<SourceState>> {
         self.committed.subscribe()

@@ -175,7 +175,7 @@ impl Processor {
             if let Some(reach) = mine.reach() {
                 others.set_reach(reach);
             }
-            others.drop_closed(watermark)?;
+            others.drop_closed(watermark, Vec::new())?;
             std::mem::swap(mine, others);
         }
         Ok(())

@@ -106,7 +106,7 @@ impl FlowRunner {
             let Some(()) = self.go_on_repeating(shutdown).await? else { return Ok(None) };
         }
         let watermark = self.processor.watermark().and_then(WatermarkTracker::current);
-        self.monitor.resumed(attempt, committed, &source, watermark);
+        self.monitor.resumed(attempt, committed, Some(&source).filter(|_| !self.processor.has_more()), watermark);
         let mut points = RestorePoints::new(self.settings.checkpoints_kept);
         if !from_beginning {
             points.add(base);

@@ -152,14 +152,14 @@ impl FlowRunner {
             }
             let Some(()) = self.give_memory_back(shutdown).await? else { return Ok(Tried::Stopped) };
         }
-        let (reach, repetition) = (last.header.reach, last.header.repetition);
+        let (reach, repetition, emitted) = (last.header.reach, last.header.repetition, last.header.emitted.clone());
         if let Some(reach) = reach {
             self.processor.state_mut().set_reach(reach);
         }
         self.restore_state(last, &source)?;
         // While epochs are done again, no window closes.
         let closed = repetition.map_or_else(|| self.processor.watermark().and_then(WatermarkTracker::current), |r| r.closed);
-        self.processor.state_mut().drop_passed(closed)?;
+        self.processor.state_mut().drop_passed(closed, emitted.as_ref())?;
         Ok(Tried::Restored(source, base))
     }
 

@@ -293,6 +293,9 @@ impl FlowRunner {
         let commands = self.commands.clone();
         let mut commands = commands.lock().await;
         while !shutdown.is_cancelled() {
+            if !self.emit_rest(progress, shutdown).await? {
+                break;
+            }
             if !progress.overlaps && !self.settle(progress).await? {
                 break;
             }
@@ -417,10 +420,7 @@ impl FlowRunner {
 
     /// One epoch, up to the beginning of its commit. `false`: asked to stop before that.
     async fn epoch(&mut self, progress: &mut Progress, chunk: &Chunk, shutdown: &CancellationToken) -> Result<bool> {
-        self.note_joined(progress);
-        for join in self.processor.joins() {
-            join.refresh(&self.ports.references, &self.session).await?;
-        }
+        self.refresh_references(progress).await?;
         let now = self.ports.clock.now();
         // The few rows of a chunk may close many windows, and match many rows of reference data.
         let bytes = if self.processor.draws_versions() { usize::MAX } else { chunk.bytes };
@@ -435,11 +435,21 @@ impl FlowRunner {
             rows_out: processed.changes.len() as u64,
             dead_letters: aside.dead_letters.len() as u64,
             late_rows: aside.late_rows.len() as u64,
-            lag: chunk.lag,
+            lag: Some(chunk.lag),
             watermark: self.processor.watermark().and_then(WatermarkTracker::current),
+            has_more: self.processor.has_more(),
         };
         let write = Write { end: chunk.end.clone(), delta: processed.delta, aside, changes: processed.changes, summary };
         self.begin_commit(progress, write, shutdown).await
+    }
+
+    /// What is joined as it is, is as it is now.
+    pub(super) async fn refresh_references(&mut self, progress: &Progress) -> Result<()> {
+        self.note_joined(progress);
+        for join in self.processor.joins() {
+            join.refresh(&self.ports.references, &self.session).await?;
+        }
+        Ok(())
     }
 
     /// The checkpoint of the state after `write`, the epoch behind `before`, and how far the state is in the checkpoints then.
@@ -462,6 +472,7 @@ impl FlowRunner {
             data: self.carried.data.clone(),
             repetition: self.carried.repetition,
             made_of: (redo == Redo::Records).then_some(made_of),
+            emitted: state.emitted()?,
         };
         let redo = (redo == Redo::Changes).then(|| write.changes.clone());
         Ok((Checkpoint { header, state: rows, redo }, rounds))

@@ -5,6 +5,7 @@ use arrow::array::RecordBatch;
 use millstream_core::{Error, EventTime, Result};
 use millstream_pipeline::graph::WindowKind;
 
+use super::emission::Emitted;
 use crate::join::{JoinMark, StreamJoin};
 use crate::spill::{Size, SpillArea, bytes_of};
 use crate::window::{Reach, Stages, StagesMark};
@@ -136,13 +137,39 @@ impl State {
         }
     }
 
-    /// Lets go of what the watermark has passed, without results: for deltas that were stored before.
-    pub fn drop_passed(&mut self, watermark: Option<EventTime>) -> Result<()> {
-        let of_windows = self.watermark_of_windows(watermark);
+    /// Lets go of what the watermark has passed, without results: for deltas that were stored before. What is still to come out stays, as `emitted` says.
+    pub fn drop_passed(&mut self, watermark: Option<EventTime>, emitted: Option<&Emitted>) -> Result<()> {
         if let (Some(join), Some(watermark)) = (&mut self.join, watermark) {
-            join.drop_passed(watermark);
+            join.drop_passed(watermark, emitted.map(|emitted| emitted.sides).unwrap_or_default());
         }
-        self.stages.as_mut().map_or(Ok(()), |stages| stages.drop_closed(of_windows))
+        let of_windows = self.watermark_of_windows(watermark);
+        let windows = emitted.map(Emitted::windows).transpose()?.unwrap_or_default();
+        self.stages.as_mut().map_or(Ok(()), |stages| stages.drop_closed(of_windows, windows))
+    }
+
+    /// From now on, of what the watermark passes about `bytes_max` bytes come out at a time, from each place where rows are kept.
+    pub fn bound_emission(&mut self, bytes_max: usize) {
+        if let Some(join) = &mut self.join {
+            join.bound_emission(bytes_max);
+        }
+        if let Some(stages) = &mut self.stages {
+            stages.bound_emission(bytes_max);
+        }
+    }
+
+    /// Whether not all has come out yet that the watermark has passed.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.join.as_ref().is_some_and(|join| join.emitted() != [None, None]) || self.stages.as_ref().is_some_and(Stages::has_more)
+    }
+
+    /// How far what the watermark has passed has come out; `None`: all has.
+    pub fn emitted(&self) -> Result<Option<Emitted>> {
+        if !self.has_more() {
+            return Ok(None);
+        }
+        let sides = self.join.as_ref().map(StreamJoin::emitted).unwrap_or_default();
+        Emitted::of(sides, &self.stages.as_ref().map(Stages::emitted).transpose()?.unwrap_or_default()).map(Some)
     }
 
     /// The watermark that closes windows: over a join, rows come out whose times are behind its own. One of them may be at the very end of a

@@ -23,6 +23,7 @@ use millstream_pipeline::graph::Side;
 use crate::compile::{self, JoinStage, Rejects, Rows, Step};
 use crate::spill::{Size, SpillArea, bytes_of};
 use half::Half;
+pub use side::Leaving;
 use side::{NONE, SideMark};
 
 /// A join of two streams, with the rows that it keeps.
@@ -59,11 +60,13 @@ struct Limits {
     rows_max: usize,
     /// So many bytes of rows are brought back from disk at a time, if one new row doesn't look for more.
     recalled_bytes_max: usize,
+    /// So many bytes of rows that have matched nothing come out at a time.
+    emitted_bytes_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { pairs_at_once: 65_536, rows_max: 1 << 24, recalled_bytes_max: RECALLED_BYTES_MOST }
+        Self { pairs_at_once: 65_536, rows_max: 1 << 24, recalled_bytes_max: RECALLED_BYTES_MOST, emitted_bytes_max: usize::MAX }
     }
 }
 
@@ -185,15 +188,30 @@ impl StreamJoin {
         })
     }
 
-    /// Lets go of the rows that nothing can match any more behind `watermark`, and of those that came out alone then.
-    pub fn drop_passed(&mut self, watermark: EventTime) {
-        self.left.drop_passed(watermark);
-        self.right.drop_passed(watermark);
+    /// Lets go of the rows that nothing can match any more behind `watermark`, and of those that came out alone then: those that are still to come out stay, as
+    /// [`emitted`](Self::emitted) said.
+    pub fn drop_passed(&mut self, watermark: EventTime, emitted: [Option<Leaving>; 2]) {
+        let [left, right] = emitted;
+        self.left.drop_passed(watermark, left);
+        self.right.drop_passed(watermark, right);
+    }
+
+    /// From now on, of rows that have matched nothing about `bytes_max` bytes come out of one [`advance`](Self::advance).
+    pub fn bound_emission(&mut self, bytes_max: usize) {
+        self.limits.emitted_bytes_max = bytes_max;
+    }
+
+    /// Of each side the first row that is still to come out, where not all have that the watermark has passed.
+    #[must_use]
+    pub fn emitted(&self) -> [Option<Leaving>; 2] {
+        [self.left.emitted(), self.right.emitted()]
     }
 
     /// The watermark of the rows that come out, for the windows above: no row comes out any more whose time on that side is before it.
     #[must_use]
     pub fn watermark_above(&self, watermark: EventTime) -> EventTime {
+        let emitted = [&self.left, &self.right].into_iter().filter_map(Half::emitted_watermark).min();
+        let watermark = emitted.map_or(watermark, |emitted| emitted.min(watermark));
         let reach_us = match self.window_side {
             Some(Side::Right) => self.right.reach_us,
             _ => self.left.reach_us,
@@ -202,7 +220,7 @@ impl StreamJoin {
     }
 
     /// Joins rows that came, none of them late, with those that are kept and with one another, and keeps them. Then lets go of what nothing can match
-    /// any more behind `watermark`. Of kind [`InvalidInput`](millstream_core::ErrorKind::InvalidInput) when more rows come out than one epoch can
+    /// any more behind `watermark`: of rows that come out then, as many bytes as [there may be](Self::bound_emission). Of kind [`InvalidInput`](millstream_core::ErrorKind::InvalidInput) when more rows come out than one epoch can
     /// have.
     pub fn advance(&mut self, left: Arrived, right: Arrived, watermark: Option<EventTime>) -> Result<Joined> {
         for (half, arrived) in [(&mut self.left, left), (&mut self.right, right)] {
@@ -385,7 +403,8 @@ impl StreamJoin {
     /// Lets go of what the watermark has passed; returns the rows that come out alone: those of outer sides that matched nothing, and those that
     /// can't.
     fn alone(&mut self, watermark: Option<EventTime>) -> Result<Vec<(u32, u32)>> {
-        let (left, right) = (self.left.leaving(watermark)?, self.right.leaving(watermark)?);
+        let mut room = self.limits.emitted_bytes_max;
+        let (left, right) = (self.left.leaving(watermark, &mut room)?, self.right.leaving(watermark, &mut room)?);
         Ok(left.into_iter().map(|slot| (slot, NONE)).chain(right.into_iter().map(|slot| (NONE, slot))).collect())
     }
 

@@ -14,9 +14,9 @@ use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::interleave;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::Rows;
 use millstream_core::{Result, RowPosition, Version};
 
@@ -35,11 +35,22 @@ const SLOTS_MIN: usize = 8_192;
 const BATCHES_MAX: usize = 1_024;
 const DEAD_BYTES_MIN: usize = 1 << 20;
 
+/// Rows that are put together anew are in batches of about so many bytes: a column of texts can't be of any length.
+const BATCH_BYTES_MAX: usize = 64 << 20;
+
 /// About what a row takes in memory beside its columns, in bytes: its slot, and its place in the order of times.
 const SLOT_BYTES: usize = size_of::<Slot>() + size_of::<(i64, u32)>();
 
 /// About what a chain takes, in bytes.
 const HEAD_BYTES: usize = 24;
+
+/// Where a row stands among those that leave: its time, then its number.
+pub type Leaving = (i64, i64);
+
+/// The place behind that of a row.
+fn behind((time, id): Leaving) -> Leaving {
+    (time, id.saturating_add(1))
+}
 
 /// A row that is kept.
 #[derive(Clone, Copy, Debug)]
@@ -77,10 +88,14 @@ struct Batch {
 }
 
 impl Batch {
+    /// About what a row takes, in bytes.
+    fn row_bytes(&self) -> usize {
+        self.bytes / self.rows.num_rows().max(1)
+    }
+
     /// About what those take that are not kept any more, in bytes.
     fn dead_bytes(&self) -> usize {
-        let rows = self.rows.num_rows();
-        self.bytes / rows.max(1) * (rows - self.live)
+        self.row_bytes() * (self.rows.num_rows() - self.live)
     }
 }
 
@@ -118,6 +133,8 @@ pub(super) struct SideState {
     live: usize,
     next_id: i64,
     bytes: usize,
+    /// See [`BATCH_BYTES_MAX`].
+    batch_bytes_max: usize,
     /// The slots that this epoch has added.
     new: Range<u32>,
     /// Slots of earlier epochs that have matched for the first time in this one.
@@ -145,6 +162,7 @@ impl SideState {
             live: 0,
             next_id: 0,
             bytes: 0,
+            batch_bytes_max: BATCH_BYTES_MAX,
             new: 0..0,
             newly_matched: Vec::new(),
             in_order: true,
@@ -162,8 +180,10 @@ impl SideState {
     pub(super) fn size(&self) -> Size {
         let pinned = self.spilled.memory_bytes();
         let restoring = self.restoring.as_ref().map_or(0, HashMap::len) * 24;
-        let slots = self.spilled.residents(self.slots.len());
-        let resident = self.bytes + slots * SLOT_BYTES + self.heads.len() * HEAD_BYTES + self.spilled.returned_bytes() + restoring;
+        // Slots of guests stay until the next epoch begins, though their rows do not.
+        let residents = self.spilled.residents(self.slots.len());
+        let slots = residents * SLOT_BYTES + (self.slots.len() - residents) * size_of::<Slot>();
+        let resident = self.bytes + slots + self.heads.len() * HEAD_BYTES + self.spilled.returned_bytes() + restoring;
         Size { memory: resident + pinned, pinned, disk: self.spilled.disk_bytes() }
     }
 
@@ -266,7 +286,7 @@ impl SideState {
     }
 
     /// Where a row stands among those that leave.
-    pub(super) fn place_among_leaving(&self, slot: u32) -> (i64, i64) {
+    pub(super) fn place_among_leaving(&self, slot: u32) -> Leaving {
         let slot = self.slot(slot);
         (slot.time, slot.id)
     }
@@ -293,16 +313,54 @@ impl SideState {
         first
     }
 
-    /// Lets go of the rows in memory whose time is before `time`, in the order of their times.
-    pub(super) fn expire(&mut self, time: i64, mut gone: impl FnMut(u32, &Slot)) {
-        while let Some(Reverse((_, slot))) = self.times.peek().copied().filter(|Reverse((first, _))| *first < time) {
+    /// Lets go of the rows in memory that stand before `until` among those that leave, in their order. `gone` is told of each, with about how many bytes it
+    /// takes, and says whether that was enough. Returns the place before which all have left.
+    pub(super) fn expire(&mut self, until: Leaving, mut gone: impl FnMut(u32, &Slot, usize) -> bool) -> Leaving {
+        while let Some(Reverse((time, slot))) = self.times.peek().copied().filter(|Reverse((time, _))| (*time, i64::MIN) < until) {
+            if !self.in_order {
+                match self.expire_all_of(time, until, &mut gone) {
+                    Some(passed) => return passed,
+                    None => continue,
+                }
+            }
+            let place = self.place_among_leaving(slot);
+            if place >= until {
+                break;
+            }
             self.times.pop();
-            let known = &mut self.slots[slot as usize];
-            known.live = false;
-            self.live -= 1;
-            self.batches[known.batch as usize].live -= 1;
-            gone(slot, known);
+            if self.leave(slot, &mut gone) {
+                return behind(place);
+            }
         }
+        until
+    }
+
+    /// The same for the rows of the first time there is, whose slots are not in the order of their numbers. `None`: all have left.
+    fn expire_all_of(&mut self, time: i64, until: Leaving, gone: &mut impl FnMut(u32, &Slot, usize) -> bool) -> Option<Leaving> {
+        let mut slots = Vec::new();
+        while let Some(Reverse((_, slot))) = self.times.peek().copied().filter(|Reverse((first, _))| *first == time) {
+            self.times.pop();
+            slots.push(slot);
+        }
+        slots.sort_unstable_by_key(|slot| self.slot(*slot).id);
+        let stay = slots.split_off(slots.partition_point(|slot| self.place_among_leaving(*slot) < until));
+        let mut slots = slots.into_iter();
+        let last = slots.find(|slot| self.leave(*slot, gone));
+        let passed = match last {
+            Some(last) => Some(behind(self.place_among_leaving(last))),
+            None => (!stay.is_empty()).then_some(until),
+        };
+        self.times.extend(slots.chain(stay).map(|slot| Reverse((time, slot))));
+        passed
+    }
+
+    fn leave(&mut self, slot: u32, gone: &mut impl FnMut(u32, &Slot, usize) -> bool) -> bool {
+        let known = &mut self.slots[slot as usize];
+        known.live = false;
+        self.live -= 1;
+        let batch = &mut self.batches[known.batch as usize];
+        batch.live -= 1;
+        gone(slot, known, batch.row_bytes())
     }
 
     /// The first `width` columns of these slots; nulls for [`NONE`].
@@ -369,20 +427,52 @@ impl SideState {
 
     /// Forgets all rows in memory but these, which are in the order of their ids, and puts them together. Nothing has changed when that fails.
     fn keep(&mut self, slots: &[u32], columns: &MatchColumns) -> Result<()> {
-        let keyed = columns.keyed(self.rows(slots)?)?;
-        let known: Vec<Known> = slots.iter().map(|slot| self.known(*slot)).collect();
+        let (mut parts, mut rest) = (Vec::new(), slots);
+        while !rest.is_empty() {
+            let (part, behind) = rest.split_at(self.fitting(rest));
+            let known: Vec<Known> = part.iter().map(|slot| self.known(*slot)).collect();
+            parts.push((columns.keyed(self.rows(part)?)?, known));
+            rest = behind;
+        }
         self.batches = Vec::new();
         self.slots = Vec::new();
         self.heads = HashMap::default();
         self.times = BinaryHeap::new();
         (self.live, self.bytes) = (0, 0);
         self.newly_matched = Vec::new();
-        self.put(keyed, known.into_iter());
+        for (keyed, known) in parts {
+            self.put(keyed, known.into_iter());
+        }
         self.new = self.end()..self.end();
         self.in_order = true;
         self.restoring = None;
         self.spilled.no_guests();
         Ok(())
+    }
+
+    /// How many of these slots, at least one, make a batch.
+    fn fitting(&self, slots: &[u32]) -> usize {
+        if self.bytes <= self.batch_bytes_max {
+            return slots.len();
+        }
+        let mut bytes = 0_usize;
+        let fits = slots.iter().take_while(|slot| {
+            bytes = bytes.saturating_add(self.bytes_of(**slot));
+            bytes <= self.batch_bytes_max
+        });
+        fits.count().max(1)
+    }
+
+    /// About what a row takes: what its batch has for each, but its own texts, of which one may be much longer than others.
+    fn bytes_of(&self, slot: u32) -> usize {
+        let slot = self.slot(slot);
+        let batch = &self.batches[slot.batch as usize];
+        let text = |column: &ArrayRef| match column.data_type() {
+            DataType::Utf8 => column.as_string::<i32>().value(slot.row as usize).len(),
+            DataType::Binary => column.as_binary::<i32>().value(slot.row as usize).len(),
+            _ => 0,
+        };
+        batch.row_bytes().max(batch.rows.columns().iter().map(text).sum())
     }
 
     fn known(&self, slot: u32) -> Known {

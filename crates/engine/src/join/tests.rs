@@ -240,7 +240,7 @@ fn what_is_restored_from_parts_goes_on_as_what_never_stopped_in_memory_or_not() 
                         with.spill(&area, 1_000).unwrap();
                     }
                 }
-                with.drop_passed(EventTime(epoch.2 * MINUTE));
+                with.drop_passed(EventTime(epoch.2 * MINUTE), [None, None]);
                 checkpoints.round = None;
             }
         }
@@ -306,4 +306,127 @@ fn a_full_disk_changes_nothing_and_a_damaged_block_is_noticed() {
     let error = rest.find_map(Result::err).unwrap();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     assert!(error.to_string().contains("checksum"), "{error}");
+}
+
+/// What is still to come out behind an epoch, part by part, until all is out; `between` is called before each part, and with what it gave.
+fn rest(
+    join: &mut StreamJoin,
+    watermark: i64,
+    mut between: impl FnMut(&mut StreamJoin, Option<Joined>),
+) -> Vec<(RecordBatch, Vec<(RowPosition, Version)>)> {
+    let mut parts = Vec::new();
+    while join.emitted() != [None, None] {
+        between(join, None);
+        let (left, right) = join.nothing_arrived();
+        let joined = join.advance(left, right, Some(EventTime(watermark * MINUTE))).unwrap();
+        parts.push(given(join, &joined));
+        between(join, Some(joined));
+    }
+    parts
+}
+
+const OUTER_KINDS: [JoinType; 3] = [JoinType::Left, JoinType::Right, JoinType::Full];
+
+#[test]
+fn what_the_watermark_passes_comes_out_in_parts_the_same_through_restarts_between_them() {
+    let (mut in_parts, mut restarts) = (0, 0);
+    for (kind, seed) in OUTER_KINDS.into_iter().cycle().zip(40..52) {
+        let (_, area) = area();
+        let bounded = |bytes| join(kind, Limits { emitted_bytes_max: bytes, ..Limits::default() });
+        let (mut without, mut with) = (join(kind, Limits::default()), bounded(200));
+        let mut random = Changes::seeded(seed, 1);
+        let mut checkpoints = Checkpoints { all: Vec::new(), base: 0, round: None };
+        let mut passed = 0;
+        for (number, (left, right, watermark)) in epochs(seed, 120).into_iter().enumerate() {
+            // The watermark moves in large steps.
+            passed = if number % 20 == 19 { watermark } else { passed };
+            let epoch = (left, right, passed);
+            let (expected, found) = (advance(&mut without, &epoch).unwrap(), advance(&mut with, &epoch).unwrap());
+            let mut all = vec![given(&with, &found)];
+            checkpoints.add(&with, found.delta);
+            all.extend(rest(&mut with, passed, |with, joined| {
+                if let Some(joined) = joined {
+                    assert!(joined.rows.len() <= 60, "{} rows", joined.rows.len());
+                    in_parts += 1;
+                    checkpoints.add(with, joined.delta);
+                    return;
+                }
+                if random.below(3) == 0 {
+                    with.spill(&area, [0, 2_000][random.below(2)]).unwrap();
+                }
+                if random.below(5) == 0 {
+                    restarts += 1;
+                    let emitted = with.emitted();
+                    *with = bounded([1, 200, 700][random.below(3)]);
+                    for stored in &checkpoints.all[checkpoints.base..] {
+                        with.restore(&stored[0], &stored[1]).unwrap();
+                        if random.below(4) == 0 {
+                            with.spill(&area, 1_000).unwrap();
+                        }
+                    }
+                    with.drop_passed(EventTime(passed * MINUTE), emitted);
+                    assert_eq!(with.emitted(), emitted);
+                    checkpoints.round = None;
+                }
+            }));
+            // Of each part, the events of its rows come first, then those to blame.
+            let (mut rows, mut events, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+            for (part, mut of_part) in all {
+                failed.extend(of_part.split_off(part.num_rows()));
+                events.extend(of_part);
+                rows.push(part);
+            }
+            events.extend(failed);
+            let (found, expected) = ((concat_batches(&rows[0].schema(), &rows).unwrap(), events), given(&without, &expected));
+            assert!(found == expected, "{kind:?}, epoch {number} of {seed}: {} of {} rows", found.1.len(), expected.1.len());
+        }
+    }
+    assert!(in_parts > 300 && restarts > 50, "{in_parts} parts, {restarts} restarts");
+}
+
+#[test]
+fn one_step_of_the_watermark_brings_no_more_into_memory_than_a_part() {
+    // All rows have one time.
+    let rows: Vec<Row> = (0..20_000).map(|at| (at, 1, 1)).collect();
+    for on_disk in [false, true] {
+        let (_, area) = area();
+        let mut join = join(JoinType::Full, Limits { emitted_bytes_max: 40_000, ..Limits::default() });
+        for rows in rows.chunks(5_000) {
+            advance(&mut join, &(rows.to_vec(), Vec::new(), 0)).unwrap();
+            if on_disk {
+                join.spill(&area, 0).unwrap();
+            }
+        }
+        let first = advance(&mut join, &(Vec::new(), Vec::new(), 100)).unwrap().rows.len();
+        let mut sizes = vec![first];
+        sizes.extend(rest(&mut join, 100, |_, _| {}).into_iter().map(|(rows, _)| rows.num_rows()));
+        assert!(sizes.iter().all(|rows| *rows <= 2_000) && sizes.len() > 15, "{sizes:?}");
+        assert_eq!(sizes.iter().sum::<usize>(), 20_000);
+        join.spill(&area, 0).unwrap();
+        assert_eq!((join.size().disk, join.size().movable()), (0, 0));
+    }
+}
+
+#[test]
+fn a_row_that_has_passed_when_it_comes_does_not_wait_behind_others() {
+    // A right row matches left ones of 5 to 10 minutes before it: nobody looks for one whose time the watermark will reach within 5 minutes.
+    let with = |bytes| {
+        let mut join = join(JoinType::Right, Limits { emitted_bytes_max: bytes, ..Limits::default() });
+        (join.right.reach_us, join.least_us, join.greatest_us) = (-5 * MINUTE, 5 * MINUTE, 10 * MINUTE);
+        join
+    };
+    let (mut plain, mut join) = (with(usize::MAX), with(1));
+    for epoch in [(Vec::new(), vec![(1, 4, 1), (2, 12, 1)], 0), (Vec::new(), vec![(3, 1, 1), (4, 2, 1), (5, 9, 1), (6, 8, 1)], 8)] {
+        let expected = minutes(&advance(&mut plain, &epoch).unwrap().rows);
+        let mut found = minutes(&advance(&mut join, &epoch).unwrap().rows);
+        if epoch.2 == 8 {
+            assert_eq!(found[..2], [(None, Some(1)), (None, Some(2))]);
+        }
+        found.extend(rest(&mut join, epoch.2, |_, _| {}).into_iter().flat_map(|(rows, _)| {
+            let n = rows.num_rows();
+            minutes(&Rows { batch: rows, origin: rising(0, n), kinds: UInt8Array::from_value(0, n) })
+        }));
+        found.sort_unstable();
+        assert_eq!(found, expected);
+    }
 }

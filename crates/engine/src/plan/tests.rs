@@ -43,6 +43,7 @@ fn ran(pipeline: &Pipeline) -> Facts {
         data: None,
         repetition: None,
         made_of: None,
+        emitted: None,
     };
     let known = |f: &millstream_pipeline::graph::Flow| {
         let log = Some("log 1".to_owned());

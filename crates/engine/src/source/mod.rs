@@ -20,6 +20,7 @@ mod topic;
 
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use bytes::Bytes;
 use millstream_core::{ChangeBatch, Error, FlowId, Result, RowPosition, Timestamp, Version};
@@ -141,6 +142,13 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// Nothing, at `at`.
+    pub(crate) fn nothing(at: SourceState, now: Timestamp) -> Self {
+        let changes = ChangeBatch::empty(Arc::new(Schema::empty()));
+        let (further, rejected, directed, at_end) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { start: at.clone(), end: at, changes, further, rejected, directed, at_end, seen_at: now, lag: 0, bytes: 0 }
+    }
+
     /// How many records it covers.
     #[must_use]
     pub fn records(&self) -> usize {

@@ -1,7 +1,7 @@
 //! The memory that the state of all flows may take together, and who has to give some back.
 //!
 //! A flow says after each epoch what it holds. When all together hold more than there is, those whose state takes more than an even share of what is left
-//! beside pinned state put some into files, until it takes half of that. A flow that waits for records, or for a source that is away, is woken for that: a
+//! beside pinned state put some into files, until it takes half of that. A flow that waits for records, for a source that is away, or for a commit, is woken for that: a
 //! signal is kept until the flow waits, so that none is missed that is given after it has last looked.
 
 use std::collections::BTreeMap;

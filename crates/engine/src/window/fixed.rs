@@ -14,7 +14,7 @@ use millstream_pipeline::window_column;
 use super::functions::Functions;
 use super::grouping::every;
 use super::placement::RowWindows;
-use super::state::{GroupKey, GroupState};
+use super::state::{Emitted, GroupKey, GroupState};
 use super::{Advanced, Arrivals, LateRow, Mark, required, window_ends};
 use crate::compile::Aggregation;
 use crate::spill::{Size, SpillArea};
@@ -26,6 +26,8 @@ pub(super) struct FixedAggregator {
     overlapping: Option<FixedWindows>,
     functions: Functions,
     state: GroupState,
+    /// About so many bytes of closed windows come out at a time.
+    emitted_bytes_max: usize,
 }
 
 impl FixedAggregator {
@@ -33,14 +35,14 @@ impl FixedAggregator {
     pub(super) fn new(plan: Aggregation, windows: FixedWindows, input: &SchemaRef) -> Result<Self> {
         let functions = Functions::new(&plan, input)?;
         let state = GroupState::new(functions.state_schema().clone());
-        Ok(Self { plan, overlapping: Some(windows).filter(FixedWindows::overlap), functions, state })
+        Ok(Self { plan, overlapping: Some(windows).filter(FixedWindows::overlap), functions, state, emitted_bytes_max: usize::MAX })
     }
 
     /// Where each row brings its one window, whatever that is.
     pub(super) fn of_given_windows(plan: Aggregation, input: &SchemaRef) -> Result<Self> {
         let functions = Functions::new(&plan, input)?;
         let state = GroupState::new(functions.state_schema().clone());
-        Ok(Self { plan, overlapping: None, functions, state })
+        Ok(Self { plan, overlapping: None, functions, state, emitted_bytes_max: usize::MAX })
     }
 
     /// The columns of the state: groups, then partial results.
@@ -78,12 +80,24 @@ impl FixedAggregator {
         self.state.restore(keys, &rows)
     }
 
-    /// Forgets the windows that the watermark has reached: for deltas that were stored before they closed.
-    pub(super) fn drop_closed(&mut self, watermark: Option<EventTime>) -> Result<()> {
-        if let Some(watermark) = watermark {
-            self.state.forget(watermark)?;
-        }
-        Ok(())
+    /// Forgets the windows that the watermark has reached: for deltas that were stored before they closed. Of `emitted`, what is behind is still to come out.
+    pub(super) fn drop_closed(&mut self, watermark: Option<EventTime>, emitted: Option<RecordBatch>) -> Result<()> {
+        let Some(watermark) = watermark else { return Ok(()) };
+        let emitted = match emitted {
+            Some(row) => self.keys(&row)?.pop().map(|key| Emitted { key, row }),
+            None => None,
+        };
+        self.state.forget(watermark, emitted)
+    }
+
+    /// From now on, about so many bytes of closed windows come out at a time.
+    pub(super) fn bound_emission(&mut self, bytes_max: usize) {
+        self.emitted_bytes_max = bytes_max;
+    }
+
+    /// The last group that has come out of closed windows, where others are still to come out.
+    pub(super) fn emitted(&self) -> Option<&Emitted> {
+        self.state.emitted()
     }
 
     /// The key of each row of `rows`, whose first columns are the groups.
@@ -99,16 +113,24 @@ impl FixedAggregator {
         let due = match self.plan.mode {
             OutputMode::Update => {
                 let changed = self.functions.evaluate(&merged)?;
-                self.drop_closed(watermark)?;
+                self.drop_closed(watermark, None)?;
                 changed
             }
-            OutputMode::Append => match watermark.map(|w| self.state.close(w)).transpose()?.flatten() {
+            OutputMode::Append => match watermark.map(|w| self.state.close(w, self.emitted_bytes_max)).transpose()?.flatten() {
                 Some((_, closed)) => self.functions.evaluate(&closed)?,
                 None => RecordBatch::new_empty(self.functions.output_schema().clone()),
             },
         };
         let ends = window_ends(merged.column(self.plan.window))?;
-        let open: BooleanArray = ends.iter().map(|end| Some(end.is_some_and(|e| watermark.is_none_or(|w| e > w.0)))).collect();
+        // What is closed and still to come out is kept as if it were open.
+        let waits = match self.state.emitted() {
+            Some(last) => self.keys(&merged)?.iter().map(|key| *key > last.key).collect(),
+            None => Vec::new(),
+        };
+        let is_open = |(row, end): (usize, &Option<i64>)| {
+            end.is_some_and(|e| watermark.is_none_or(|w| e > w.0)) || waits.get(row).copied().unwrap_or_default()
+        };
+        let open: BooleanArray = ends.iter().enumerate().map(|at| Some(is_open(at))).collect();
         let delta = filter_record_batch(&merged, &open)?;
         Ok(Advanced { due, delta, late })
     }

@@ -177,9 +177,35 @@ impl WindowAggregator {
         on!(mut self, a => a.restore(rows))
     }
 
-    /// Closes the windows that the watermark has reached, without results: for deltas that were stored before they closed.
-    pub fn drop_closed(&mut self, watermark: Option<EventTime>) -> Result<()> {
-        on!(mut self, a => a.drop_closed(watermark))
+    /// Closes the windows that the watermark has reached, without results: for deltas that were stored before they closed. What is behind the group
+    /// `emitted` is still to come out, where that is given.
+    pub fn drop_closed(&mut self, watermark: Option<EventTime>, emitted: Option<RecordBatch>) -> Result<()> {
+        on!(mut self, a => a.drop_closed(watermark, emitted))
+    }
+
+    /// From now on, of the windows that are closed about `bytes_max` bytes of state come out of one [`advance`](Self::advance).
+    pub fn bound_emission(&mut self, bytes_max: usize) {
+        on!(mut self, a => a.bound_emission(bytes_max));
+    }
+
+    /// The last group that has come out of closed windows, as its group columns, where others are still to come out.
+    pub fn emitted(&self) -> Result<Option<RecordBatch>> {
+        let emitted = on!(self, a => a.emitted());
+        let groups: Vec<usize> = (0..self.groups).collect();
+        Ok(emitted.map(|last| last.row.project(&groups)).transpose()?)
+    }
+
+    /// Whether closed windows are still to come out.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        on!(self, a => a.emitted()).is_some()
+    }
+
+    /// Behind which watermark all has come out, when it has come to `watermark`.
+    #[must_use]
+    pub fn emitted_watermark(&self, watermark: Option<EventTime>) -> Option<EventTime> {
+        let emitted = on!(self, a => a.emitted()).map(|last| EventTime(last.key.end().0.saturating_sub(1)));
+        watermark.map(|watermark| emitted.map_or(watermark, |emitted| emitted.min(watermark)))
     }
 
     /// How far back rows can reach that are not late, where only the rows say so: sessions whose gaps differ.

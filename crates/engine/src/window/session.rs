@@ -19,7 +19,7 @@ use super::functions::Functions;
 use super::grouping::{every, number};
 use super::remembered::{Remembered, bytes_of};
 use super::sessions::{Joined, Reach, Sessions, Span};
-use super::state::{GroupKey, GroupState};
+use super::state::{Emitted, GroupKey, GroupState};
 use super::{Advanced, Arrivals, LateRow, Mark, required, window_bounds, window_ends};
 use crate::compile::Aggregation;
 use crate::spill::{Size, SpillArea};
@@ -51,6 +51,8 @@ pub(super) struct SessionAggregator {
     /// The columns of state rows, then `fate`.
     stored: SchemaRef,
     has_constant_gap: bool,
+    /// About so many bytes of closed sessions come out at a time.
+    emitted_bytes_max: usize,
 }
 
 /// How a session is found in the state: its end, and its key followed by its start.
@@ -87,6 +89,7 @@ impl SessionAggregator {
             remembered: Remembered::default(),
             stored: Arc::new(Schema::new(fields)),
             has_constant_gap: gap.is_some(),
+            emitted_bytes_max: usize::MAX,
         })
     }
 
@@ -178,32 +181,64 @@ impl SessionAggregator {
         self.state.put(open.iter().map(|row| session_key(keys.row(*row).data(), spans[*row])).collect(), states)
     }
 
-    pub(super) fn drop_closed(&mut self, watermark: Option<EventTime>) -> Result<()> {
-        self.close(watermark).map(drop)
+    /// Closes the sessions that `watermark` has reached, without results. Of `emitted`, what is behind is still to come out.
+    pub(super) fn drop_closed(&mut self, watermark: Option<EventTime>, emitted: Option<RecordBatch>) -> Result<()> {
+        if let Some(watermark) = watermark {
+            let emitted = match emitted {
+                Some(row) => self.session_keys(&row)?.pop().map(|key| Emitted { key, row }),
+                None => None,
+            };
+            let sessions = self.state.closed(watermark, emitted.as_ref().map(|last| &last.key))?;
+            self.state.forget(watermark, emitted)?;
+            self.remember(sessions)?;
+        }
+        self.forget_unreachable(watermark)
+    }
+
+    /// From now on, about so many bytes of closed sessions come out at a time.
+    pub(super) fn bound_emission(&mut self, bytes_max: usize) {
+        self.emitted_bytes_max = bytes_max;
+    }
+
+    /// The last session that has come out, where others that are closed are still to come out.
+    pub(super) fn emitted(&self) -> Option<&Emitted> {
+        self.state.emitted()
     }
 
     /// Closes the sessions that `watermark` has reached, and forgets those that no row can reach any more. Returns the states of those
-    /// that were closed.
+    /// that were closed, as far as they come out at once.
     fn close(&mut self, watermark: Option<EventTime>) -> Result<Option<RecordBatch>> {
-        let closed = watermark.map(|w| self.state.close(w)).transpose()?.flatten();
+        let closed = watermark.map(|w| self.state.close(w, self.emitted_bytes_max)).transpose()?.flatten();
         let states = match closed {
             Some((sessions, states)) => {
-                for session in sessions {
-                    let (key, span) = parts(&session)?;
-                    self.sessions.close(key, span);
-                    self.remembered.insert(session);
-                }
+                self.remember(sessions)?;
                 Some(states)
             }
             None => None,
         };
+        self.forget_unreachable(watermark)?;
+        Ok(states)
+    }
+
+    /// These sessions are closed.
+    fn remember(&mut self, sessions: Vec<GroupKey>) -> Result<()> {
+        for session in sessions {
+            let (key, span) = parts(&session)?;
+            self.sessions.close(key, span);
+            self.remembered.insert(session);
+        }
+        Ok(())
+    }
+
+    /// Forgets the closed sessions that no row can reach any more at `watermark`.
+    fn forget_unreachable(&mut self, watermark: Option<EventTime>) -> Result<()> {
         self.sessions.reach.advance(watermark);
         while let Some(session) = self.remembered.first().filter(|s| s.end().0 <= self.sessions.reach.horizon) {
             let (key, span) = parts(session)?;
             self.sessions.remove(key, span);
             self.remembered.forget_first();
         }
-        Ok(states)
+        Ok(())
     }
 
     pub(super) fn advance(&mut self, rows: &RecordBatch, arrivals: &Arrivals, watermark: Option<EventTime>) -> Result<Advanced> {
@@ -223,7 +258,13 @@ impl SessionAggregator {
         // What is closed by now is closed again when it is restored; it may have to be remembered.
         let horizon = self.sessions.reach.horizon;
         let ends = window_ends(merged.column(self.plan.window))?;
-        let counts: BooleanArray = ends.iter().map(|end| Some(end.is_some_and(|e| e > horizon))).collect();
+        let is_unseen = match self.state.emitted() {
+            Some(last) => self.session_keys(&merged)?.iter().map(|key| *key > last.key).collect(),
+            None => Vec::new(),
+        };
+        let counts =
+            |(row, end): (usize, &Option<i64>)| end.is_some_and(|e| e > horizon) || is_unseen.get(row).copied().unwrap_or_default();
+        let counts: BooleanArray = ends.iter().enumerate().map(|at| Some(counts(at))).collect();
         let open = self.with_fate(&filter_record_batch(&merged, &counts)?, Fate::Open)?;
         Ok(Advanced { due, delta: concat_batches(&self.stored, [&gone, &open])?, late })
     }
@@ -324,6 +365,12 @@ impl SessionAggregator {
     fn keys(&self, rows: &RecordBatch) -> Result<Rows> {
         let columns: Vec<ArrayRef> = self.key_columns.iter().map(|c| rows.column(*c).clone()).collect();
         Ok(self.converter.convert_columns(&columns)?)
+    }
+
+    /// How the sessions of state rows are found.
+    fn session_keys(&self, rows: &RecordBatch) -> Result<Vec<GroupKey>> {
+        let (keys, spans) = (self.keys(rows)?, self.spans(rows)?);
+        Ok(spans.iter().enumerate().map(|(row, span)| session_key(keys.row(row).data(), *span)).collect())
     }
 
     fn spans(&self, rows: &RecordBatch) -> Result<Vec<Span>> {

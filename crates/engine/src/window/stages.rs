@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt8Array, UInt32Array};
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
@@ -18,6 +18,7 @@ use crate::compile::{self, Aggregation, AggregationStage, Rejects, Rows, Step};
 use crate::spill::{Size, SpillArea};
 
 struct Stage {
+    input: SchemaRef,
     plan: Aggregation,
     aggregator: WindowAggregator,
     after: Vec<Step>,
@@ -49,7 +50,7 @@ pub struct StagesAdvanced {
 impl Stage {
     fn new(stage: AggregationStage) -> Result<Self> {
         let aggregator = WindowAggregator::new(stage.aggregation.clone(), &stage.input)?;
-        Ok(Self { plan: stage.aggregation, aggregator, after: stage.after })
+        Ok(Self { input: stage.input, plan: stage.aggregation, aggregator, after: stage.after })
     }
 
     /// What results of windows do to the rows of the table.
@@ -232,8 +233,35 @@ impl Stages {
     }
 
     /// Closes the windows that the watermark has reached, without results: for deltas that were stored before they closed.
-    pub fn drop_closed(&mut self, watermark: Option<EventTime>) -> Result<()> {
-        self.all_mut().try_for_each(|stage| stage.aggregator.drop_closed(watermark))
+    /// What is still to come out of each aggregation stays, as [`emitted`](Self::emitted) said.
+    pub fn drop_closed(&mut self, mut watermark: Option<EventTime>, emitted: Vec<Option<RecordBatch>>) -> Result<()> {
+        let mut emitted = emitted.into_iter();
+        self.all_mut().try_for_each(|stage| {
+            stage.aggregator.drop_closed(watermark, emitted.next().flatten())?;
+            watermark = stage.aggregator.emitted_watermark(watermark);
+            Ok(())
+        })
+    }
+
+    /// From now on, of the windows that are closed about `bytes_max` bytes of state come out of each aggregation at a time.
+    pub fn bound_emission(&mut self, bytes_max: usize) {
+        self.all_mut().for_each(|stage| stage.aggregator.bound_emission(bytes_max));
+    }
+
+    /// Of each aggregation the last group that has come out of closed windows, where others are still to come out.
+    pub fn emitted(&self) -> Result<Vec<Option<RecordBatch>>> {
+        self.all().map(|stage| stage.aggregator.emitted()).collect()
+    }
+
+    /// Whether closed windows are still to come out.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.all().any(|stage| stage.aggregator.has_more())
+    }
+
+    /// The next part of what `watermark` has closed.
+    pub fn go_on(&mut self, watermark: Option<EventTime>) -> Result<StagesAdvanced> {
+        self.advance(&RecordBatch::new_empty(self.first.input.clone()), &Arrivals::default(), watermark)
     }
 
     /// How far back rows can reach that are not late, where only the rows say so: sessions whose gaps differ.
@@ -253,10 +281,13 @@ impl Stages {
         let advanced = self.first.aggregator.advance(rows, arrivals, watermark)?;
         let mut due = self.first.finish(advanced.due, self.first.kind())?;
         let mut delta = vec![advanced.delta];
+        // Windows above wait for what is still to come out below.
+        let mut watermark = self.first.aggregator.emitted_watermark(watermark);
         for stage in &mut self.further {
             let advanced = stage.aggregator.advance(&due.batch, &Arrivals::in_time(due.len()), watermark)?;
             due = stage.finish(advanced.due, stage.kind())?;
             delta.push(advanced.delta);
+            watermark = stage.aggregator.emitted_watermark(watermark);
         }
         Ok(StagesAdvanced { due, delta, late: advanced.late })
     }

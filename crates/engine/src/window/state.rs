@@ -27,6 +27,15 @@ pub(super) struct GroupState {
     key_bytes: usize,
     /// All that is not in memory.
     runs: Runs,
+    /// The last group that has come out of closed windows, and its row, where others are still to come out. What is not behind it is there no more, though
+    /// runs may have it.
+    emitted: Option<Emitted>,
+}
+
+/// A group that has come out, and the columns that tell which it is.
+pub(super) struct Emitted {
+    pub(super) key: GroupKey,
+    pub(super) row: RecordBatch,
 }
 
 /// State is compacted when fewer than one row in so many is live, and there are enough to make it worth while.
@@ -50,7 +59,16 @@ pub(super) type Groups = (Vec<GroupKey>, RecordBatch);
 
 impl GroupState {
     pub(super) fn new(schema: SchemaRef) -> Self {
-        Self { schema, places: BTreeMap::new(), batches: Vec::new(), rows: 0, batch_bytes: 0, key_bytes: 0, runs: Runs::default() }
+        Self {
+            schema,
+            places: BTreeMap::new(),
+            batches: Vec::new(),
+            rows: 0,
+            batch_bytes: 0,
+            key_bytes: 0,
+            runs: Runs::default(),
+            emitted: None,
+        }
     }
 
     /// About what the state takes in memory, in bytes.
@@ -152,49 +170,81 @@ impl GroupState {
         }
     }
 
-    /// Removes the windows whose end is not after `watermark`, and returns their groups and rows in the order of their ends, if there are
-    /// any.
-    pub(super) fn close(&mut self, watermark: EventTime) -> Result<Option<Groups>> {
+    /// Removes the groups of windows whose end is not after `watermark`, in the order of these ends, until they take about `bytes_max` bytes, and returns them
+    /// and their rows, if there are any. Whether others are still to come out, [`emitted`](Self::emitted) says.
+    pub(super) fn close(&mut self, watermark: EventTime, bytes_max: usize) -> Result<Option<Groups>> {
+        let rows_max = (bytes_max / self.row_bytes().max(1)).max(PART_ROWS_MIN);
         if self.runs.is_empty() {
-            let Some(closed) = self.split_closed(watermark) else { return Ok(None) };
+            let rest = self.places.keys().take_while(|key| key.end() <= watermark).nth(rows_max).cloned();
+            self.emitted = None;
+            let Some(closed) = self.split_closed(watermark, rest.as_ref()) else { return Ok(None) };
             let (keys, places): (Vec<GroupKey>, Vec<Place>) = closed.into_iter().unzip();
             let rows = self.pick(&places)?;
+            if rest.is_some() {
+                self.emitted = last_of(&keys, &rows)?;
+            }
             self.settle()?;
             return Ok(Some((keys, rows)));
         }
-        let (mut keys, mut batches) = (Vec::new(), Vec::new());
+        let (mut keys, mut batches, mut bytes, mut last) = (Vec::new(), Vec::new(), 0_usize, None);
         let mut merge = self.merge(None)?;
         loop {
-            let (some, rows) = self.step(&mut merge, Some(watermark), STEP_ROWS)?;
+            let (some, rows) = self.step(&mut merge, Some(watermark), rows_max.min(STEP_ROWS))?;
             if some.is_empty() {
                 break;
             }
+            bytes = bytes.saturating_add(rows.get_array_memory_size());
+            if bytes >= bytes_max {
+                last = last_of(&some, &rows)?;
+            }
             keys.extend(some);
             batches.push(rows);
+            if last.is_some() {
+                break;
+            }
         }
         drop(merge);
-        self.forget(watermark)?;
+        self.forget(watermark, last)?;
         let rows = concat_batches(&self.schema, &batches)?;
         Ok((!keys.is_empty()).then_some((keys, rows)))
     }
 
-    /// Removes the windows whose end is not after `watermark`.
-    pub(super) fn forget(&mut self, watermark: EventTime) -> Result<()> {
-        self.split_closed(watermark);
+    /// The last group that has come out of closed windows, where others are still to come out.
+    pub(super) fn emitted(&self) -> Option<&Emitted> {
+        self.emitted.as_ref()
+    }
+
+    /// The groups of windows whose end is not after `watermark`, up to `last` where that is given, in order.
+    pub(super) fn closed(&self, watermark: EventTime, last: Option<&GroupKey>) -> Result<Vec<GroupKey>> {
+        let (mut merge, mut keys) = (self.merge(None)?, Vec::new());
+        while let Some(entry) = merge.next_until(Some(watermark))?.filter(|entry| last.is_none_or(|last| entry.key <= *last)) {
+            keys.extend(entry.at.map(|_| entry.key));
+        }
+        Ok(keys)
+    }
+
+    /// Removes the groups of windows whose end is not after `watermark`, up to the last that has been `emitted` where others are still to come out.
+    pub(super) fn forget(&mut self, watermark: EventTime, emitted: Option<Emitted>) -> Result<()> {
+        // The first key behind another is that one with a byte more.
+        let rest = emitted.as_ref().map(|last| GroupKey::new(last.key.end(), &[last.key.row(), &[0]].concat()));
+        self.split_closed(watermark, rest.as_ref());
         if !self.runs.is_empty() {
-            self.runs.close(watermark);
+            let before_last = emitted.as_ref().map(|last| EventTime(last.key.end().0.saturating_sub(1)));
+            self.runs.close(before_last.unwrap_or(watermark));
             self.forget_gone();
         }
+        self.emitted = emitted;
         self.settle()
     }
 
-    /// Takes out of memory what is closed at `watermark`, if there is something.
-    fn split_closed(&mut self, watermark: EventTime) -> Option<BTreeMap<GroupKey, Place>> {
-        if self.places.first_key_value().is_none_or(|(key, _)| key.end() > watermark) {
+    /// Takes out of memory what is closed at `watermark`, if there is something; where that is given, only what is before `rest`.
+    fn split_closed(&mut self, watermark: EventTime, rest: Option<&GroupKey>) -> Option<BTreeMap<GroupKey, Place>> {
+        if self.places.first_key_value().is_none_or(|(key, _)| key.end() > watermark || rest.is_some_and(|rest| key >= rest)) {
             return None;
         }
         // At the end of time all windows are closed.
-        let open = watermark.0.checked_add(1).map(|after| self.places.split_off(&GroupKey::new(EventTime(after), &[])));
+        let first_open = || watermark.0.checked_add(1).map(|after| GroupKey::new(EventTime(after), &[]));
+        let open = rest.cloned().or_else(first_open).map(|first| self.places.split_off(&first));
         let open = open.unwrap_or_default();
         let closed = std::mem::replace(&mut self.places, open);
         self.key_bytes -= closed.keys().map(|k| k.row().len()).sum::<usize>();
@@ -237,6 +287,7 @@ impl GroupState {
 
     /// All groups behind `after`, of memory and runs.
     fn merge(&self, after: Option<&GroupKey>) -> Result<Merge<'_>> {
+        let after = after.max(self.emitted.as_ref().map(|last| &last.key));
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut sources = vec![Source::memory(self.places.range::<GroupKey, _>((from, Bound::Unbounded)))];
         sources.extend(self.runs.sources(after.map(GroupKey::borrowed))?);
@@ -350,6 +401,13 @@ impl GroupState {
         self.batches = batches;
         Ok(())
     }
+}
+
+/// The last of groups, with its own row.
+fn last_of(keys: &[GroupKey], rows: &RecordBatch) -> Result<Option<Emitted>> {
+    let (Some(key), Some(at)) = (keys.last(), rows.num_rows().checked_sub(1)) else { return Ok(None) };
+    let row = take_record_batch(rows, &UInt32Array::from(vec![u32::try_from(at).unwrap_or(u32::MAX)]))?;
+    Ok(Some(Emitted { key: key.clone(), row }))
 }
 
 /// The first batch that stays in memory, when about `keep` rows are to: those of the newest batches. `live` are the rows of each batch. Pure.

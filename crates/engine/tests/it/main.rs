@@ -26,6 +26,7 @@ mod sessions;
 mod sliding;
 mod spilled;
 mod spilled_joins;
+mod steps;
 mod straight;
 mod topics;
 mod torn;

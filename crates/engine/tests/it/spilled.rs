@@ -15,7 +15,7 @@ use millstream_testkit::faults::Call;
 use crate::damaged::damage;
 use crate::events::{Reading, hourly, readings};
 use crate::straight::check;
-use crate::world::{PIPELINE, World, checked, hours};
+use crate::world::{PIPELINE, World, checked, comes_true, hours};
 use crate::{chained, sessions, sliding};
 
 /// The pipeline with a delay so long that no window closes, so that the state grows.
@@ -168,6 +168,41 @@ async fn a_flow_whose_source_is_away_gives_memory_back_that_others_need() {
     }
     assert!(world.spilled().files_of(&hourly) > 0, "it has kept all of its state in memory");
     assert_eq!(of("hourly").phase, FlowPhase::Waiting);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_that_waits_for_its_sink_gives_memory_back_that_others_need() {
+    let (events, hourly) = (readings(180, 600), FlowId::new("hourly"));
+    let mut world = World::with_epochs_of(17);
+    world.clock = Arc::new(ManualClock::at(ManualClock::START));
+    world.settings.state_memory_bytes_max = memory_for(&events).await + 5_000;
+    world.pipeline = with_windows_over_a_feed(4);
+    drop(world.engine().await);
+    world.publish(&events[..599]).await;
+    let feed = world.faults.block(Call::FeedRead, 1);
+    let running = world.start().await;
+    let engine = running.engine.clone();
+    let of = |name: &str| engine.status().flows.into_iter().find(|f| f.flow == name).unwrap();
+    let has_read_all = |name: &str| of(name).lag == Some(0) && of(name).rows_in > 500;
+    while !(has_read_all("hourly") && has_read_all("by_meter")) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.spilled().created(), 0, "one of them has enough");
+    // The sink answers neither of the two flows that read the last event.
+    let commits = world.faults.calls(Call::Commit);
+    let gates = [1, 2].map(|nth| world.faults.block(Call::Commit, commits + nth));
+    world.publish(&events[599..]).await;
+    for gate in &gates {
+        gate.reached().await;
+    }
+    feed.release();
+    while !has_read_all("counted") {
+        tokio::task::yield_now().await;
+    }
+    assert!(comes_true(|| world.spilled().files_of(&hourly) > 0).await, "it has kept all of its state in memory");
+    gates.iter().for_each(|gate| gate.release());
+    engine.caught_up().await.unwrap();
     running.stop().await;
 }
 

@@ -36,6 +36,7 @@ fn checkpoint() -> Checkpoint {
             data: None,
             repetition: None,
             made_of: None,
+            emitted: None,
         },
         state: vec![rows.unwrap()],
         redo: None,
@@ -126,6 +127,23 @@ fn a_header_says_what_an_epoch_was_made_of() {
     let made_of = read.header.made_of.as_ref().unwrap();
     assert_eq!((&made_of.source.partitions[0].position, made_of.records, made_of.changes), (&SourcePosition::Offset(40), 2, 1));
     assert_eq!(read.encode().unwrap(), bytes, "what is written now");
+}
+
+#[test]
+fn a_header_says_how_far_rows_have_come_out() {
+    let header = r#"{"signature":{"version":1,"parts":[]},"source":{"partitions":[]},"watermark":null,"version_bound":99,"base":3,"emitted":{"sides":[[5,7],null]}}"#;
+    let mut rest = u32::try_from(header.len()).unwrap().to_be_bytes().to_vec();
+    rest.extend_from_slice(header.as_bytes());
+    rest.push(0);
+    let bytes = [&[4], crc32c::crc32c(&rest).to_be_bytes().as_slice(), &rest].concat();
+    let read = Checkpoint::decode(&bytes).unwrap();
+    assert_eq!(read.header.emitted.as_ref().map(|emitted| emitted.sides), Some([Some((5, 7)), None]));
+    assert_eq!(read.encode().unwrap(), bytes, "what is written now");
+    // A group is told by its row.
+    let group = checkpoint().state[0].slice(1, 1);
+    let header = Header { emitted: Some(Emitted::of([None, None], &[None, Some(group.clone())]).unwrap()), ..read.header };
+    let read = Checkpoint::decode(&Checkpoint { header, ..read }.encode().unwrap()).unwrap();
+    assert_eq!(read.header.emitted.unwrap().windows().unwrap(), [None, Some(group)]);
 }
 
 #[test]

@@ -56,6 +56,7 @@ fn checkpoint(redo: Option<ChangeBatch>, made_of: Option<MadeOf>) -> Checkpoint 
         reports: None,
         data: None,
         made_of,
+        emitted: None,
     };
     Checkpoint { header, state: Vec::new(), redo }
 }

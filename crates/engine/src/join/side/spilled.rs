@@ -13,8 +13,8 @@ use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
 use millstream_core::{EventTime, Result};
 
-use super::stored::STEP_ROWS;
-use super::{Batch, HEAD_BYTES, Known, NONE, SLOT_BYTES, SideState, Slot, count};
+use super::stored::step_rows;
+use super::{Batch, HEAD_BYTES, Known, Leaving, NONE, SLOT_BYTES, SideState, Slot, behind, count};
 use crate::join::columns::{Keyed, MatchColumns};
 use crate::spill::{Filtering, GroupKey, Merge, Picker, Prefix, Run, RunWriter, Runs, SpillArea, block_rows, bytes_of};
 
@@ -32,9 +32,9 @@ pub(super) struct Spilled {
     /// matched since it went there is gone in a newer run.
     by_time: Option<Runs>,
     /// Times and ids of rows in memory that may be in runs, too.
-    pub(super) returned: BTreeSet<(i64, i64)>,
-    /// The rows with earlier times have left.
-    passed: i64,
+    pub(super) returned: BTreeSet<Leaving>,
+    /// The rows before this place among those that leave have left.
+    passed: Leaving,
     /// The first slot behind which there are guests alone.
     guests_from: Option<usize>,
     /// The guests of now, and the first of their batches.
@@ -48,7 +48,7 @@ impl Spilled {
             by_key: Runs::of(Filtering::Prefixes),
             by_time: is_outer.then(|| Runs::of(Filtering::Nothing)),
             returned: BTreeSet::new(),
-            passed: i64::MIN,
+            passed: (i64::MIN, i64::MIN),
             guests_from: None,
             guests: 0..0,
             batches_from: 0,
@@ -81,7 +81,7 @@ impl Spilled {
 
     /// Whether a row of a run is what counts: it has not left, and is not in memory.
     pub(super) fn has(&self, time: i64, id: i64) -> bool {
-        time >= self.passed && !self.returned.contains(&(time, id))
+        (time, id) >= self.passed && !self.returned.contains(&(time, id))
     }
 
     pub(super) fn has_guests(&self) -> bool {
@@ -192,7 +192,7 @@ impl SideState {
         self.batches.truncate(self.spilled.batches_from);
         if let Some(rows) = rows {
             let known: Vec<Known> = staying.iter().map(|slot| self.known(*slot)).collect();
-            let back: Vec<(i64, i64)> = staying.iter().map(|slot| self.place_among_leaving(*slot)).collect();
+            let back: Vec<Leaving> = staying.iter().map(|slot| self.place_among_leaving(*slot)).collect();
             self.spilled.returned.extend(back);
             self.newly_matched.retain(|slot| !guests.contains(slot));
             let first = self.end();
@@ -211,44 +211,56 @@ impl SideState {
         self.spilled.no_guests();
     }
 
-    /// Lets go of the rows in runs whose time is before `time`, when those in memory have left. Returns those that have matched nothing, as guests, in the
-    /// order of their times, if rows of this side come out then.
-    pub(in crate::join) fn expire_runs(&mut self, time: i64, columns: &MatchColumns) -> Result<Range<u32>> {
-        let mut leaving = 0..0;
-        if time > self.spilled.passed
-            && let Some(by_time) = self.spilled.by_time.as_ref().filter(|runs| !runs.is_empty())
-        {
-            let mut merge = Merge::new(by_time.sources(None)?);
-            let mut parts = Vec::new();
-            loop {
-                let mut picker = Picker::new(&[]);
-                while picker.len() < STEP_ROWS
-                    && let Some(entry) = merge.next_until(Some(EventTime(time)))?
-                {
-                    if entry.at.is_some() {
-                        picker.add(entry.at);
-                    }
+    /// Brings back as guests the rows in runs with times before `time` that have matched nothing and come out when they leave: the first of them in their order, about
+    /// `bytes_max` bytes. Returns them, about how many bytes that are, and the place before which there are no others.
+    pub(in crate::join) fn recall_leaving(
+        &mut self,
+        time: i64,
+        bytes_max: usize,
+        columns: &MatchColumns,
+    ) -> Result<(Range<u32>, usize, Leaving)> {
+        let (until, passed) = ((time, i64::MIN), self.spilled.passed);
+        let by_time = self.spilled.by_time.as_ref().filter(|runs| until > passed && !runs.is_empty());
+        let Some(by_time) = by_time else { return Ok((0..0, 0, until)) };
+        let last = (passed.1 > i64::MIN).then(|| key_by_time((passed.0, passed.1 - 1)));
+        let mut merge = Merge::new(by_time.sources(last.as_ref().map(GroupKey::borrowed))?);
+        let step = step_rows(by_time, bytes_max);
+        let (mut parts, mut bytes, mut read) = (Vec::new(), 0_usize, until);
+        loop {
+            let (mut picker, mut last) = (Picker::new(&[]), None);
+            while picker.len() < step
+                && let Some(entry) = merge.next_until(Some(EventTime(time)))?
+            {
+                if entry.at.is_some() {
+                    picker.add(entry.at);
+                    last = Some(place_of(&entry.key));
                 }
-                if picker.len() == 0 {
-                    break;
-                }
-                parts.push(self.kept_of_runs(&picker.rows(&self.stored)?, columns)?);
             }
-            drop(merge);
-            let (rows, known) = self.apart(&concat_batches(&self.stored, &parts)?)?;
-            leaving = self.welcome(columns.keyed(rows)?, &known, false);
+            let Some(last) = last else { break };
+            let rows = self.kept_of_runs(&picker.rows(&self.stored)?, columns)?;
+            bytes = bytes.saturating_add(bytes_of(&rows));
+            parts.push(rows);
+            if bytes >= bytes_max {
+                read = behind(last);
+                break;
+            }
         }
-        self.close_runs(time);
-        Ok(leaving)
+        drop(merge);
+        let (rows, known) = self.apart(&concat_batches(&self.stored, &parts)?)?;
+        Ok((self.welcome(columns.keyed(rows)?, &known, false), bytes, read))
     }
 
-    /// The same, if nothing comes out.
-    pub(in crate::join) fn close_runs(&mut self, time: i64) {
-        if time > self.spilled.passed {
-            self.spilled.passed = time;
-            self.spilled.all_mut().for_each(|runs| runs.close(EventTime(time)));
-            self.spilled.returned =
-                if self.spilled.has_runs() { self.spilled.returned.split_off(&(time, i64::MIN)) } else { BTreeSet::new() };
+    /// The place before which rows have left.
+    pub(in crate::join) fn passed(&self) -> Leaving {
+        self.spilled.passed
+    }
+
+    /// Lets go of the rows in runs that stand before `place` among those that leave, when those in memory have left.
+    pub(in crate::join) fn pass(&mut self, place: Leaving) {
+        if place > self.spilled.passed {
+            self.spilled.passed = place;
+            self.spilled.all_mut().for_each(|runs| runs.close(EventTime(place.0)));
+            self.spilled.returned = if self.spilled.has_runs() { self.spilled.returned.split_off(&place) } else { BTreeSet::new() };
         }
     }
 
@@ -272,7 +284,7 @@ impl SideState {
         let keep = usize::try_from(live.len() as u128 * room as u128 / live_bytes.max(1) as u128).unwrap_or(usize::MAX);
         let (go, stay) = live.split_at(live.len().saturating_sub(keep));
         let (by_key, by_time) = (self.run_by_key(area, go)?, self.run_by_time(area, go)?);
-        let gone: Vec<(i64, i64)> = go.iter().map(|slot| self.place_among_leaving(*slot)).collect();
+        let gone: Vec<Leaving> = go.iter().map(|slot| self.place_among_leaving(*slot)).collect();
         self.keep(stay, columns)?;
         for place in gone {
             self.spilled.returned.remove(&place);
@@ -309,9 +321,7 @@ impl SideState {
         };
         let mut entries: Vec<_> = slots.iter().filter_map(entry).collect();
         entries.sort_unstable();
-        self.run(area, Filtering::Nothing, &entries, |(time, id, slot)| {
-            (GroupKey::new(EventTime(time.saturating_add(1)), &id.to_be_bytes()), *slot)
-        })
+        self.run(area, Filtering::Nothing, &entries, |(time, id, slot)| (key_by_time((*time, *id)), *slot))
     }
 
     /// Writes a run of what `place` makes of `entries`, in their order: keys with their slots, [`NONE`] of what is gone.
@@ -337,4 +347,15 @@ impl SideState {
         let kept: BooleanArray = known.iter().zip(times).map(is_kept).collect();
         Ok(filter_record_batch(stored, &kept)?)
     }
+}
+
+/// The key of a row in the runs in the order of times: the first time that is after its own, and its number.
+fn key_by_time((time, id): Leaving) -> GroupKey {
+    GroupKey::new(EventTime(time.saturating_add(1)), &id.to_be_bytes())
+}
+
+/// The place of a row with such a key.
+fn place_of(key: &GroupKey) -> Leaving {
+    let id = key.row().first_chunk().map_or(i64::MAX, |id| i64::from_be_bytes(*id));
+    (key.end().0.saturating_sub(1), id)
 }

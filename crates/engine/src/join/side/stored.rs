@@ -12,7 +12,7 @@ use millstream_core::{Error, Result, RowPosition, Version};
 
 use super::{Known, SideState, count};
 use crate::join::columns::MatchColumns;
-use crate::spill::{GroupKey, Merge, Picker, bytes_of};
+use crate::spill::{GroupKey, Merge, Picker, Runs, bytes_of};
 
 /// The columns of a stored row behind its own.
 const HIDDEN: [(&str, DataType); 5] = [
@@ -26,8 +26,8 @@ const HIDDEN: [(&str, DataType); 5] = [
 /// A part has at least so many rows, if they are there.
 const PART_ROWS_MIN: usize = 16;
 
-/// Rows of runs are put together so many at a time.
-pub(super) const STEP_ROWS: usize = 4_096;
+/// Rows of runs are put together so many at a time, at most.
+const STEP_ROWS: usize = 4_096;
 
 /// How far the rows of a side are written: first those in memory, in the order of their ids, then those in runs. What goes from memory into a run meanwhile is
 /// written already, or is written then; what comes after the beginning, or matches after it, is in the deltas.
@@ -163,8 +163,7 @@ impl SideState {
             return Ok(None);
         }
         let mut merge = Merge::new(self.spilled.by_key.sources(after.map(GroupKey::borrowed))?);
-        let entry_bytes = usize::try_from(self.spilled.by_key.disk_bytes()).unwrap_or(usize::MAX) / self.spilled.by_key.entries().max(1);
-        let step = (bytes_max / entry_bytes.max(1)).clamp(PART_ROWS_MIN, STEP_ROWS);
+        let step = step_rows(&self.spilled.by_key, bytes_max);
         let mut bytes = 0_usize;
         loop {
             let (mut picker, mut last) = (Picker::new(&[]), None);
@@ -225,6 +224,12 @@ pub(in crate::join) fn renumbered(stored: &RecordBatch, moved: impl Fn(i32) -> i
     let renumbered: Int32Array = partitions.as_primitive_opt::<Int32Type>().ok_or_else(lost_columns)?.unary(moved);
     *partitions = Arc::new(renumbered);
     Ok(RecordBatch::try_new(stored.schema(), columns)?)
+}
+
+/// How many rows of `runs` are put together at a time, when about `bytes_max` of them are read.
+pub(super) fn step_rows(runs: &Runs, bytes_max: usize) -> usize {
+    let entry_bytes = usize::try_from(runs.disk_bytes()).unwrap_or(usize::MAX) / runs.entries().max(1);
+    (bytes_max / entry_bytes.max(1)).clamp(PART_ROWS_MIN, STEP_ROWS)
 }
 
 fn lost_columns() -> Error {

@@ -74,6 +74,12 @@ fn recalled(state: &mut SideState, of: i64, from: i64, to: i64) -> Vec<i64> {
     times
 }
 
+/// Notes the time of a row that leaves; it is never enough.
+fn told(gone: &mut Vec<i64>, time: i64) -> bool {
+    gone.push(time);
+    false
+}
+
 /// All rows that are kept.
 fn all(state: &SideState) -> RecordBatch {
     let (rows, mark) = state.part(&SideMark::default(), usize::MAX, &columns()).unwrap();
@@ -105,7 +111,7 @@ fn rows_leave_in_the_order_of_their_times() {
     let mut state = SideState::new(schema(), MINUTE, false);
     add(&mut state, &[(Some(1), 30), (Some(2), 10), (Some(1), 20)]);
     let mut gone = Vec::new();
-    state.expire(30, |_, slot| gone.push(slot.time));
+    state.expire((30, i64::MIN), |_, slot, _| told(&mut gone, slot.time));
     assert_eq!(gone, [10, 20]);
     assert_eq!((found(&state, 1, 0, 100), found(&state, 2, 0, 100)), (vec![30], Vec::new()));
 }
@@ -117,7 +123,7 @@ fn a_full_checkpoint_and_deltas_give_the_rows_back_with_what_they_matched() {
     let full = all(&state);
     add(&mut state, &[(Some(3), 30), (Some(4), 15)]);
     assert!(state.set_matched(0) && state.set_matched(2) && !state.set_matched(0));
-    state.expire(18, |_, _| ());
+    state.expire((18, i64::MIN), |_, _, _| false);
     let delta = state.delta().unwrap();
     // The first row has left; the second has not matched; the third is new; the fourth came and left.
     assert_eq!(delta.num_rows(), 1);
@@ -128,7 +134,7 @@ fn a_full_checkpoint_and_deltas_give_the_rows_back_with_what_they_matched() {
     for stored in [&full, &delta, &matched] {
         restored.restore(stored, &columns()).unwrap();
     }
-    restored.expire(18, |_, _| ());
+    restored.expire((18, i64::MIN), |_, _, _| false);
     assert_eq!(all(&restored), all(&state));
     assert_eq!(restored.next_id, 3, "the numbers of rows that left without a trace may come again");
 }
@@ -139,7 +145,7 @@ fn many_rows_that_left_are_forgotten_and_the_others_stay_findable() {
     let rows: Vec<_> = (0..20_000).map(|at| (Some(at % 7), at)).collect();
     add(&mut state, &rows);
     state.set_matched(19_999);
-    state.expire(19_000, |_, _| ());
+    state.expire((19_000, i64::MIN), |_, _, _| false);
     let (before, bytes) = (all(&state), state.size().memory);
     state.tidy(&columns()).unwrap();
     assert_eq!(state.end(), 1_000);
@@ -148,7 +154,7 @@ fn many_rows_that_left_are_forgotten_and_the_others_stay_findable() {
     let expected: Vec<i64> = (19_000..20_000).filter(|at| at % 7 == 3).collect();
     assert_eq!(found(&state, 3, 0, 20_000), expected);
     let mut gone = Vec::new();
-    state.expire(19_002, |_, slot| gone.push(slot.time));
+    state.expire((19_002, i64::MIN), |_, slot, _| told(&mut gone, slot.time));
     assert_eq!(gone, [19_000, 19_001]);
 }
 
@@ -157,7 +163,7 @@ fn large_rows_that_left_are_forgotten_however_few_they_are() {
     let mut state = SideState::new(schema(), MINUTE, false);
     add_long(&mut state, &(0..40).map(|at| (Some(1), at)).collect::<Vec<_>>(), 100_000);
     add(&mut state, &(40..100).map(|at| (Some(1), at)).collect::<Vec<_>>());
-    state.expire(40, |_, _| ());
+    state.expire((40, i64::MIN), |_, _, _| false);
     let before = all(&state);
     assert!(state.size().memory > 4_000_000);
     state.tidy(&columns()).unwrap();
@@ -221,8 +227,13 @@ fn rows_of_an_outer_side_leave_in_order_from_memory_and_disk_if_they_have_not_ma
     let is_alone = |time: &i64| time % 3 != 0 && ![1, 40].contains(time);
     for until in [0, 1, 55, 56, 56, 200, 399, 1_000] {
         let mut leaving = Vec::new();
-        state.expire(until, |slot, known| leaving.extend((!known.matched).then_some(slot)));
-        leaving.extend(state.expire_runs(until, &columns).unwrap());
+        let (from_runs, _, _) = state.recall_leaving(until, usize::MAX, &columns).unwrap();
+        state.expire((until, i64::MIN), |slot, known, _| {
+            leaving.extend((!known.matched).then_some(slot));
+            false
+        });
+        leaving.extend(from_runs);
+        state.pass((until, i64::MIN));
         leaving.sort_by_key(|slot| state.place_among_leaving(*slot));
         left.extend(leaving.iter().map(|slot| state.slot(*slot).time));
         state.release(&columns).unwrap();
@@ -286,4 +297,37 @@ fn on_a_nearly_full_disk_rows_go_out_though_their_runs_can_not_be_merged() {
         state.spill(&area, 0, &columns).unwrap();
     }
     assert_eq!((all(&state).num_rows(), store.files()), (4_000, 2), "where there is room again, they are merged");
+}
+
+#[test]
+fn slots_of_rows_that_an_epoch_brought_back_count_until_it_is_over() {
+    let (area, columns) = (area(), columns());
+    let mut state = SideState::new(schema(), 1_000, true);
+    add(&mut state, &(0..1_000).map(|at| (Some(1), at)).collect::<Vec<_>>());
+    state.spill(&area, 0, &columns).unwrap();
+    state.begin_epoch();
+    assert_eq!(state.size().movable(), 0);
+    assert_eq!(recalled(&mut state, 1, 0, 999).len(), 1_000);
+    assert!(state.size().movable() >= 1_000 * size_of::<Slot>(), "{:?}", state.size());
+    state.begin_epoch();
+    assert_eq!(state.size().movable(), 0);
+}
+
+#[test]
+fn rows_are_put_together_in_batches_that_no_column_of_texts_outgrows() {
+    let mut state = SideState::new(schema(), 10, true);
+    state.batch_bytes_max = 100_000;
+    // Most rows are small; one batch has rows of two sizes.
+    add_long(&mut state, &(0..30).map(|at| (Some(at % 3), at)).collect::<Vec<_>>(), 20_000);
+    add_long(&mut state, &(30..2_000).map(|at| (Some(at % 3), at)).collect::<Vec<_>>(), 10);
+    let before = all(&state);
+    state.keep(&state.live_by_id(), &columns()).unwrap();
+    let bytes: Vec<usize> = state.batches.iter().map(|batch| batch.bytes).collect();
+    assert!(bytes.len() > 7 && bytes.iter().all(|bytes| *bytes < 130_000), "{bytes:?}");
+    assert_eq!(all(&state), before);
+    assert_eq!(found(&state, 1, 0, 2_000), (0..2_000).filter(|at| at % 3 == 1).collect::<Vec<_>>());
+    // What takes more than a batch is one by itself.
+    add_long(&mut state, &[(Some(7), 5), (Some(7), 6)], 300_000);
+    state.keep(&state.live_by_id(), &columns()).unwrap();
+    assert_eq!(found(&state, 7, 0, 10), [5, 6]);
 }

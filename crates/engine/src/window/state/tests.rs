@@ -41,10 +41,10 @@ fn the_last_row_of_a_group_is_its_state() {
 fn closing_takes_the_windows_that_the_watermark_has_reached_in_the_order_of_their_ends() {
     let mut state = GroupState::new(schema());
     state.put(vec![key(30, 1), key(10, 2), key(20, 1), key(10, 1)], rows(&[4, 2, 3, 1])).unwrap();
-    assert!(state.close(EventTime(9)).unwrap().is_none());
-    assert_eq!(values(&state.close(EventTime(20)).unwrap().unwrap().1), [1, 2, 3]);
+    assert!(state.close(EventTime(9), usize::MAX).unwrap().is_none());
+    assert_eq!(values(&state.close(EventTime(20), usize::MAX).unwrap().unwrap().1), [1, 2, 3]);
     assert_eq!(values(&state.all().unwrap()), [4]);
-    assert_eq!(values(&state.close(EventTime(i64::MAX)).unwrap().unwrap().1), [4], "at the end of time, too");
+    assert_eq!(values(&state.close(EventTime(i64::MAX), usize::MAX).unwrap().unwrap().1), [4], "at the end of time, too");
     assert_eq!(state.bytes(), 0);
 }
 
@@ -126,11 +126,25 @@ fn state_that_is_spilled_at_any_time_is_that_of_a_map() {
                     let open = model.split_off(&GroupKey::new(EventTime(watermark + 1), &[]));
                     let closed = std::mem::replace(&mut model, open);
                     if chance.below(2) == 0 {
-                        state.forget(EventTime(watermark)).unwrap();
+                        state.forget(EventTime(watermark), None).unwrap();
                     } else {
-                        let (keys, of_keys) =
-                            state.close(EventTime(watermark)).unwrap().map_or_else(Default::default, |(k, r)| (k, values(&r)));
-                        assert_eq!(keys.into_iter().zip(of_keys).collect::<BTreeMap<_, _>>(), closed);
+                        let (bytes_max, mut found) = ([1, 400, usize::MAX][chance.below(3)], Vec::new());
+                        loop {
+                            if let Some((keys, of_keys)) = state.close(EventTime(watermark), bytes_max).unwrap() {
+                                found.extend(keys.into_iter().zip(values(&of_keys)));
+                            }
+                            // What is still to come out is there, and what has come out is not.
+                            let left: Vec<i64> = closed.values().skip(found.len()).chain(model.values()).copied().collect();
+                            assert_eq!(values(&state.all().unwrap()), left);
+                            if state.emitted().is_none() {
+                                break;
+                            }
+                            assert!(bytes_max < usize::MAX);
+                            if chance.below(3) == 0 {
+                                state.spill(&area, [0, 3_000][chance.below(2)]).unwrap();
+                            }
+                        }
+                        assert_eq!(found, closed.into_iter().collect::<Vec<_>>());
                     }
                 }
                 _ => {
@@ -221,12 +235,12 @@ fn groups_that_are_gone_stay_gone_when_nothing_is_left_of_runs() {
     }
     assert_eq!(store.files(), 5, "the large one keeps the others apart");
     state.remove(&[key(20, 1)]);
-    state.forget(EventTime(10)).unwrap();
+    state.forget(EventTime(10), None).unwrap();
     state.spill(&area, usize::MAX).unwrap();
     assert_eq!((store.files(), state.bytes()), (0, 0));
     let (found, which) = state.gather(&[key(20, 1)]).unwrap();
     assert_eq!((found.num_rows(), which.len()), (0, 0));
-    assert!(state.close(EventTime(30)).unwrap().is_none());
+    assert!(state.close(EventTime(30), usize::MAX).unwrap().is_none());
 }
 
 #[test]
