@@ -9,18 +9,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millstream_core::ports::{CheckpointStore, Clock, EpochSink, EpochWrite, Quarantined, SystemStore};
-use millstream_core::{Attempt, ChangeBatch, Epoch, Error, FlowId, Result};
+use millstream_core::{Attempt, ChangeBatch, Epoch, Error, FlowId, Offset, Result};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::calls::Calls;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Header, MadeOf};
 use super::fault::{self, Place};
 use super::monitor::{EpochSummary, FlowMonitor, Part};
+use super::redo::Redo;
 use super::rounds::Rounds;
 use super::runner::{FlowPorts, FlowRunner, FlowSpec, Progress, Write};
 use crate::compute;
-use crate::source::SourceState;
+use crate::source::{SourcePosition, SourceState};
 
 /// Whether to process the chunk behind one of `records` while that is committed, when `lag` records wait behind it. Where fewer wait, the next chunk is taken
 /// when the commit is done: it has more in it then, and what comes meanwhile doesn't have to wait for two commits.
@@ -162,6 +163,65 @@ impl FlowRunner {
             }
             self.try_to_give_memory_back();
         }
+    }
+
+    /// The checkpoint of the state after `write`, the epoch behind `before`, and how far the state is in the checkpoints then.
+    fn prepare(&self, before: &Standing, write: &Write) -> Result<(Checkpoint, Rounds)> {
+        self.check_bounds()?;
+        let state = self.processor.state();
+        let (base, rows, rounds) = self.stored_state(&before.rounds, before.epoch.next(), write)?;
+        let redo = if write.changes.is_empty() { Redo::Nothing } else { self.spec.redo };
+        let made_of = MadeOf { source: before.source.clone(), records: write.summary.rows_in, changes: write.changes.len() as u64 };
+        let header = Header {
+            signature: Some(self.spec.flow.signature.clone()),
+            fingerprint: None,
+            source: write.end.clone(),
+            watermark: self.processor.watermark().cloned(),
+            version_bound: self.processor.version_bound(),
+            reach: state.reach(),
+            base,
+            altered: self.carried.altered.clone(),
+            reports: self.carried.reports.clone(),
+            data: self.carried.data.clone(),
+            repetition: self.carried.repetition,
+            made_of: (redo == Redo::Records).then_some(made_of),
+            emitted: state.emitted()?,
+        };
+        let redo = (redo == Redo::Changes).then(|| write.changes.clone());
+        Ok((Checkpoint { header, state: rows, redo }, rounds))
+    }
+
+    /// Removes the checkpoints that recovery can't need any more.
+    async fn prune(&self, progress: &Progress) -> Result<()> {
+        // While epochs are done again, what they begin from stays.
+        let due = progress.standing.epoch.0.is_multiple_of(16) && self.repeating.is_none();
+        if let Some(keep_from) = progress.points.keep_from().filter(|_| due) {
+            match self.ports.checkpoints.prune(&self.spec.id, progress.attempt, keep_from).await {
+                // They are removed another time.
+                Err(error) if error.kind().is_transient() => tracing::debug!(flow = %self.spec.id, %error, "old checkpoints stay"),
+                pruned => return pruned,
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the log how far the flow has come, now and then. It is for the log's own tools: an error is none of the flow's.
+    pub(super) async fn acknowledge(&self, progress: &mut Progress) {
+        let now = self.ports.clock.now();
+        if self.spec.topics().next().is_none() || progress.acknowledge_at().is_none_or(|due| due > now) {
+            return;
+        }
+        for (number, topic) in self.spec.topics() {
+            let state = progress.standing.source.of_source(number);
+            let next = state.partitions.iter().map(|p| match p.position {
+                SourcePosition::Offset(offset) => Offset(offset),
+                SourcePosition::Feed(_) => Offset(0),
+            });
+            if let Err(error) = self.ports.log.acknowledge(&self.spec.id, topic, &next.collect::<Vec<_>>()).await {
+                tracing::debug!(flow = %self.spec.id, %error, "the log was not told how far the flow has come");
+            }
+        }
+        progress.acknowledged = Some((progress.standing.epoch, now));
     }
 }
 

@@ -6,14 +6,14 @@ use std::time::Duration;
 use datafusion::prelude::SessionContext;
 use millstream_core::ports::{CheckpointStore, Clock, EpochSink, EventLog, LateRow, Quarantined, SystemStore};
 use millstream_core::status::FlowPhase;
-use millstream_core::{Attempt, ChangeBatch, Epoch, Error, ErrorKind, FlowId, Offset, Result, Timestamp};
+use millstream_core::{Attempt, ChangeBatch, Epoch, Error, ErrorKind, FlowId, Result, Timestamp};
 use millstream_pipeline::graph::Flow;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
 use super::calls::Calls;
-use super::checkpoint::{Altered, Checkpoint, Header, JoinedTables, MadeOf};
+use super::checkpoint::{Altered, JoinedTables};
 use super::commit::{Committer, Committing, Standing, overlaps};
 use super::monitor::{EpochSummary, FlowMonitor, Part};
 use super::process::{Lateness, Processor};
@@ -26,7 +26,7 @@ use super::watermark::WatermarkTracker;
 use crate::compute;
 use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
-use crate::source::{Chunk, SharedSource, SourceCursor, SourcePosition, SourceState};
+use crate::source::{Chunk, SharedSource, SourceCursor, SourceState};
 use crate::spill::SpillArea;
 use crate::spill::memory::MemoryShare;
 
@@ -167,7 +167,7 @@ pub(super) struct Progress {
     /// Whether the next chunk is taken while the last one is committed.
     overlaps: bool,
     /// What the log was last told, and when.
-    acknowledged: Option<(Epoch, Timestamp)>,
+    pub(super) acknowledged: Option<(Epoch, Timestamp)>,
 }
 
 impl Progress {
@@ -190,7 +190,7 @@ impl Progress {
     }
 
     /// When the log is to be told next; `None`: it knows.
-    fn acknowledge_at(&self) -> Option<Timestamp> {
+    pub(super) fn acknowledge_at(&self) -> Option<Timestamp> {
         match self.acknowledged {
             Some((epoch, _)) if epoch == self.standing.epoch => None,
             Some((_, at)) => Some(at.plus(ACKNOWLEDGE_EVERY)),
@@ -450,65 +450,6 @@ impl FlowRunner {
             join.refresh(&self.ports.references, &self.session).await?;
         }
         Ok(())
-    }
-
-    /// The checkpoint of the state after `write`, the epoch behind `before`, and how far the state is in the checkpoints then.
-    pub(super) fn prepare(&self, before: &Standing, write: &Write) -> Result<(Checkpoint, Rounds)> {
-        self.check_bounds()?;
-        let state = self.processor.state();
-        let (base, rows, rounds) = self.stored_state(&before.rounds, before.epoch.next(), write)?;
-        let redo = if write.changes.is_empty() { Redo::Nothing } else { self.spec.redo };
-        let made_of = MadeOf { source: before.source.clone(), records: write.summary.rows_in, changes: write.changes.len() as u64 };
-        let header = Header {
-            signature: Some(self.spec.flow.signature.clone()),
-            fingerprint: None,
-            source: write.end.clone(),
-            watermark: self.processor.watermark().cloned(),
-            version_bound: self.processor.version_bound(),
-            reach: state.reach(),
-            base,
-            altered: self.carried.altered.clone(),
-            reports: self.carried.reports.clone(),
-            data: self.carried.data.clone(),
-            repetition: self.carried.repetition,
-            made_of: (redo == Redo::Records).then_some(made_of),
-            emitted: state.emitted()?,
-        };
-        let redo = (redo == Redo::Changes).then(|| write.changes.clone());
-        Ok((Checkpoint { header, state: rows, redo }, rounds))
-    }
-
-    /// Removes the checkpoints that recovery can't need any more.
-    pub(super) async fn prune(&self, progress: &Progress) -> Result<()> {
-        // While epochs are done again, what they begin from stays.
-        let due = progress.standing.epoch.0.is_multiple_of(16) && self.repeating.is_none();
-        if let Some(keep_from) = progress.points.keep_from().filter(|_| due) {
-            match self.ports.checkpoints.prune(&self.spec.id, progress.attempt, keep_from).await {
-                // They are removed another time.
-                Err(error) if error.kind().is_transient() => tracing::debug!(flow = %self.spec.id, %error, "old checkpoints stay"),
-                pruned => return pruned,
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells the log how far the flow has come, now and then. It is for the log's own tools: an error is none of the flow's.
-    pub(super) async fn acknowledge(&self, progress: &mut Progress) {
-        let now = self.ports.clock.now();
-        if self.spec.topics().next().is_none() || progress.acknowledge_at().is_none_or(|due| due > now) {
-            return;
-        }
-        for (number, topic) in self.spec.topics() {
-            let state = progress.standing.source.of_source(number);
-            let next = state.partitions.iter().map(|p| match p.position {
-                SourcePosition::Offset(offset) => Offset(offset),
-                SourcePosition::Feed(_) => Offset(0),
-            });
-            if let Err(error) = self.ports.log.acknowledge(&self.spec.id, topic, &next.collect::<Vec<_>>()).await {
-                tracing::debug!(flow = %self.spec.id, %error, "the log was not told how far the flow has come");
-            }
-        }
-        progress.acknowledged = Some((progress.standing.epoch, now));
     }
 
     /// Calls a port until it answers or fails for good. `None`: asked to stop while it didn't answer.
