@@ -4,15 +4,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Snapshot};
 use millstream_core::brief::Brief;
 use millstream_core::ports::Clock;
 use millstream_core::{Error, Result};
 
-use super::StoreSettings;
 use super::error::During;
+use super::{StoreSettings, checkpoint_keyspace};
 
 /// How much a write survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -44,8 +43,6 @@ pub(super) struct Store {
     pub reports: Keyspace,
     /// Checkpoints of flows, and their attempts.
     pub checkpoints: Keyspace,
-    /// What they took on disk when they were compacted last, in bytes.
-    checkpoints_compacted: AtomicU64,
     /// Dead letters, late rows, job runs, properties.
     pub system: Keyspace,
 }
@@ -61,27 +58,28 @@ impl Store {
             .open()
             .during("opening it")
             .map_err(|e| e.context(path.display()))?;
-        let keyspace = |name: &str, memtable: u64| {
-            let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable);
-            db.keyspace(name, options).during("opening a keyspace").map_err(|e| e.context(name))
+        let keyspace = |name: &str, options: KeyspaceCreateOptions, memtable: u64| {
+            db.keyspace(name, || options.max_memtable_size(memtable)).during("opening a keyspace").map_err(|e| e.context(name))
         };
+        let plain = KeyspaceCreateOptions::default;
         let large = settings.memtable_bytes;
         let small = (large / 8).max(1 << 20);
-        Ok(Self {
-            meta: keyspace("meta", small)?,
-            rows: keyspace("rows", large)?,
-            feed: keyspace("feed", large)?,
-            critical: keyspace("critical", large / 2)?,
-            reports: keyspace("reports", large / 2)?,
-            checkpoints: keyspace("checkpoints", large / 2)?,
-            checkpoints_compacted: AtomicU64::new(0),
-            system: keyspace("system", small)?,
+        let store = Self {
+            meta: keyspace("meta", plain(), small)?,
+            rows: keyspace("rows", plain(), large)?,
+            feed: keyspace("feed", plain(), large)?,
+            critical: keyspace("critical", plain(), large / 2)?,
+            reports: keyspace("reports", plain(), large / 2)?,
+            checkpoints: keyspace(checkpoint_keyspace::NAME, checkpoint_keyspace::options(), large / 2)?,
+            system: keyspace("system", plain(), small)?,
             path: path.to_owned(),
             brief: Brief::new(clock),
             durability: settings.durability,
             free_bytes_min: settings.free_bytes_min,
             db,
-        })
+        };
+        checkpoint_keyspace::take_over(&store.db, &store)?;
+        Ok(store)
     }
 
     /// A batch: all its writes become visible, and survive, together or not at all.
@@ -124,15 +122,13 @@ impl Store {
         self.db.snapshot()
     }
 
-    /// Gives back what checkpoints that were removed still take on disk, if that can be more than `garbage_max` bytes and than what is left of them. Epochs rise,
-    /// so the files of fjall's levels hardly overlap: it moves them down as they are, and a checkpoint and its removal meet very late.
-    pub fn compact_checkpoints(&self, garbage_max: u64) -> Result<()> {
-        let kept = self.checkpoints_compacted.load(Ordering::Relaxed);
-        if self.checkpoints.disk_space() <= kept.saturating_mul(2).max(garbage_max) {
+    /// Has what was written of checkpoints merged, also where hardly any are written: what was removed gives its space back then. Doesn't wait for it.
+    /// Not on a disk that is nearly full: a file has to be written first.
+    pub fn flush_checkpoints(&self) -> Result<()> {
+        if self.check_room().is_err() {
             return Ok(());
         }
-        self.checkpoints.major_compact().during("compacting checkpoints")?;
-        self.checkpoints_compacted.store(self.checkpoints.disk_space(), Ordering::Relaxed);
+        self.checkpoints.rotate_memtable().during("flushing checkpoints")?;
         Ok(())
     }
 
