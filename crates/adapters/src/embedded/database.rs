@@ -3,9 +3,9 @@
 //! It knows keys and values, and nothing of tables, rows or epochs.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Snapshot};
+use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Snapshot};
 use millstream_core::brief::Brief;
 use millstream_core::ports::Clock;
 use millstream_core::{Error, Result};
@@ -45,6 +45,10 @@ pub(super) struct Store {
     pub checkpoints: Keyspace,
     /// Dead letters, late rows, job runs, properties.
     pub system: Keyspace,
+    /// Each of them with the most that it keeps in memory before it writes a file, in bytes.
+    memtables: Vec<(Keyspace, u64)>,
+    /// Held while files are begun.
+    rotating: Mutex<()>,
 }
 
 impl Store {
@@ -58,8 +62,13 @@ impl Store {
             .open()
             .during("opening it")
             .map_err(|e| e.context(path.display()))?;
-        let keyspace = |name: &str, options: KeyspaceCreateOptions, memtable: u64| {
-            db.keyspace(name, || options.max_memtable_size(memtable)).during("opening a keyspace").map_err(|e| e.context(name))
+        let mut memtables = Vec::new();
+        let mut keyspace = |name: &str, options: KeyspaceCreateOptions, memtable: u64| -> Result<Keyspace> {
+            // Never full for fjall: see `rotate_full`.
+            let options = || options.max_memtable_size(u64::MAX);
+            let opened = db.keyspace(name, options).during("opening a keyspace").map_err(|e| e.context(name))?;
+            memtables.push((opened.clone(), memtable));
+            Ok(opened)
         };
         let plain = KeyspaceCreateOptions::default;
         let large = settings.memtable_bytes;
@@ -72,6 +81,8 @@ impl Store {
             reports: keyspace("reports", plain(), large / 2)?,
             checkpoints: keyspace(checkpoint_keyspace::NAME, checkpoint_keyspace::options(), large / 2)?,
             system: keyspace("system", plain(), small)?,
+            memtables,
+            rotating: Mutex::default(),
             path: path.to_owned(),
             brief: Brief::new(clock),
             durability: settings.durability,
@@ -100,7 +111,26 @@ impl Store {
 
     /// Commits a batch that frees space, or that is needed to stop in good order, however full the disk is.
     pub fn commit_anyway(&self, batch: OwnedWriteBatch) -> Result<()> {
-        batch.commit().during("writing a batch")
+        batch.commit().during("writing a batch")?;
+        self.rotate_full();
+        Ok(())
+    }
+
+    /// Begins files for keyspaces that keep as much in memory as they may. Fjall would leave that to its worker, with a message a commit: while a long merge keeps it busy,
+    /// memory grows, and the messages fill its queue; and what it then wants to tell itself it could not, and would wait for itself for good.
+    fn rotate_full(&self) {
+        let is_full = |(keyspace, bytes_max): &&(Keyspace, u64)| keyspace.tree.active_memtable().size() > *bytes_max;
+        if !self.memtables.iter().any(|memtable| is_full(&memtable)) {
+            return;
+        }
+        // Another thread is at it.
+        let Ok(_turn) = self.rotating.try_lock() else { return };
+        for (keyspace, _) in self.memtables.iter().filter(is_full) {
+            if let Err(error) = keyspace.rotate_memtable() {
+                // What was written is written; the next commit tries again.
+                tracing::warn!(%error, keyspace = &**keyspace.name(), "the built-in store can't begin a file");
+            }
+        }
     }
 
     fn check_room(&self) -> Result<()> {
@@ -178,3 +208,6 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 pub(super) fn lock<T>(mutex: &std::sync::Mutex<T>) -> Result<std::sync::MutexGuard<'_, T>> {
     mutex.lock().map_err(|_| Error::internal("a task of the built-in store ended in the middle of a write; restart the process"))
 }
+
+#[cfg(test)]
+mod tests;
