@@ -186,14 +186,18 @@ impl Store {
     }
 }
 
-/// Runs work that writes about `bytes` to the store: a little where it is asked for, else as [`blocking`] does.
+/// Runs work that writes about `bytes` to the store: a little where it is asked for, unless each write waits for the disk; else as [`blocking`] does.
 pub(super) async fn writing<T: Send + 'static>(
     store: &Arc<Store>,
     bytes: usize,
     work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let owned = store.clone();
-    store.brief.work(bytes, move || work(&owned)).await?
+    let cost = match store.durability {
+        Durability::Process => bytes,
+        Durability::Fsync => usize::MAX,
+    };
+    store.brief.work(cost, move || work(&owned)).await?
 }
 
 /// Runs blocking work outside of the runtime's threads. It runs to its end even if the future is dropped.
