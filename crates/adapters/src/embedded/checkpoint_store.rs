@@ -26,7 +26,7 @@ const HEADER_BYTES: usize = 1 + 8 + 4;
 pub struct EmbeddedCheckpointStore {
     store: Arc<Store>,
     /// Held while an attempt is compared and something is written for it.
-    claims: Arc<Mutex<Pruned>>,
+    pruned: Arc<Mutex<Pruned>>,
 }
 
 /// For each flow an epoch before which no checkpoint is left: what was removed there need not be passed over again.
@@ -34,13 +34,13 @@ type Pruned = HashMap<FlowId, Epoch>;
 
 impl EmbeddedCheckpointStore {
     pub(super) fn new(store: Arc<Store>) -> Self {
-        Self { store, claims: Arc::default() }
+        Self { store, pruned: Arc::default() }
     }
 
     async fn write<T: Send + 'static>(&self, work: impl FnOnce(&Store, &mut Pruned) -> Result<T> + Send + 'static) -> Result<T> {
-        let (store, claims) = (self.store.clone(), self.claims.clone());
+        let (store, pruned) = (self.store.clone(), self.pruned.clone());
         blocking(move || {
-            let mut pruned = lock(&claims)?;
+            let mut pruned = lock(&pruned)?;
             work(&store, &mut pruned)
         })
         .await
@@ -144,9 +144,9 @@ impl CheckpointStore for EmbeddedCheckpointStore {
     }
 
     async fn put(&self, flow: &FlowId, attempt: Attempt, epoch: Epoch, checkpoint: Bytes) -> Result<()> {
-        let (flow, claims) = (flow.clone(), self.claims.clone());
+        let (flow, pruned) = (flow.clone(), self.pruned.clone());
         writing(&self.store, checkpoint.len(), move |store| {
-            let mut pruned = lock(&claims)?;
+            let mut pruned = lock(&pruned)?;
             check_attempt(store, &flow, attempt)?;
             let mut batch = store.batch(1);
             batch.insert(&store.checkpoints, checkpoint_key(&flow, epoch), encode(attempt, &checkpoint));

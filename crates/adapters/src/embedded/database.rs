@@ -3,16 +3,15 @@
 //! It knows keys and values, and nothing of tables, rows or epochs.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Snapshot};
+use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Snapshot};
 use millstream_core::brief::Brief;
 use millstream_core::ports::Clock;
 use millstream_core::{Error, Result, Size};
 
-use super::StoreSettings;
 use super::error::During;
+use super::{StoreSettings, checkpoint_keyspace};
 
 /// How much a write survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -44,10 +43,12 @@ pub(super) struct Store {
     pub reports: Keyspace,
     /// Checkpoints of flows, and their attempts.
     pub checkpoints: Keyspace,
-    /// What they took on disk when they were compacted last, in bytes.
-    checkpoints_compacted: AtomicU64,
     /// Dead letters, late rows, job runs, properties.
     pub system: Keyspace,
+    /// Each of them with the most that it keeps in memory before it writes a file, in bytes.
+    memtables: Vec<(Keyspace, u64)>,
+    /// Held while files are begun.
+    rotating: Mutex<()>,
 }
 
 impl Store {
@@ -61,27 +62,35 @@ impl Store {
             .open()
             .during("opening it")
             .map_err(|e| e.context(path.display()))?;
-        let keyspace = |name: &str, memtable: u64| {
-            let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable);
-            db.keyspace(name, options).during("opening a keyspace").map_err(|e| e.context(name))
+        let mut memtables = Vec::new();
+        let mut keyspace = |name: &str, options: KeyspaceCreateOptions, memtable: u64| -> Result<Keyspace> {
+            // Never full for fjall: see `rotate_full`.
+            let options = || options.max_memtable_size(u64::MAX);
+            let opened = db.keyspace(name, options).during("opening a keyspace").map_err(|e| e.context(name))?;
+            memtables.push((opened.clone(), memtable));
+            Ok(opened)
         };
+        let plain = KeyspaceCreateOptions::default;
         let large = settings.memtable_bytes;
         let small = (large / 8).max(1 << 20);
-        Ok(Self {
-            meta: keyspace("meta", small)?,
-            rows: keyspace("rows", large)?,
-            feed: keyspace("feed", large)?,
-            critical: keyspace("critical", large / 2)?,
-            reports: keyspace("reports", large / 2)?,
-            checkpoints: keyspace("checkpoints", large / 2)?,
-            checkpoints_compacted: AtomicU64::new(0),
-            system: keyspace("system", small)?,
+        let store = Self {
+            meta: keyspace("meta", plain(), small)?,
+            rows: keyspace("rows", plain(), large)?,
+            feed: keyspace("feed", plain(), large)?,
+            critical: keyspace("critical", plain(), large / 2)?,
+            reports: keyspace("reports", plain(), large / 2)?,
+            checkpoints: keyspace(checkpoint_keyspace::NAME, checkpoint_keyspace::options(), large / 2)?,
+            system: keyspace("system", plain(), small)?,
+            memtables,
+            rotating: Mutex::default(),
             path: path.to_owned(),
             brief: Brief::new(clock),
             durability: settings.durability,
             free_bytes_min: settings.free_bytes_min,
             db,
-        })
+        };
+        checkpoint_keyspace::take_over(&store.db, &store)?;
+        Ok(store)
     }
 
     /// A batch: all its writes become visible, and survive, together or not at all.
@@ -102,7 +111,26 @@ impl Store {
 
     /// Commits a batch that frees space, or that is needed to stop in good order, however full the disk is.
     pub fn commit_anyway(&self, batch: OwnedWriteBatch) -> Result<()> {
-        batch.commit().during("writing a batch")
+        batch.commit().during("writing a batch")?;
+        self.rotate_full();
+        Ok(())
+    }
+
+    /// Begins files for keyspaces that keep as much in memory as they may. Fjall would leave that to its worker, with a message a commit: while a long merge keeps it busy,
+    /// memory grows, and the messages fill its queue; and what it then wants to tell itself it could not, and would wait for itself for good.
+    fn rotate_full(&self) {
+        let is_full = |(keyspace, bytes_max): &&(Keyspace, u64)| keyspace.tree.active_memtable().size() > *bytes_max;
+        if !self.memtables.iter().any(|memtable| is_full(&memtable)) {
+            return;
+        }
+        // Another thread is at it.
+        let Ok(_turn) = self.rotating.try_lock() else { return };
+        for (keyspace, _) in self.memtables.iter().filter(is_full) {
+            if let Err(error) = keyspace.rotate_memtable() {
+                // What was written is written; the next commit tries again.
+                tracing::warn!(%error, keyspace = &**keyspace.name(), "the built-in store can't begin a file");
+            }
+        }
     }
 
     fn check_room(&self) -> Result<()> {
@@ -124,15 +152,13 @@ impl Store {
         self.db.snapshot()
     }
 
-    /// Gives back what checkpoints that were removed still take on disk, if that can be more than `garbage_max` bytes and than what is left of them. Epochs rise,
-    /// so the files of fjall's levels hardly overlap: it moves them down as they are, and a checkpoint and its removal meet very late.
-    pub fn compact_checkpoints(&self, garbage_max: u64) -> Result<()> {
-        let kept = self.checkpoints_compacted.load(Ordering::Relaxed);
-        if self.checkpoints.disk_space() <= kept.saturating_mul(2).max(garbage_max) {
+    /// Has what was written of checkpoints merged, also where hardly any are written: what was removed gives its space back then. Doesn't wait for it.
+    /// Not on a disk that is nearly full: a file has to be written first.
+    pub fn flush_checkpoints(&self) -> Result<()> {
+        if self.check_room().is_err() {
             return Ok(());
         }
-        self.checkpoints.major_compact().during("compacting checkpoints")?;
-        self.checkpoints_compacted.store(self.checkpoints.disk_space(), Ordering::Relaxed);
+        self.checkpoints.rotate_memtable().during("flushing checkpoints")?;
         Ok(())
     }
 
@@ -160,14 +186,18 @@ impl Store {
     }
 }
 
-/// Runs work that writes about `bytes` to the store: a little where it is asked for, else as [`blocking`] does.
+/// Runs work that writes about `bytes` to the store: a little where it is asked for, unless each write waits for the disk; else as [`blocking`] does.
 pub(super) async fn writing<T: Send + 'static>(
     store: &Arc<Store>,
     bytes: usize,
     work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let owned = store.clone();
-    store.brief.work(bytes, move || work(&owned)).await?
+    let cost = match store.durability {
+        Durability::Process => bytes,
+        Durability::Fsync => usize::MAX,
+    };
+    store.brief.work(cost, move || work(&owned)).await?
 }
 
 /// Runs blocking work outside of the runtime's threads. It runs to its end even if the future is dropped.
@@ -182,3 +212,6 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 pub(super) fn lock<T>(mutex: &std::sync::Mutex<T>) -> Result<std::sync::MutexGuard<'_, T>> {
     mutex.lock().map_err(|_| Error::internal("a task of the built-in store ended in the middle of a write; restart the process"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@
 
 mod cells;
 mod change_feed;
+mod checkpoint_keyspace;
 mod checkpoint_store;
 mod critical_store;
 mod database;
@@ -214,7 +215,7 @@ impl EmbeddedStore {
         self.system.clone()
     }
 
-    /// Removes expired rows, tombstones that are old enough, changes that the feed no longer keeps, as of `now`, and files of removed checkpoints. To be called
+    /// Removes expired rows, tombstones that are old enough, and changes that the feed no longer keeps, as of `now`. To be called
     /// every few minutes; a pass reads a table only when something in it can be due. Writers wait only for one batch of it.
     pub async fn maintain(self: &Arc<Self>, now: Timestamp) -> Result<Maintained> {
         let this = self.clone();
@@ -230,7 +231,7 @@ impl EmbeddedStore {
             for report in this.reports.reports.all()? {
                 gone_is_fine(maintenance::collect_rows(store, &store.rows, &report.keyed, now, grace, &mut done))?;
             }
-            store.compact_checkpoints(this.settings.memtable_bytes.saturating_mul(CHECKPOINT_GARBAGE))?;
+            store.flush_checkpoints()?;
             Ok(done)
         })
         .await
@@ -241,9 +242,6 @@ impl EmbeddedStore {
         self.store.disk_bytes()
     }
 }
-
-/// Checkpoints that were removed may take so many times `memtable_bytes` on disk: 256 MiB by default.
-const CHECKPOINT_GARBAGE: u64 = 16;
 
 /// A table that was dropped in the middle of a pass needs none.
 fn gone_is_fine(result: Result<()>) -> Result<()> {

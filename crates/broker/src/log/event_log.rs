@@ -40,7 +40,8 @@ impl EventLog for Log {
         self.check_intake()?;
         let topic = self.topic(&partition.topic)?;
         let (number, now) = (partition.partition, self.clock().now());
-        let appended = self.at_disk(bytes, move || topic.partition(number)?.append(encode(&records, now))).await?;
+        let cost = topic.partition(number)?.append_cost(bytes);
+        let appended = self.at_disk(cost, move || topic.partition(number)?.append(encode(&records, now))).await?;
         Ok(Offset(appended.base_offset))
     }
 

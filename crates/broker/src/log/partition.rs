@@ -1,6 +1,6 @@
 //! A partition: its segments on disk, one writer at a time, readers that never wait for it.
 //!
-//! Everything here blocks on the disk, so it is called from the runtime's blocking threads. `writer` is held while a batch is
+//! Everything here blocks on the disk, so it is called through `Log::at_disk`. `writer` is held while a batch is
 //! written; `view` only for moments. In `fsync` durability a batch becomes visible when a flush has covered it; waiting producers
 //! queue at `flushed`, so one flush serves all that wrote before it (group commit).
 
@@ -143,6 +143,18 @@ impl Partition {
         (later + here).max(1)
     }
 
+    /// How many bytes an append of about `bytes` is worth at the disk: more than any number where it has to wait for what was written before.
+    #[must_use]
+    pub fn append_cost(&self, bytes: usize) -> usize {
+        let waits = self.durability == Durability::Fsync || self.view().segments.last().is_some_and(|s| self.rolls(&s.file, bytes));
+        if waits { usize::MAX } else { bytes }
+    }
+
+    /// Whether the active segment ends before `bytes` more.
+    fn rolls(&self, active: &SegmentFile, bytes: usize) -> bool {
+        active.len > SEGMENT_HEADER_LEN && active.len + bytes as u64 > self.segment_bytes
+    }
+
     /// Appends a batch, and returns when it is as durable as the settings say.
     pub fn append(&self, batch: CheckedBatch) -> Result<Appended, LogError> {
         let appended = self.append_unsettled(batch)?;
@@ -203,7 +215,7 @@ impl Partition {
 
     fn write(&self, writer: &mut Writer, batch: &mut CheckedBatch) -> Result<(), LogError> {
         let (mut segment, written) = self.active()?;
-        if segment.len > SEGMENT_HEADER_LEN && segment.len + batch.bytes().len() as u64 > self.segment_bytes {
+        if self.rolls(&segment, batch.bytes().len()) {
             self.roll(writer, &segment, written)?;
             segment = self.active()?.0;
         }

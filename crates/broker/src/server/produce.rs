@@ -30,8 +30,8 @@ impl Endpoint {
             Some((error, why)) => Err((error, why)),
             None => {
                 let log = self.log.clone();
-                let bytes = work.iter().flat_map(|(_, data)| data).map(|p| p.records.as_ref().map_or(0, Bytes::len)).sum();
-                let appended = self.log.at_disk(bytes, move || Ok(append_all(&log, work))).await;
+                let cost = work.iter().map(cost).fold(0, usize::saturating_add);
+                let appended = self.log.at_disk(cost, move || Ok(append_all(&log, work))).await;
                 appended.map_err(|e| (wire::of_log_error(&e), e.to_string()))
             }
         };
@@ -75,6 +75,16 @@ fn fill_error(partition: &mut PartitionProduceResponse, error: ResponseError, wh
 }
 
 type TopicWork = (Result<Arc<Topic>, LogError>, Vec<PartitionProduceData>);
+
+/// What appending to a topic's partitions is worth at the disk, in bytes. What is refused costs nothing.
+fn cost((topic, partitions): &TopicWork) -> usize {
+    let Ok(topic) = topic else { return 0 };
+    let of_one = |data: &PartitionProduceData| {
+        let bytes = data.records.as_ref().map_or(0, Bytes::len);
+        topic.partition(data.index).map_or(0, |partition| partition.append_cost(bytes))
+    };
+    partitions.iter().map(of_one).fold(0, usize::saturating_add)
+}
 
 /// Writes all batches first and flushes then, so that the flushes of a request don't wait for its writes.
 fn append_all(log: &Log, work: Vec<TopicWork>) -> Vec<Result<Appended, LogError>> {

@@ -2,6 +2,8 @@
 
 use std::thread::{ThreadId, current};
 
+use tokio::task::JoinSet;
+
 use super::*;
 
 /// A clock that is moved by hand.
@@ -40,6 +42,43 @@ async fn a_slow_disk_is_left_to_other_threads_for_a_while() {
     clock.0.fetch_add(micros_of(AVOID) - 1, Ordering::Relaxed);
     assert_ne!(thread_of(&brief, 1).await, current().id());
     clock.0.fetch_add(1, Ordering::Relaxed);
+    assert_eq!(thread_of(&brief, 1).await, current().id());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_waits_stops_one_thread() {
+    let brief = Arc::new(Brief::new(Arc::new(Hand::default())));
+    let (began, has_begun) = std::sync::mpsc::channel();
+    let (go_on, may_end) = std::sync::mpsc::channel();
+    let mut tasks = JoinSet::new();
+    tasks.spawn({
+        let brief = brief.clone();
+        async move {
+            let work = move || {
+                began.send(current().id()).unwrap();
+                may_end.recv().unwrap();
+            };
+            let asked = current().id();
+            brief.work(1, work).await.unwrap();
+            asked
+        }
+    });
+    let inside = tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
+    assert_ne!(thread_of(&brief, 1).await, current().id(), "somebody is at the disk already");
+    go_on.send(()).unwrap();
+    assert_eq!(tasks.join_next().await.unwrap().unwrap(), inside, "the work is done by who asks for it");
+    assert_eq!(thread_of(&brief, 1).await, current().id());
+}
+
+#[tokio::test]
+async fn a_panic_here_does_not_keep_others_from_working_here() {
+    let brief = Arc::new(Brief::new(Arc::new(Hand::default())));
+    let mut tasks = JoinSet::new();
+    tasks.spawn({
+        let brief = brief.clone();
+        async move { brief.work(1, || panic!("on purpose")).await }
+    });
+    assert!(tasks.join_next().await.unwrap().unwrap_err().is_panic());
     assert_eq!(thread_of(&brief, 1).await, current().id());
 }
 

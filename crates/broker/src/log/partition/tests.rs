@@ -34,6 +34,19 @@ fn values(outcome: &ReadOutcome) -> Vec<String> {
 }
 
 #[test]
+fn an_append_that_flushes_or_ends_a_segment_is_never_a_little() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let flushes = open(other.path(), &settings(Durability::Fsync, 1024));
+    assert_eq!(flushes.append_cost(1), usize::MAX);
+    let partition = open(folder.path(), &settings(Durability::Process, 1024));
+    assert_eq!(partition.append_cost(100_000), 100_000, "an empty segment takes a batch of any size");
+    fill(&partition, 1);
+    let left = 1024 - usize::try_from(partition.view().segments[0].file.len).unwrap();
+    assert_eq!(partition.append_cost(left), left);
+    assert_eq!(partition.append_cost(left + 1), usize::MAX);
+}
+
+#[test]
 fn reading_from_every_offset_gives_every_later_record_once() {
     let folder = tempfile::tempdir().unwrap();
     let partition = open(folder.path(), &settings(Durability::Process, 1024));
