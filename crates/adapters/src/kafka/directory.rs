@@ -147,7 +147,7 @@ impl Directory {
         ClientError::Topic { operation: operation.to_owned(), endpoint: self.cluster.endpoint().to_owned(), source }.into()
     }
 
-    /// Creates a topic, and returns when every partition has a leader. See [`EventLog`](millstream_core::ports::EventLog).
+    /// Creates a topic, and returns when every partition has a leader that answers. See [`EventLog`](millstream_core::ports::EventLog).
     pub(super) fn create(&self, spec: &TopicSpec) -> Result<bool> {
         check_name(&spec.name)?;
         if spec.partitions < 1 {
@@ -172,7 +172,8 @@ impl Directory {
         };
         match created {
             Ok(()) => {
-                self.settle(&spec.name, |state| state == Some((spec.partitions, true)))?;
+                self.settle(&spec.name, || Ok(self.state_of(&spec.name)? == Some((spec.partitions, true))))?;
+                (0..spec.partitions).try_for_each(|partition| self.await_leader(&TopicPartition::new(&spec.name, partition)))?;
                 Ok(true)
             }
             Err(RDKafkaErrorCode::TopicAlreadyExists) => {
@@ -229,7 +230,7 @@ impl Directory {
         if let Some(Err((_, code))) = answers.into_iter().next() {
             return Err(self.refused(&operation, code));
         }
-        self.settle(topic, |state| state.is_none())
+        self.settle(topic, || Ok(self.state_of(topic)?.is_none()))
     }
 
     /// Deletes consumer groups; those that don't exist are fine.
@@ -250,16 +251,25 @@ impl Directory {
         AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)
     }
 
-    /// Returns when the cluster says of `topic` what `settled` wants: it answers such calls before all of it knows.
-    fn settle(&self, topic: &str, settled: impl Fn(Option<(i32, bool)>) -> bool) -> Result<()> {
+    /// Returns when the cluster says of `topic` what `is_settled` asks for: it answers such calls before all of it knows.
+    fn settle(&self, topic: &str, is_settled: impl Fn() -> Result<bool>) -> Result<()> {
         let steps = self.cluster.settings.call_timeout().as_millis() / SETTLE_STEP.as_millis();
         for _ in 0..steps {
-            if settled(self.state_of(topic)?) {
+            if is_settled()? {
                 return Ok(());
             }
             std::thread::sleep(SETTLE_STEP);
         }
         Err(Error::unavailable(format!("the Kafka endpoint {} has not carried out a change of topic {topic} yet", self.cluster.endpoint())))
+    }
+
+    /// A broker that has much to do is named as a partition's leader before it takes itself for one.
+    fn await_leader(&self, partition: &TopicPartition) -> Result<()> {
+        self.settle(&partition.topic, || match self.bounds(partition) {
+            // A cluster that is away doesn't say who leads, either.
+            Err(error) if error.kind() == ErrorKind::Unavailable => self.state_of(&partition.topic).map(|_| false),
+            asked => asked.map(|_| true),
+        })
     }
 }
 
