@@ -88,14 +88,17 @@ impl FlowRunner {
         Ok(Some(()))
     }
 
-    /// The same for a flow that waits for a commit: a full disk is not waited for beside that. It is asked again after its next epoch.
-    pub(super) fn try_to_give_memory_back(&mut self) {
-        let Some(bytes_max) = self.spec.memory.hold(self.held()) else { return };
-        let Some(area) = self.spec.spill.clone() else { return };
+    /// The same for a flow that waits for a commit. `false`: it can't now. A full disk is not waited for beside the commit; it is asked again after its next
+    /// epoch.
+    pub(super) fn try_to_give_memory_back(&mut self) -> bool {
+        let Some(bytes_max) = self.spec.memory.hold(self.held()) else { return true };
+        let Some(area) = self.spec.spill.clone() else { return false };
         if let Err(error) = tokio::task::block_in_place(|| self.processor.state_mut().spill(&area, bytes_max)) {
             tracing::warn!(flow = %self.spec.id, %error, "state could not be put on disk while a commit is waited for");
+            return false;
         }
-        let _ = self.spec.memory.hold(self.held());
+        // What is over still, others are told of.
+        self.spec.memory.hold(self.held()).is_none()
     }
 
     /// Removes what an earlier process put on disk. `None`: asked to stop.

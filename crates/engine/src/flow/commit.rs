@@ -161,7 +161,9 @@ impl FlowRunner {
                 outcome = &mut ended => return outcome,
                 () = self.spec.memory.pressed() => {}
             }
-            self.try_to_give_memory_back();
+            if !self.try_to_give_memory_back() {
+                return ended.await;
+            }
         }
     }
 
