@@ -170,15 +170,15 @@ async fn both_sides_of_a_join_stay_what_they_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_row_of_a_join_knows_its_partition() {
     let sql = format!(
-        "{TABLES} CREATE STREAMING TABLE answered USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading')
-         AS SELECT a.meter, r.id AS reading, a.id AS alarm FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 0 SECONDS r
+        "{TABLES} CREATE STREAMING TABLE answered USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'alarm')
+         AS SELECT a.meter, a.id AS alarm, 100 DIV coalesce(r.id, 0) AS share FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 0 SECONDS r
             RIGHT JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 0 SECONDS a
             ON r.meter = a.meter AND a.ts BETWEEN r.ts AND r.ts + INTERVAL 20 MINUTES;"
     );
     let mut world = World::with_epochs_of(10);
     world.pipeline = checked(&sql);
     drop(world.engine().await);
-    // An alarm that no reading explains: its row has no key when it comes out, behind the watermark.
+    // An alarm that no reading explains: its row can't be computed when it comes out, behind the watermark.
     world.publish_to("alarms", [(1, at(1, 9, 0)), (1, at(2, 10, 0))]).await;
     world.run().await.unwrap();
     grow(&mut world, &sql);
