@@ -19,8 +19,9 @@ const PIPELINE: &str = include_str!("long/pipeline.sql");
 const INPUT: &str = "long_in";
 const OUTPUTS: [&str; 2] = ["long_counts=counts", "long_pairs=rows"];
 
-/// So many events are sent as fast as they go, to learn the full rate.
-const PROBE_EVENTS: u64 = 2_000_000;
+/// So many events are sent as fast as they go, to learn the full rate: for about a minute, so that the built-in store has to merge what it was given, and
+/// for less than the topics keep them.
+const PROBE_EVENTS: u64 = 10_000_000;
 
 /// The first minutes, in which memory may still grow.
 const WARM_MINUTES: usize = 3;
