@@ -11,6 +11,7 @@ use millstream_core::{Attempt, Epoch, ErrorKind, Offset, TopicPartition};
 use millstream_testkit::changes::{Change, Writer, insert};
 use millstream_testkit::faults::{Call, Faults, FaultyEventLog};
 use millstream_testkit::{ManualClock, OnData, row, suite, tables, toy};
+use tokio::task::JoinSet;
 
 /// Few records an append, so that an epoch is several.
 const APPEND_BYTES_MAX: usize = 2_000;
@@ -120,7 +121,8 @@ async fn a_commit_that_failed_has_nothing_under_way() {
     let (spec, sink) = (tables::topic("t"), Arc::new(world.sink().await));
     let mut writer = Writer::begin(&*sink, &spec, "f", 1).await.unwrap();
     let write = writer.write(Epoch(1), &epoch(1), 10).unwrap();
-    let failing = tokio::spawn({
+    let mut failing = JoinSet::new();
+    failing.spawn({
         let sink = sink.clone();
         async move { sink.commit(write).await }
     });
@@ -128,9 +130,9 @@ async fn a_commit_that_failed_has_nothing_under_way() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert!(!failing.is_finished(), "it returned while an append to another partition was under way");
+    assert!(failing.try_join_next().is_none(), "it returned while an append to another partition was under way");
     gate.release();
-    assert_eq!(failing.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(failing.join_next().await.unwrap().unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
     writer.commit(&*sink, &epoch(1)).await.unwrap();
     assert_eq!(world.values().await, expected(1));
 }
