@@ -78,9 +78,7 @@ impl CriticalRows {
         };
         let now = self.clock.now();
         let mut processor = loader.processor.lock().await;
-        for join in processor.joins() {
-            join.refresh(&self.references, &self.session).await?;
-        }
+        processor.refresh(&self.references, &self.session).await?;
         let made = processor.process(&chunk, now)?.changes;
         drop(processor);
         let key_columns = loader.spec.key.indices(&loader.spec.schema)?;

@@ -52,6 +52,18 @@ impl ReferenceRows {
     }
 }
 
+/// What every table held at one moment: whoever looks up a table twice finds the same rows.
+#[derive(Clone, Debug)]
+pub struct ReferencesNow(BTreeMap<String, Arc<ReferenceRows>>);
+
+impl ReferencesNow {
+    /// The rows of `table`. [`Unavailable`](millstream_core::ErrorKind::Unavailable) for a report that was never published.
+    pub fn get(&self, table: &str) -> Result<&Arc<ReferenceRows>> {
+        let rows = self.0.get(table).ok_or_else(|| no_table(table))?;
+        if rows.generation == 0 { Err(never_published(table)) } else { Ok(rows) }
+    }
+}
+
 /// All reference tables of a pipeline, and the reports that its flows join.
 pub struct ReferenceTables {
     tables: BTreeMap<String, ReferenceTable>,
@@ -88,6 +100,10 @@ struct Failure {
     since: Timestamp,
     last: Timestamp,
     why: String,
+}
+
+fn no_table(name: &str) -> Error {
+    Error::not_found(format!("there is no reference table {name}"))
 }
 
 fn never_published(report: &str) -> Error {
@@ -128,6 +144,12 @@ impl ReferenceTables {
     pub fn get(&self, table: &str) -> Result<Arc<ReferenceRows>> {
         let rows = self.table(table)?.held().rows;
         if rows.generation == 0 { Err(never_published(table)) } else { Ok(rows) }
+    }
+
+    /// The rows of all tables.
+    #[must_use]
+    pub fn now(&self) -> ReferencesNow {
+        ReferencesNow(self.tables.iter().map(|(name, table)| (name.clone(), table.held().rows)).collect())
     }
 
     /// Waits until `report` was published once.
@@ -210,7 +232,7 @@ impl ReferenceTables {
     }
 
     fn table(&self, name: &str) -> Result<&ReferenceTable> {
-        self.tables.get(name).ok_or_else(|| Error::not_found(format!("there is no reference table {name}")))
+        self.tables.get(name).ok_or_else(|| no_table(name))
     }
 }
 

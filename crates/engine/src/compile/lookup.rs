@@ -18,7 +18,7 @@ use millstream_core::{Error, Result};
 
 use super::steps::{self, Rows, StepError, matches};
 use super::{nullable, plan_error};
-use crate::reference::ReferenceTables;
+use crate::reference::ReferencesNow;
 
 /// What a lookup join is made of.
 pub(super) struct Settings {
@@ -78,7 +78,7 @@ impl LookupJoin {
     }
 
     /// Makes the hash table anew, if the reference data has changed since it was made.
-    pub async fn refresh(&mut self, references: &ReferenceTables, session: &SessionContext) -> Result<()> {
+    pub async fn refresh(&mut self, references: &ReferencesNow, session: &SessionContext) -> Result<()> {
         let mut generations = BTreeMap::new();
         let mut missing = None;
         let plan = self.settings.reference.clone().transform_up_with_subqueries(|node| {
@@ -87,7 +87,7 @@ impl LookupJoin {
             match references.get(&name) {
                 Ok(rows) => {
                     generations.insert(name, rows.generation);
-                    // Of a report only some columns are held.
+                    // Of a table not all columns may be held, nor in the order of the query.
                     let places = scan.projected_schema.fields().iter().map(|field| rows.schema.index_of(field.name()));
                     scan.projection = Some(places.collect::<std::result::Result<_, _>>()?);
                     let provider = MemTable::try_new(rows.schema.clone(), vec![rows.batches.to_vec()])?;

@@ -118,9 +118,12 @@ impl FlowMonitor {
         self.lock().repeats = repeats;
     }
 
-    /// It has read something, and `waiting` rows were not processed by then. Later, each epoch says what is left.
+    /// It has read something, and `waiting` rows were not processed by then. Where rows waited before, epochs say what is left.
     pub fn has_read(&self, waiting: u64) {
-        self.lock().status.lag.get_or_insert(waiting);
+        let mut inner = self.lock();
+        if inner.status.lag.is_none_or(|known| known == 0) {
+            inner.status.lag = Some(waiting);
+        }
     }
 
     /// It has failed.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, UInt8Array, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
+use datafusion::prelude::SessionContext;
 use millstream_core::encode::RowEncoder;
 use millstream_core::{ChangeBatch, ChangeKind, Error, EventTime, FlowId, KeySpec, Result, RowPosition, Timestamp, Version};
 use millstream_pipeline::graph::OutputMode;
@@ -16,6 +17,7 @@ use super::state::State;
 use super::watermark::WatermarkTracker;
 use crate::compile::{self, Program, Rejects, Rows, Step};
 use crate::join::StreamJoin;
+use crate::reference::ReferenceTables;
 use crate::source::Chunk;
 use crate::window::{Arrivals, LateRow, Stages, window_ends};
 
@@ -136,8 +138,18 @@ impl Processor {
         })
     }
 
-    /// The steps that join reference data, to be refreshed between chunks.
-    pub fn joins(&mut self) -> impl Iterator<Item = &mut compile::LookupJoin> {
+    /// Looks at what it joins as it is: at all of it as of one moment, so that no event meets two publications of one report. To be called between
+    /// chunks.
+    pub async fn refresh(&mut self, references: &ReferenceTables, session: &SessionContext) -> Result<()> {
+        let now = references.now();
+        for join in self.joins() {
+            join.refresh(&now, session).await?;
+        }
+        Ok(())
+    }
+
+    /// The steps that join reference data.
+    fn joins(&mut self) -> impl Iterator<Item = &mut compile::LookupJoin> {
         let sides = self.sides.iter_mut().flat_map(|side| side.before.iter_mut());
         let above = self.state.join.iter_mut().flat_map(StreamJoin::steps_mut);
         self.program.before.iter_mut().chain(sides).chain(above).filter_map(|s| match s {

@@ -88,9 +88,7 @@ impl FlowRunner {
     async fn again(&self, late: HashMap<RowPosition, EventTime>) -> Result<Processor> {
         let mut processor = (self.spec.fresh)()?;
         processor.decide_lateness(Lateness::Exactly(late));
-        for join in processor.joins() {
-            join.refresh(&self.ports.references, &self.session).await?;
-        }
+        processor.refresh(&self.ports.references, &self.session).await?;
         Ok(processor)
     }
 

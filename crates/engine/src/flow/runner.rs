@@ -446,10 +446,7 @@ impl FlowRunner {
     /// What is joined as it is, is as it is now.
     pub(super) async fn refresh_references(&mut self, progress: &Progress) -> Result<()> {
         self.note_joined(progress);
-        for join in self.processor.joins() {
-            join.refresh(&self.ports.references, &self.session).await?;
-        }
-        Ok(())
+        self.processor.refresh(&self.ports.references, &self.session).await
     }
 
     /// Calls a port until it answers or fails for good. `None`: asked to stop while it didn't answer.

@@ -82,13 +82,15 @@ async fn rows_have_the_columns_of_the_table() {
 async fn a_change_swaps_the_table_and_leaves_what_readers_hold() {
     let source = source();
     let tables = tables(&Arc::default(), &source).await;
-    let before = tables.get("airlines").unwrap();
+    let (before, now) = (tables.get("airlines").unwrap(), tables.now());
     assert!(!tables.refresh("airlines").await.unwrap());
     source.set("r2", Ok(rows(&[7])));
     assert!(tables.refresh("airlines").await.unwrap());
     let after = tables.get("airlines").unwrap();
     assert_eq!((before.rows(), before.generation), (2, 1));
     assert_eq!((after.rows(), after.generation), (1, 2));
+    assert_eq!(now.get("airlines").unwrap().generation, 1, "what was there at one moment stays what it was");
+    assert_eq!(now.get("planes").unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]

@@ -67,9 +67,7 @@ impl Engine {
     ) -> Result<ExpectedWindows> {
         let watermark = checkpoint.header.watermark.as_ref().and_then(|w| w.current());
         let mut processor = self.processor(flow)?;
-        for join in processor.joins() {
-            join.refresh(&self.references, &self.spark).await?;
-        }
+        processor.refresh(&self.references, &self.spark).await?;
         let before = self.before_change(flow, &checkpoint.header, check)?;
         let same_failures = before.as_ref().is_none_or(|before| before.same_failures);
         processor.decide_lateness(Lateness::Exactly(late.clone()));

@@ -100,9 +100,7 @@ impl Engine {
         let snapshot = self.ports.event_store.snapshot().await?;
         for flow in self.pipeline.flows.iter().filter(|f| f.target == spec.name && f.source == base) {
             let mut processor = self.processor(flow)?;
-            for join in processor.joins() {
-                join.refresh(&self.references, &self.spark).await?;
-            }
+            processor.refresh(&self.references, &self.spark).await?;
             let mut stream = snapshot.scan(base, &Scan { with_version: true, ..Scan::default() }).await?;
             while let Some(batch) = stream.next().await {
                 let chunk = base_chunk(&batch?)?;

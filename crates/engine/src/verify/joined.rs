@@ -97,9 +97,7 @@ impl Engine {
         let until = &checkpoint.header.source;
         let late = late_of(&self.ports.system.late_rows().await?, flow, until);
         let mut processor = self.processor(flow)?;
-        for join in processor.joins() {
-            join.refresh(&self.references, &self.spark).await?;
-        }
+        processor.refresh(&self.references, &self.spark).await?;
         if self.same_reports_from(flow, &checkpoint.header, check).is_some() {
             return Ok(None);
         }

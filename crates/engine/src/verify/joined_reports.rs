@@ -12,10 +12,10 @@ impl Engine {
     /// The check of a table whose flow waits for a report: there is nothing that its query could be run on.
     pub(super) fn waits_for_report(&self, spec: &TableSpec) -> Option<Check> {
         let flows = self.pipeline.flows.iter().filter(|flow| flow.target == spec.name);
-        let (flow, why) =
+        let (report, why) =
             flows.flat_map(|flow| &flow.references).find_map(|name| self.references.get(name).err().map(|why| (name, why)))?;
         let mut check = Check::of(&spec.name);
-        check.note(format!("it was not compared, for its flow joins {flow}: {why}"));
+        check.note(format!("it was not compared, for its flow joins {report}: {why}"));
         Some(check)
     }
 

@@ -147,9 +147,7 @@ impl Engine {
         check: &mut Check,
     ) -> Result<ExpectedRows> {
         let mut processor = self.processor(flow)?;
-        for join in processor.joins() {
-            join.refresh(&self.references, &self.spark).await?;
-        }
+        processor.refresh(&self.references, &self.spark).await?;
         let altered = at.altered.as_ref();
         if let Some(altered) = altered {
             check.note(format!("flow {}: an earlier query wrote what came up to epoch {}: that was not compared", flow.id, altered.after));

@@ -111,3 +111,18 @@ async fn records_that_came_later_with_older_times_are_not_expected_yet() {
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.checks.iter().find(|c| c.subject == "by_meter").unwrap().figures["events"], 200, "{report}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_that_has_committed_nothing_is_not_passed_over() {
+    let world = World::new();
+    let engine = world.engine().await;
+    assert!(!engine.verify(&|_| {}).await.unwrap().to_string().contains("has committed nothing yet"), "nothing waits for it");
+    world.publish(&readings(21, 200)).await;
+    let report = engine.verify(&|_| {}).await.unwrap().to_string();
+    assert!(
+        report.contains("flow by_meter has committed nothing yet: 200 records that wait for it are accounted for by nothing"),
+        "{report}"
+    );
+    world.run().await.unwrap();
+    assert!(!verify(&world).await.to_string().contains("has committed nothing yet"));
+}

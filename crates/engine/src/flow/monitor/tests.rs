@@ -26,6 +26,8 @@ fn the_lag_is_unknown_until_the_flow_has_read_and_again_when_it_begins_anew() {
     assert_eq!(lag(&monitor), Some(400));
     monitor.idle();
     assert_eq!(lag(&monitor), Some(0));
+    monitor.has_read(7);
+    assert_eq!(lag(&monitor), Some(7), "a flow that fails at these is not up to date");
     monitor.resumed(Attempt(2), Epoch(5), Some(&source()), None);
     assert_eq!(lag(&monitor), None);
 }
