@@ -1,7 +1,7 @@
 //! What a running pipeline says of itself: read by the status page, `/readyz`, `/metrics` and `system.flows`, and as JSON by people and their
 //! programs. There a moment is RFC 3339, and a number that is no count has its unit in its name.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -122,6 +122,28 @@ pub struct EngineStatus {
     pub away: Option<(Timestamp, String)>,
 }
 
+/// A topic that has got partitions since the pipeline began to read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GrownTopic {
+    /// The topic.
+    pub topic: String,
+    /// How many partitions it has.
+    pub partitions: i32,
+    /// How many of them flows read.
+    pub read: i32,
+}
+
+impl fmt::Display for GrownTopic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { topic, partitions, read } = self;
+        write!(
+            f,
+            "topic {topic} has {partitions} partitions, and flows read {read} of them: write partitions '{partitions}' into the pipeline and start it \
+             again, and they read the others from their first record"
+        )
+    }
+}
+
 /// The whole pipeline's state at one moment.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct PipelineStatus {
@@ -135,6 +157,8 @@ pub struct PipelineStatus {
     pub jobs: Vec<JobStatus>,
     /// Every reference table, and every report that flows join.
     pub references: Vec<ReferenceStatus>,
+    /// Topics of which flows don't read all partitions.
+    pub grown_topics: Vec<GrownTopic>,
     /// Why intake is paused (a full disk), if it is.
     pub intake_paused: Option<String>,
 }
@@ -156,7 +180,8 @@ impl PipelineStatus {
         opening.chain(away).chain(paused).chain(flows).collect()
     }
 
-    /// What goes on and is not as it should be, one line each: reference data that can't be refreshed is joined as it was.
+    /// What goes on and is not as it should be, one line each: reference data that can't be refreshed is joined as it was, and new partitions of a topic are
+    /// not read.
     #[must_use]
     pub fn degraded(&self) -> Vec<String> {
         let stale = self.references.iter().filter_map(|reference| {
@@ -164,7 +189,7 @@ impl PipelineStatus {
             let why = reference.last_error.as_ref().map(|(_, why)| format!(": {why}")).unwrap_or_default();
             Some(format!("{} can't be refreshed since {since} and is joined as it was at {}{why}", reference.table, reference.checked))
         });
-        stale.collect()
+        stale.chain(self.grown_topics.iter().map(ToString::to_string)).collect()
     }
 }
 

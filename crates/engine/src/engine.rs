@@ -29,6 +29,7 @@ use crate::flow::repetition;
 use crate::flow::runner::FlowPorts;
 use crate::flow::watermark::WatermarkTracker;
 use crate::flow::{FlowCommand, FlowInput, FlowMonitor, FlowRunner, FlowSpec};
+use crate::growth::TopicGrowth;
 use crate::patience::Patience;
 use crate::reference::ReferenceTables;
 use crate::settings::EngineSettings;
@@ -96,6 +97,7 @@ pub struct Engine {
     /// For each flow, how to send it a command, and the receiver until it runs.
     pub(crate) commands: BTreeMap<FlowId, Commands>,
     critical: CriticalRows,
+    growth: TopicGrowth,
     scheduler: Scheduler,
     /// For the state of its flows.
     memory: Arc<StateMemory>,
@@ -122,6 +124,7 @@ impl Engine {
         let spark = spark_session();
         let critical = CriticalRows::new(&pipeline, ports.event_store.clone(), references.clone(), spark.clone(), ports.clock.clone())?;
         let scheduler = Scheduler::open(&pipeline, ports.clone(), references.clone()).await?;
+        let growth = TopicGrowth::new(&pipeline, &ports);
         let sources = sources(&pipeline, &ports, &settings);
         let monitors = pipeline.flows.iter().map(|f| (f.id.clone(), Arc::new(FlowMonitor::new(f.id.as_str(), &f.target, &source_key(f)))));
         let monitors = monitors.collect();
@@ -142,13 +145,14 @@ impl Engine {
             spark,
             commands,
             critical,
+            growth,
             scheduler,
             memory,
             running,
         }))
     }
 
-    /// Runs all flows, the scheduler and the refresh of reference data until `shutdown`; each flow then finishes its epoch.
+    /// Runs all flows, the scheduler, the refresh of reference data and the look at topics until `shutdown`; each flow then finishes its epoch.
     /// A flow or job that fails takes no other down: [`StatusSource::status`] says so.
     pub async fn run(self: &Arc<Self>, shutdown: CancellationToken) -> Result<()> {
         let mut tasks = JoinSet::new();
@@ -165,6 +169,9 @@ impl Engine {
         let engine = self.clone();
         let stop = shutdown.clone();
         tasks.spawn(async move { engine.references.run(stop).await });
+        let engine = self.clone();
+        let stop = shutdown.clone();
+        tasks.spawn(async move { engine.growth.run(stop).await });
         let mut result = Ok(());
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
@@ -421,7 +428,13 @@ impl StatusSource for Engine {
     fn status(&self) -> PipelineStatus {
         let now = self.ports.clock.now();
         let flows = self.pipeline.flows.iter().filter_map(|f| self.monitors.get(&f.id)).map(|m| m.status(now)).collect();
-        PipelineStatus { flows, jobs: self.scheduler.status(), references: self.references.status(), ..PipelineStatus::default() }
+        PipelineStatus {
+            flows,
+            jobs: self.scheduler.status(),
+            references: self.references.status(),
+            grown_topics: self.growth.status(),
+            ..PipelineStatus::default()
+        }
     }
 }
 

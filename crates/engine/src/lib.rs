@@ -10,6 +10,7 @@ mod compute;
 mod critical;
 pub mod engine;
 pub mod flow;
+mod growth;
 mod identity;
 pub mod join;
 mod metadata;

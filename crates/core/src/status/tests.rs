@@ -46,6 +46,7 @@ fn as_json_moments_are_rfc_3339_and_durations_have_their_unit_in_their_name() {
             failing_since: Some(AT),
             last_error: why(),
         }],
+        grown_topics: vec![GrownTopic { topic: "flights".into(), partitions: 4, read: 2 }],
         intake_paused: None,
     };
     let at = "2013-12-31T23:59:00.250Z";
@@ -68,6 +69,7 @@ fn as_json_moments_are_rfc_3339_and_durations_have_their_unit_in_their_name() {
                 "table": "airlines", "rows": 16, "generation": 1, "checked": "1970-01-01T00:00:00Z", "failing_since": at,
                 "last_error": last_error
             }],
+            "grown_topics": [{ "topic": "flights", "partitions": 4, "read": 2 }],
             "intake_paused": null
         })
     );

@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-use millstream_core::status::{FlowPhase, ReferenceStatus};
+use millstream_core::status::{FlowPhase, GrownTopic, ReferenceStatus};
 use millstream_core::{Attempt, Epoch, EventTime};
 
 use super::super::toys::spec;
@@ -72,6 +72,7 @@ fn status() -> PipelineStatus {
                 ..job
             },
         ],
+        grown_topics: vec![GrownTopic { topic: "flights".into(), partitions: 4, read: 2 }],
         intake_paused: Some("the disk is full".into()),
         opening: None,
         references: vec![
@@ -108,6 +109,7 @@ fn reference_data_that_can_not_be_read_is_in_the_notice_and_says_since_when_and_
     }
     assert!(html.contains("<li>airlines can&#39;t be refreshed since 2023-12-31T23:53:20Z and is joined as it was at "), "{html}");
     assert!(html.contains(">6 min ago</time>: no &lt;file&gt;</td>"), "{html}");
+    assert!(html.contains("<li>topic flights has 4 partitions, and flows read 2 of them: "), "{html}");
 }
 
 #[test]
