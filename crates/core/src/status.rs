@@ -1,6 +1,7 @@
 //! What a running pipeline says of itself: read by the status page, `/readyz`, `/metrics` and `system.flows`, and as JSON by people and their
 //! programs. There a moment is RFC 3339, and a number that is no count has its unit in its name.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::time::Duration;
 
@@ -23,6 +24,20 @@ pub enum FlowPhase {
     Failed,
     /// Drained and stopped on request.
     Stopped,
+}
+
+impl FlowPhase {
+    /// Its name, as every surface shows it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// A flow's state at one moment.
@@ -169,7 +184,7 @@ impl PipelineStatus {
     pub fn unready(&self) -> Vec<String> {
         let flows = self.flows.iter().filter(|f| !matches!(f.phase, FlowPhase::Running)).map(|f| {
             let why = f.last_error.as_ref().map(|(_, e)| format!(": {e}")).unwrap_or_default();
-            format!("flow {} is {}{why}", f.flow, format!("{:?}", f.phase).to_lowercase())
+            format!("flow {} is {}{why}", f.flow, f.phase.as_str())
         });
         let away = self.engines.iter().filter_map(|e| {
             let (since, why) = e.away.as_ref()?;
@@ -206,21 +221,15 @@ fn milliseconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Re
 }
 
 fn at_and_why<S: Serializer>(told: &Option<(Timestamp, String)>, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Told<'a> {
-        at: String,
-        why: &'a str,
-    }
-    told.as_ref().map(|(at, why)| Told { at: at.to_string(), why }).serialize(serializer)
+    when_and_why("at", told, serializer)
 }
 
 fn since_and_why<S: Serializer>(told: &Option<(Timestamp, String)>, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Told<'a> {
-        since: String,
-        why: &'a str,
-    }
-    told.as_ref().map(|(since, why)| Told { since: since.to_string(), why }).serialize(serializer)
+    when_and_why("since", told, serializer)
+}
+
+fn when_and_why<S: Serializer>(when: &str, told: &Option<(Timestamp, String)>, serializer: S) -> Result<S::Ok, S::Error> {
+    told.as_ref().map(|(moment, why)| BTreeMap::from([(when, moment.to_string()), ("why", why.clone())])).serialize(serializer)
 }
 
 /// Whoever can say how the pipeline is doing.

@@ -3,6 +3,7 @@
 //! One module a command below [`commands`]; [`config`] says what is to be, and [`wiring`] alone makes it so. Data goes to stdout,
 //! everything else to stderr.
 
+mod allocator;
 mod cli;
 mod commands;
 mod config;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    allocator::keep_memory();
     let cli = cli::Cli::parse();
     let outcome = logs::install(cli.log_format, &cli.log_level).and_then(|()| commands::run(cli));
     outcome.unwrap_or_else(|error| {

@@ -45,11 +45,7 @@ pub async fn carry_out(opened: &Opened, running: Option<RunningAt<'_>>, request:
 
 async fn refresh(opened: &Opened, name: &str, answer: &Answer) -> Result<u8> {
     let run = opened.engine.refresh(name).await?;
-    let state = match run.state {
-        JobRunState::Succeeded => "succeeded",
-        JobRunState::Failed => "failed",
-        JobRunState::Running => "running",
-    };
+    let state = run.state.as_str();
     let error = run.error.as_deref().map(|e| format!(": {e}")).unwrap_or_default();
     let (rows, removed) = (counted(run.rows.unwrap_or_default(), "row"), run.removed.unwrap_or_default());
     let text = format!("{} run {}: {state}, {rows}, {removed} removed{error}\n", run.report, run.run);

@@ -14,7 +14,7 @@ use crate::{run, workspace};
 pub enum Build {
     /// The demo's and the tests' as it is, to try a benchmark: its figures say little.
     Tests,
-    /// The demo's and the tests' build with our own crates at the highest level: minutes where that build is warm.
+    /// The demo's and the tests' build with our own crates as they are packaged, but for what is optimised across crates: minutes where that build is warm.
     Own,
     /// What is packaged: everything at the highest level, optimised across crates. An hour on 2 cores.
     Release,
@@ -28,7 +28,9 @@ impl Build {
     pub fn name(self) -> &'static str {
         match self {
             Self::Tests => "the tests'",
-            Self::Own => "own crates at level 3, dependencies as in the demo's build, no optimisation across crates",
+            Self::Own => {
+                "own crates at level 3 without debug assertions, dependencies as in the demo's build, no optimisation across crates"
+            }
             Self::Release => "release",
         }
     }
@@ -40,7 +42,8 @@ impl Build {
         build.args(["build", "--locked", "--workspace", "--bins", "--examples"]);
         match self {
             Self::Tests => &mut build,
-            Self::Own => build.args(OWN.iter().flat_map(|name| [String::from("--config"), level_3(name)])),
+            // Incremental builds cut crates into more parts than are optimised well.
+            Self::Own => build.args(OWN.iter().flat_map(|name| as_packaged(name))).env("CARGO_INCREMENTAL", "0"),
             Self::Release => build.arg("--release"),
         };
         run::shown(&mut build)
@@ -90,8 +93,11 @@ impl Build {
     }
 }
 
-fn level_3(name: &str) -> String {
-    format!("profile.dev.package.millstream-{name}.opt-level=3")
+/// Arguments for cargo that build one of our crates with the release profile's settings.
+fn as_packaged(name: &str) -> [String; 6] {
+    let set = |setting: &str| format!("profile.dev.package.millstream-{name}.{setting}");
+    let config = || String::from("--config");
+    [config(), set("opt-level=3"), config(), set("debug-assertions=false"), config(), set("overflow-checks=false")]
 }
 
 /// Runs `command`, shows its output, and gives those of its lines that are JSON.

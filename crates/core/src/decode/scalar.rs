@@ -16,19 +16,22 @@ pub(super) fn parse_date(text: &str) -> Option<i32> {
 /// `+02`, also behind `UTC` or `GMT`), or `UTC` for the `Z`. Without a zone it is UTC. `zoned`: whether a zone is allowed at all (not in TIMESTAMP_NTZ).
 #[inline]
 pub(super) fn parse_timestamp(text: &str, zoned: bool) -> Option<i64> {
-    if zoned
-        && let Ok(exact) = <&[u8; 20]>::try_from(text.as_bytes())
-        && let Some(micros) = parse_common(exact)
-    {
+    if zoned && let Some(micros) = parse_common(text.as_bytes()) {
         return Some(micros);
     }
     parse_any(text, zoned)
 }
 
-/// The form that nearly all producers send: `YYYY-MM-DDTHH:MM:SSZ`.
+/// The form that nearly all producers send: `YYYY-MM-DDTHH:MM:SSZ`, and the same with a fraction.
 #[inline]
-fn parse_common(b: &[u8; 20]) -> Option<i64> {
-    if b[4] != b'-' || b[7] != b'-' || b[10] != b'T' || b[13] != b':' || b[16] != b':' || b[19] != b'Z' {
+fn parse_common(text: &[u8]) -> Option<i64> {
+    let b = text.first_chunk::<19>()?;
+    if b[4] != b'-' || b[7] != b'-' || b[10] != b'T' || b[13] != b':' || b[16] != b':' {
+        return None;
+    }
+    let mut behind = Digits { bytes: text, pos: b.len() };
+    let fraction = if behind.eat(b'.') { behind.fraction()? } else { 0 };
+    if !behind.eat(b'Z') || !behind.at_end() {
         return None;
     }
     let mut wrong = 0_u8;
@@ -43,7 +46,7 @@ fn parse_common(b: &[u8; 20]) -> Option<i64> {
         return None;
     }
     let days = days_from_civil((century * 100 + year) as i32, month, day)?;
-    Some(i64::from(days) * DAY_MICROS + i64::from(hour * 3_600 + minute * 60 + second) * 1_000_000)
+    Some(i64::from(days) * DAY_MICROS + i64::from(hour * 3_600 + minute * 60 + second) * 1_000_000 + fraction)
 }
 
 fn parse_any(text: &str, zoned: bool) -> Option<i64> {

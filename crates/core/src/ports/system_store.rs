@@ -92,6 +92,18 @@ pub enum JobRunState {
     Failed,
 }
 
+impl JobRunState {
+    /// Its name, as every surface shows it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// So many runs of a report are kept.
 pub const RUNS_KEPT: u64 = 1_000;
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
-use millstream_core::ports::{CheckpointStore, DeadLetter, JobRun, JobRunState, LateRow, LogBounds};
+use millstream_core::ports::{CheckpointStore, DeadLetter, JobRun, LateRow, LogBounds};
 use millstream_core::status::{FlowStatus, JobStatus, PipelineStatus, ReferenceStatus, StatusSource};
 use millstream_core::table::timestamp_type;
 use millstream_core::time::micros_of;
@@ -209,16 +209,11 @@ fn late_rows(rows: &[LateRow]) -> Result<RecordBatch> {
 }
 
 fn jobs(rows: &[JobRun]) -> Result<RecordBatch> {
-    let state = |r: &JobRun| match r.state {
-        JobRunState::Running => "running",
-        JobRunState::Succeeded => "succeeded",
-        JobRunState::Failed => "failed",
-    };
     batch(vec![
         text("report", rows.iter().map(|r| &r.report)),
         number("run", rows.iter().map(|r| r.run)),
         text("trigger", rows.iter().map(|r| &r.trigger)),
-        text("state", rows.iter().map(state)),
+        text("state", rows.iter().map(|r| r.state.as_str())),
         time("started", rows.iter().map(|r| r.started.0)),
         time_or_null("ended", rows.iter().map(|r| r.ended.map(|t| t.0))),
         number_or_null("rows", rows.iter().map(|r| r.rows)),
@@ -233,7 +228,7 @@ fn flows(rows: &[FlowStatus]) -> Result<RecordBatch> {
         text("flow", rows.iter().map(|r| &r.flow)),
         text("table", rows.iter().map(|r| &r.table)),
         text("source", rows.iter().map(|r| &r.source)),
-        text("phase", rows.iter().map(|r| format!("{:?}", r.phase).to_lowercase())),
+        text("phase", rows.iter().map(|r| r.phase.as_str())),
         number("attempt", rows.iter().map(|r| r.attempt.0)),
         number("epoch", rows.iter().map(|r| r.epoch.0)),
         number("rows_in", rows.iter().map(|r| r.rows_in)),

@@ -6,13 +6,14 @@ use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use millstream_core::{ChangeBatch, Error, EventTime, Result, RowPosition, Timestamp, Version};
 
-use super::process::{Late, Lateness, Processed, Processor, Rejected, is_empty_key};
+use super::keys::{KeyColumn, Suspects};
+use super::process::{Late, Lateness, Processed, Processor, Rejected, no_key_of_group};
 use super::siblings;
 use super::watermark::WatermarkTracker;
 use crate::compile::{self, JoinSide, Rejects, Rows, Step};
 use crate::join::{Arrived, Joined, StreamJoin};
 use crate::source::Chunk;
-use crate::window::{Arrivals, window_ends};
+use crate::window::{Arrivals, Bounds};
 
 /// What a side of a join of streams does with its rows before they are kept.
 pub(super) struct SideProgram {
@@ -111,15 +112,16 @@ impl Processor {
         let rows = match &mut self.state.stages {
             None => rows,
             Some(stages) => {
-                let ends = window_ends(rows.batch.column(stages.window_column()))?;
-                let keep = ends.iter().zip(rows.origin.values()).map(|(end, origin)| {
-                    if end.is_none() {
-                        rejects.push((*origin, stages.why_in_none().to_owned()));
-                    }
-                    Some(end.is_some())
-                });
-                let rows = rows.filter(&keep.collect::<BooleanArray>())?;
-                let rows = without_keyless_groups(rows, &self.key_groups, self.single_key, &mut rejects)?;
+                let ends = Bounds::ends(rows.batch.column(stages.window_column()))?;
+                let rows = if ends.are_all_there() {
+                    rows
+                } else {
+                    let keep: BooleanArray = (0..rows.len()).map(|row| Some(ends.is_there(row))).collect();
+                    let without = (0..rows.len()).filter(|row| !ends.is_there(*row));
+                    rejects.extend(without.map(|row| (rows.origin.value(row), stages.why_in_none().to_owned())));
+                    rows.filter(&keep)?
+                };
+                let rows = without_keyless_groups(rows, &self.key_groups, &mut rejects)?;
                 let advanced = stages
                     .advance(&rows.batch, &Arrivals::in_time(rows.len()), closing)
                     .map_err(|e| e.context(format!("flow {}", self.flow)))?;
@@ -214,13 +216,13 @@ impl Processor {
 
     /// Joined rows that have a key; of the others, the events are rejected.
     fn without_keyless(&self, rows: Rows, rejects: &mut Rejects) -> Result<Rows> {
-        let keyless = self.keyless(&rows);
-        if keyless.iter().all(Option::is_none) {
+        let keyless = Suspects::of(&rows.batch, &self.key_columns).all();
+        if keyless.is_empty() {
             return Ok(rows);
         }
-        let wrong = keyless.iter().zip(rows.origin.values()).filter_map(|(column, origin)| {
-            let name = self.program.output.field((*column)?).name();
-            Some((*origin, format!("key column {name} of a joined row is null or empty")))
+        let wrong = keyless.iter().map(|(row, column)| {
+            let name = self.program.output.field(*column).name();
+            (rows.origin.value(*row), format!("key column {name} of a joined row is null or empty"))
         });
         let keep = siblings::without(&rows.origin, wrong.collect(), rejects);
         Ok(rows.filter(&keep)?)
@@ -228,13 +230,15 @@ impl Processor {
 }
 
 /// Rows whose groups can be a key of the table.
-fn without_keyless_groups(rows: Rows, key_groups: &[usize], single_key: bool, rejects: &mut Rejects) -> Result<Rows> {
-    let mut keep = Vec::with_capacity(rows.len());
-    for (row, origin) in rows.origin.values().iter().enumerate() {
-        let missing = key_groups.iter().find(|c| is_empty_key(rows.batch.column(**c), row, single_key));
-        keep.push(missing.is_none());
-        let reason = missing.map(|column| format!("group column {} is null or empty, and it is part of the table's key", column + 1));
-        rejects.extend(reason.map(|reason| (*origin, reason)));
+fn without_keyless_groups(rows: Rows, key_groups: &[KeyColumn], rejects: &mut Rejects) -> Result<Rows> {
+    let keyless = Suspects::of(&rows.batch, key_groups).all();
+    if keyless.is_empty() {
+        return Ok(rows);
+    }
+    let mut keep = vec![true; rows.len()];
+    for (row, column) in keyless {
+        keep[row] = false;
+        rejects.push((rows.origin.value(row), no_key_of_group(column)));
     }
     Ok(rows.filter(&BooleanArray::from(keep))?)
 }

@@ -18,6 +18,7 @@ pub mod compatibility;
 pub mod emission;
 pub mod fault;
 mod joined;
+mod keys;
 pub mod monitor;
 mod partitions;
 pub mod process;

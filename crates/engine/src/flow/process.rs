@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, UInt8Array, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use datafusion::prelude::SessionContext;
 use millstream_core::encode::RowEncoder;
 use millstream_core::{ChangeBatch, ChangeKind, Error, EventTime, FlowId, KeySpec, Result, RowPosition, Timestamp, Version};
 use millstream_pipeline::graph::OutputMode;
 
 use super::joined::SideProgram;
+use super::keys::{KeyColumn, Suspects};
 use super::siblings;
 use super::state::State;
 use super::watermark::WatermarkTracker;
@@ -19,17 +20,17 @@ use crate::compile::{self, Program, Rejects, Rows, Step};
 use crate::join::StreamJoin;
 use crate::reference::ReferenceTables;
 use crate::source::Chunk;
-use crate::window::{Arrivals, LateRow, Stages, window_ends};
+use crate::window::{Arrivals, Bounds, LateRow, Stages};
 
 /// The program of a flow with all state that its rows change.
 pub struct Processor {
     pub(super) flow: FlowId,
     pub(super) program: Program,
-    /// The target's key columns among the output's columns, and whether the key is one partition column.
+    /// The target's key columns among the output's columns.
     key: Vec<usize>,
-    pub(super) single_key: bool,
+    pub(super) key_columns: Vec<KeyColumn>,
     /// Group columns that become key columns of the target.
-    pub(super) key_groups: Vec<usize>,
+    pub(super) key_groups: Vec<KeyColumn>,
     /// The sides of a join of streams; none where there is no such join.
     pub(super) sides: Vec<SideProgram>,
     pub(super) state: State,
@@ -117,16 +118,19 @@ impl Processor {
             StreamJoin::new(*stage)
         });
         let join = join.transpose()?;
-        let key_columns = key.indices(&program.output)?;
-        let key_groups = stages.as_ref().map(|s| s.groups_behind(&key_columns)).unwrap_or_default();
+        let (single, key) = (key.partition.len() == 1, key.indices(&program.output)?);
+        let as_key = |(at, column): (usize, &usize)| KeyColumn { column: *column, is_partition_key: single && at == 0 };
+        let key_columns: Vec<KeyColumn> = key.iter().enumerate().map(as_key).collect();
+        let group_behind = |key: &KeyColumn| Some(KeyColumn { column: stages.as_ref()?.group_behind(key.column)?, ..*key });
+        let key_groups = key_columns.iter().filter_map(group_behind).collect();
         let (watermark_column, watermark) = watermark.unzip();
         Ok(Self {
             flow,
             draws_versions: stages.is_some() || lookups || join.is_some(),
             explodes: program.before.iter().any(|s| matches!(s, Step::Explode(_))),
             encoder: None,
-            single_key: key.partition.len() == 1,
-            key: key_columns,
+            key,
+            key_columns,
             key_groups,
             program,
             sides,
@@ -339,15 +343,12 @@ impl Processor {
         rejects: &mut Rejects,
     ) -> Result<(Rows, Vec<RecordBatch>, u64)> {
         let Some(stages) = &mut self.state.stages else { return Err(Error::internal("a flow without windows was asked to aggregate")) };
-        let ends = window_ends(rows.batch.column(stages.window_column()))?;
+        let ends = Bounds::ends(rows.batch.column(stages.window_column()))?;
+        let keys = Suspects::of(&rows.batch, &self.key_groups);
         let mut wrong = Rejects::new();
-        for (row, end) in ends.iter().enumerate() {
-            let reason = if end.is_none() {
-                Some(stages.why_in_none().to_owned())
-            } else {
-                let missing = self.key_groups.iter().find(|c| is_empty_key(rows.batch.column(**c), row, self.single_key));
-                missing.map(|column| format!("group column {} is null or empty, and it is part of the table's key", column + 1))
-            };
+        let all = if keys.is_empty() && ends.are_all_there() { 0 } else { rows.len() };
+        for row in 0..all {
+            let reason = if ends.is_there(row) { keys.missing(row).map(no_key_of_group) } else { Some(stages.why_in_none().to_owned()) };
             wrong.extend(reason.map(|reason| (rows.origin.value(row), reason)));
         }
         let rows = if wrong.is_empty() { rows } else { rows.filter(&siblings::without(&rows.origin, wrong, rejects))? };
@@ -396,20 +397,15 @@ impl Processor {
         let batch = RecordBatch::try_new(schema, rows.batch.columns().to_vec())
             .map_err(|e| Error::internal(format!("flow {}: its query gives other columns than its table has", self.flow)).caused_by(e))?;
         let mut rows = Rows { batch, ..rows };
-        let keyless = self.keyless(&rows);
-        if let Some(first) = keyless.iter().position(|k| k.is_some()) {
+        let keyless = Suspects::of(&rows.batch, &self.key_columns).all();
+        if let Some((_, column)) = keyless.first() {
+            let name = |column: usize| self.program.output.field(column).name();
             if source.is_none() {
-                let column = keyless[first].unwrap_or_default();
-                return Err(Error::invalid(format!(
-                    "flow {}: key column {} of a window's result is null or empty",
-                    self.flow,
-                    self.program.output.field(column).name()
-                )));
+                let name = name(*column);
+                return Err(Error::invalid(format!("flow {}: key column {name} of a window's result is null or empty", self.flow)));
             }
-            let wrong = keyless.iter().enumerate().filter_map(|(row, column)| {
-                let name = self.program.output.field((*column)?).name();
-                Some((rows.origin.value(row), format!("key column {name} is null or empty")))
-            });
+            let reason = |column| format!("key column {} is null or empty", name(column));
+            let wrong = keyless.iter().map(|(row, column)| (rows.origin.value(*row), reason(*column)));
             let keep = siblings::without(&rows.origin, wrong.collect(), rejects);
             rows = rows.filter(&keep)?;
         }
@@ -456,19 +452,6 @@ impl Processor {
         Ok(rows.filter(&keep)?)
     }
 
-    /// For each row the key column that is null or empty, if one is.
-    pub(super) fn keyless(&self, rows: &Rows) -> Vec<Option<usize>> {
-        let suspicious = |c: &&usize| {
-            let column = rows.batch.column(**c);
-            column.null_count() > 0 || (self.single_key && matches!(column.data_type(), DataType::Utf8 | DataType::Binary))
-        };
-        let suspects: Vec<usize> = self.key.iter().filter(suspicious).copied().collect();
-        let find = |row| {
-            suspects.iter().find(|c| is_empty_key(rows.batch.column(**c), row, self.single_key && self.key.first() == Some(c))).copied()
-        };
-        (0..rows.len()).map(find).collect()
-    }
-
     /// `n` new versions, above all that were drawn before.
     fn draw_versions(&mut self, n: usize, now: Timestamp) -> Int64Array {
         let first = now.0.max(self.version_bound.0.saturating_add(1));
@@ -480,15 +463,7 @@ impl Processor {
     }
 }
 
-/// Whether the key value at `row` is missing: null, or empty where it is the whole partition key (which Cassandra forbids).
-pub(super) fn is_empty_key(column: &dyn Array, row: usize, whole: bool) -> bool {
-    if column.is_null(row) {
-        return true;
-    }
-    whole
-        && match column.data_type() {
-            DataType::Utf8 => column.as_string::<i32>().value(row).is_empty(),
-            DataType::Binary => column.as_binary::<i32>().value(row).is_empty(),
-            _ => false,
-        }
+/// Why a row whose group has no value in `column` can't be aggregated.
+pub(super) fn no_key_of_group(column: usize) -> String {
+    format!("group column {} is null or empty, and it is part of the table's key", column + 1)
 }

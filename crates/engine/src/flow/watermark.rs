@@ -33,13 +33,17 @@ impl WatermarkTracker {
     /// An event of `partition` happened at `event_time`. Partitions beyond those known are added.
     pub fn observe(&mut self, partition: usize, event_time: EventTime) {
         self.grow(partition + 1);
-        self.idle[partition] = false;
+        let was_idle = std::mem::take(&mut self.idle[partition]);
         let before = self.greatest[partition];
         if before.is_some_and(|g| g >= event_time.0) {
             return;
         }
         self.greatest[partition] = Some(event_time.0);
-        self.advance();
+        // The watermark is never behind the least of the busy partitions: one that was ahead of it doesn't hold it back. That goes for nearly all events.
+        let was_ahead = || before.zip(self.current).is_some_and(|(g, current)| g.saturating_sub(self.delay_micros) > current);
+        if was_idle || !was_ahead() {
+            self.advance();
+        }
     }
 
     /// Says which partitions are idle: read to their end, and silent for long enough.
@@ -63,6 +67,9 @@ impl WatermarkTracker {
     }
 
     fn grow(&mut self, partitions: usize) {
+        if partitions <= self.greatest.len().min(self.idle.len()) {
+            return;
+        }
         let partitions = partitions.max(self.greatest.len());
         self.greatest.resize(partitions, None);
         self.idle.resize(partitions, false);

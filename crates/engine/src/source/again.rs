@@ -35,6 +35,7 @@ pub(super) async fn take(log: &dyn EventLog, clock: &dyn Clock, topic: &str, fro
         end: to.clone(),
         records: Vec::with_capacity(all.len()),
         partitions: Vec::with_capacity(all.len()),
+        offsets: Vec::with_capacity(all.len()),
         versions: Vec::with_capacity(all.len()),
         at_end: vec![false; from.partitions.len()],
         bytes: 0,
@@ -46,6 +47,7 @@ pub(super) async fn take(log: &dyn EventLog, clock: &dyn Clock, topic: &str, fro
         taken.bytes += bytes_of(&record);
         taken.versions.push(version.0);
         taken.partitions.push(partition);
+        taken.offsets.push(record.offset.0);
         taken.records.push(record);
     }
     Ok(taken)

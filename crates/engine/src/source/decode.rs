@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{ArrayRef, Int32Array, PrimitiveArray, RecordBatch};
+use arrow::datatypes::{ArrowPrimitiveType, Schema, SchemaRef};
 use bytes::Bytes;
 use millstream_core::decode::{Reading, RecordDecoder};
 use millstream_core::ports::{Record, SchemaRegistry};
@@ -73,14 +73,6 @@ impl ChunkDecoders {
         columns.extend(self.metadata.iter().map(|m| self.metadata_column(m, &taken, &decoded.accepted)));
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(decoded.accepted.len()));
         let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
-        let pick = |i: &u32| *i as usize;
-        let changes = ChangeBatch::try_new(
-            rows,
-            decoded.kinds,
-            Int64Array::from_iter_values(decoded.accepted.iter().map(|i| taken.versions[pick(i)])),
-            Int32Array::from_iter_values(decoded.accepted.iter().map(|i| taken.partitions[pick(i)])),
-            Int64Array::from_iter_values(decoded.accepted.iter().map(|i| taken.records[pick(i)].offset.0)),
-        )?;
         let rejected = decoded.rejected.into_iter().map(|r| {
             let record = &taken.records[r.index as usize];
             RejectedRecord {
@@ -93,13 +85,22 @@ impl ChunkDecoders {
                 directed: directed(record),
             }
         });
+        let rejected = rejected.collect();
         let rows_directed = decoded.accepted.iter().enumerate().filter_map(|(row, i)| {
             let record = &taken.records[*i as usize];
             if record.headers.is_empty() { None } else { directed(record).map(|flows| (u32::try_from(row).unwrap_or(u32::MAX), flows)) }
         });
+        let directed = rows_directed.collect();
+        let changes = ChangeBatch::try_new(
+            rows,
+            decoded.kinds,
+            picked(taken.versions, &decoded.accepted),
+            picked(taken.partitions, &decoded.accepted),
+            picked(taken.offsets, &decoded.accepted),
+        )?;
         Ok(Chunk {
-            rejected: rejected.collect(),
-            directed: rows_directed.collect(),
+            rejected,
+            directed,
             bytes: changes.rows().get_array_memory_size() + taken.records.len() * 32,
             changes,
             further: Vec::new(),
@@ -118,6 +119,12 @@ impl ChunkDecoders {
         let records = accepted.iter().map(|&i| &taken.records[i as usize]);
         metadata::metadata_column(name, &TopicPartition::new(self.topic.clone(), 0), records)
     }
+}
+
+/// Those of `all` whose places, in ascending order, `accepted` has.
+fn picked<T: ArrowPrimitiveType>(all: Vec<T::Native>, accepted: &[u32]) -> PrimitiveArray<T> {
+    let some = if accepted.len() == all.len() { all } else { accepted.iter().map(|i| all[*i as usize]).collect() };
+    PrimitiveArray::new(some.into(), None)
 }
 
 /// Asks the registry for the schemas of `records` that the decoder doesn't know. While it is away, nothing is decoded: the records are read again.

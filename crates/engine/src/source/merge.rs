@@ -56,14 +56,27 @@ impl Buffer {
     }
 }
 
+/// Where a record stands in the merged order: its version, and its partition.
+type Mark = (Version, usize);
+
+/// The least of what partitions begin with, and the least of the others. Pure.
+fn first_two(heads: &[Option<Mark>]) -> (Option<Mark>, Option<Mark>) {
+    heads.iter().flatten().fold((None, None), |(first, second), mark| match (first, second) {
+        (Some(first), None) if *mark > first => (Some(first), Some(*mark)),
+        (Some(first), Some(second)) if *mark > first => (Some(first), Some(second.min(*mark))),
+        (first, _) => (Some(*mark), first),
+    })
+}
+
 /// Records taken from the partitions, in merged order.
 pub(super) struct Taken {
     /// The state before the first one, and after the last.
     pub(super) start: SourceState,
     pub(super) end: SourceState,
     pub(super) records: Vec<Record>,
-    /// The partition of each, and its version.
+    /// The partition of each, its offset, and its version.
     pub(super) partitions: Vec<i32>,
+    pub(super) offsets: Vec<i64>,
     pub(super) versions: Vec<i64>,
     /// For each partition, whether it was read to its end, and the moment of which that is true.
     pub(super) at_end: Vec<bool>,
@@ -112,6 +125,7 @@ impl Merge {
             end: SourceState::default(),
             records: Vec::with_capacity(room),
             partitions: Vec::with_capacity(room),
+            offsets: Vec::with_capacity(room),
             versions: Vec::with_capacity(room),
             at_end: Vec::new(),
             seen_at: self.clock.now(),
@@ -125,13 +139,17 @@ impl Merge {
             }
         }
         let bytes_max = limit.bytes_max.saturating_mul(READS_A_CHUNK);
-        while let Some((_, p)) = self.first(None).filter(|first| *first <= limit.mark_max) {
+        let mut heads: Vec<Option<Mark>> = (0..self.buffers.len()).map(|p| self.head(p)).collect();
+        while let (Some(first), other) = first_two(&heads)
+            && first <= limit.mark_max
+        {
             taken.is_full = taken.records.len() >= limit.rows_max || taken.bytes >= bytes_max;
             if taken.is_full {
                 break;
             }
+            let (_, p) = first;
             // The records of this partition that come before those of all others.
-            let last = self.first(Some(p)).map_or(limit.mark_max, |other| other.min(limit.mark_max));
+            let last = other.map_or(limit.mark_max, |other| other.min(limit.mark_max));
             let buffer = &mut self.buffers[p];
             while let Some(version) = buffer.head().filter(|version| (*version, p) <= last)
                 && taken.records.len() < limit.rows_max
@@ -141,9 +159,10 @@ impl Merge {
                 buffer.position = record.offset.0 + 1;
                 buffer.version = version;
                 taken.bytes += bytes_of(&record);
-                taken.records.push(record);
                 taken.partitions.push(i32::try_from(p).unwrap_or(i32::MAX));
+                taken.offsets.push(record.offset.0);
                 taken.versions.push(version.0);
+                taken.records.push(record);
             }
             if buffer.is_empty() {
                 buffer.position = buffer.next;
@@ -152,6 +171,7 @@ impl Merge {
                     self.refill(p, limit.bytes_max).await?;
                 }
             }
+            heads[p] = self.head(p);
         }
         taken.end = self.state();
         taken.at_end = self.buffers.iter().map(|b| b.is_empty() && b.next >= b.end).collect();
@@ -160,10 +180,9 @@ impl Merge {
         Ok(taken)
     }
 
-    /// The version and the partition of the next record, of one that is not of partition `but`.
-    fn first(&self, but: Option<usize>) -> Option<(Version, usize)> {
-        let others = self.buffers.iter().enumerate().filter(|(p, _)| Some(*p) != but);
-        others.filter_map(|(p, b)| b.head().map(|v| (v, p))).min()
+    /// Where the next buffered record of partition `p` stands.
+    fn head(&self, p: usize) -> Option<Mark> {
+        self.buffers[p].head().map(|version| (version, p))
     }
 
     /// Reads more of partition `p`, whose buffer is empty.
@@ -178,7 +197,9 @@ impl Merge {
             return Ok(());
         }
         let mut outcome = self.log.read(&partition, Offset(buffer.next), bytes_max).await?;
-        outcome.records.retain(|record| record.offset.0 < end);
+        if outcome.next.0 > end {
+            outcome.records.retain(|record| record.offset.0 < end);
+        }
         buffer.records = outcome.records.into_iter();
         buffer.next = outcome.next.0.min(end);
         buffer.end = outcome.bounds.end.0.min(end);
@@ -197,3 +218,6 @@ impl Merge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

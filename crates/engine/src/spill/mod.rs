@@ -25,7 +25,7 @@ pub(crate) use merge::{At, Merge, Picker, Source};
 pub(crate) use run::{Filtering, Run, RunWriter, Written, block_rows, write};
 pub(crate) use runs::Runs;
 
-/// A group: its window's end, then its group columns in Arrow's row format. Outside of memory it is only in files of this process.
+/// A group: its window's end, then those of its group columns in Arrow's row format that the end doesn't tell. Outside of memory it is only in files of this process.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupKey {
     end: EventTime,

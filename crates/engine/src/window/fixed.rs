@@ -3,8 +3,9 @@
 //! Where windows overlap, rows are aggregated once for each *pane* (the rows of a group that share all their open windows), and the panes'
 //! partial results are merged into each of these windows.
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::{filter, filter_record_batch, take, take_record_batch};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::{filter, filter_record_batch, take};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType, UInt32Type};
 use millstream_core::time::micros_of;
 use millstream_core::{Error, EventTime, Result};
@@ -12,10 +13,10 @@ use millstream_pipeline::graph::{FixedWindows, OutputMode};
 use millstream_pipeline::window_column;
 
 use super::functions::Functions;
-use super::grouping::every;
+use super::grouping::{Grouper, every};
 use super::placement::RowWindows;
 use super::state::{Emitted, GroupKey, GroupState};
-use super::{Advanced, Arrivals, LateRow, Mark, required, window_ends};
+use super::{Advanced, Arrivals, Bounds, LateRow, Mark};
 use crate::compile::Aggregation;
 use crate::spill::{Size, SpillArea};
 
@@ -25,6 +26,9 @@ pub(super) struct FixedAggregator {
     /// Which windows there are, where they overlap: a row brings the last one.
     overlapping: Option<FixedWindows>,
     functions: Functions,
+    /// The group columns that tell groups of windows with the same end apart.
+    key_columns: Vec<usize>,
+    keys: Grouper,
     state: GroupState,
     /// About so many bytes of closed windows come out at a time.
     emitted_bytes_max: usize,
@@ -33,16 +37,22 @@ pub(super) struct FixedAggregator {
 impl FixedAggregator {
     /// Without state. `input` are the columns that the step before it gives.
     pub(super) fn new(plan: Aggregation, windows: FixedWindows, input: &SchemaRef) -> Result<Self> {
-        let functions = Functions::new(&plan, input)?;
-        let state = GroupState::new(functions.state_schema().clone());
-        Ok(Self { plan, overlapping: Some(windows).filter(FixedWindows::overlap), functions, state, emitted_bytes_max: usize::MAX })
+        // A window's end says which window it is.
+        let key_columns = (0..plan.groups).filter(|column| *column != plan.window).collect();
+        Self::keyed(plan, Some(windows).filter(FixedWindows::overlap), key_columns, input)
     }
 
     /// Where each row brings its one window, whatever that is.
     pub(super) fn of_given_windows(plan: Aggregation, input: &SchemaRef) -> Result<Self> {
+        let key_columns = (0..plan.groups).collect();
+        Self::keyed(plan, None, key_columns, input)
+    }
+
+    fn keyed(plan: Aggregation, overlapping: Option<FixedWindows>, key_columns: Vec<usize>, input: &SchemaRef) -> Result<Self> {
         let functions = Functions::new(&plan, input)?;
+        let keys = Grouper::new(&key_columns.iter().map(|column| input.field(*column).clone()).collect::<Vec<_>>())?;
         let state = GroupState::new(functions.state_schema().clone());
-        Ok(Self { plan, overlapping: None, functions, state, emitted_bytes_max: usize::MAX })
+        Ok(Self { plan, overlapping, functions, key_columns, keys, state, emitted_bytes_max: usize::MAX })
     }
 
     /// The columns of the state: groups, then partial results.
@@ -69,7 +79,7 @@ impl FixedAggregator {
     /// The results of the windows whose end `only` picks, as the aggregation's output columns.
     pub(super) fn results(&self, only: impl Fn(EventTime) -> bool) -> Result<RecordBatch> {
         let states = self.state.all()?;
-        let ends = window_ends(states.column(self.plan.window))?;
+        let ends = Bounds::ends(states.column(self.plan.window))?;
         let picked: BooleanArray = ends.iter().map(|end| Some(end.is_some_and(|e| only(EventTime(e))))).collect();
         self.functions.evaluate(&filter_record_batch(&states, &picked)?)
     }
@@ -102,9 +112,18 @@ impl FixedAggregator {
 
     /// The key of each row of `rows`, whose first columns are the groups.
     fn keys(&self, rows: &RecordBatch) -> Result<Vec<GroupKey>> {
-        let ends = window_ends(rows.column(self.plan.window))?;
-        let encoded = self.functions.encode(rows)?;
-        encoded.iter().zip(ends).map(|(row, end)| Ok(GroupKey::new(EventTime(required(end)?), row.as_ref()))).collect()
+        self.keys_of(&rows.columns()[..self.plan.groups])
+    }
+
+    /// The keys of groups, by their columns.
+    fn keys_of(&self, groups: &[ArrayRef]) -> Result<Vec<GroupKey>> {
+        let ends = Bounds::ends(&groups[self.plan.window])?;
+        let ends = ends.all()?.iter().map(|end| EventTime(*end));
+        if self.key_columns.is_empty() {
+            return Ok(ends.map(|end| GroupKey::new(end, &[])).collect());
+        }
+        let encoded = self.keys.encode(&self.key_columns.iter().map(|column| groups[*column].clone()).collect::<Vec<_>>())?;
+        Ok(encoded.iter().zip(ends).map(|(row, end)| GroupKey::new(end, row.as_ref())).collect())
     }
 
     pub(super) fn advance(&mut self, rows: &RecordBatch, arrivals: &Arrivals, watermark: Option<EventTime>) -> Result<Advanced> {
@@ -121,13 +140,13 @@ impl FixedAggregator {
                 None => RecordBatch::new_empty(self.functions.output_schema().clone()),
             },
         };
-        let ends = window_ends(merged.column(self.plan.window))?;
+        let ends = Bounds::ends(merged.column(self.plan.window))?;
         // What is closed and still to come out is kept as if it were open.
         let waits = match self.state.emitted() {
             Some(last) => self.keys(&merged)?.iter().map(|key| *key > last.key).collect(),
             None => Vec::new(),
         };
-        let is_open = |(row, end): (usize, &Option<i64>)| {
+        let is_open = |(row, end): (usize, Option<i64>)| {
             end.is_some_and(|e| watermark.is_none_or(|w| e > w.0)) || waits.get(row).copied().unwrap_or_default()
         };
         let open: BooleanArray = ends.iter().enumerate().map(|at| Some(is_open(at))).collect();
@@ -137,15 +156,14 @@ impl FixedAggregator {
 
     /// For each row how many of its windows were open when it came, and the rows for which not all were.
     fn place(&self, rows: &RecordBatch, arrived: &[Option<EventTime>]) -> Result<(UInt32Array, Vec<LateRow>)> {
-        let ends = window_ends(rows.column(self.plan.window))?;
+        let ends = Bounds::ends(rows.column(self.plan.window))?;
         let times = self.times(rows)?;
         let mut open = Vec::with_capacity(rows.num_rows());
         let mut late = Vec::new();
-        for (row, (end, watermark)) in ends.into_iter().zip(arrived).enumerate() {
-            let end = required(end)?;
+        for (row, (end, watermark)) in ends.all()?.iter().zip(arrived).enumerate() {
             let of_row = match (&self.overlapping, times) {
-                (Some(windows), Some(times)) => RowWindows::of(windows, times[row], end),
-                _ => RowWindows::one(end),
+                (Some(windows), Some(times)) => RowWindows::of(windows, times[row], *end),
+                _ => RowWindows::one(*end),
             };
             let n = of_row.open_at(*watermark);
             if let (Some(window_end), Some(watermark)) = (of_row.last_closed(n), *watermark) {
@@ -165,7 +183,7 @@ impl FixedAggregator {
 
     /// Aggregates `rows`, merges the result into the state and returns the state rows of the groups that occurred.
     fn merge(&mut self, rows: &RecordBatch, open: &UInt32Array) -> Result<RecordBatch> {
-        let is_open: BooleanArray = open.values().iter().map(|n| Some(*n > 0)).collect();
+        let is_open = BooleanArray::from(BooleanBuffer::collect_bool(open.len(), |row| open.value(row) > 0));
         let (rows, open) = match is_open.true_count() {
             0 => return Ok(RecordBatch::new_empty(self.state_schema().clone())),
             n if n == rows.num_rows() => (rows.clone(), open.clone()),
@@ -195,12 +213,17 @@ impl FixedAggregator {
                 (expanded, grouped)
             }
         };
-        let keys = self.keys(&take_record_batch(&fresh, &grouped.first_rows)?)?;
-        let (known, known_groups) = self.state.gather(&keys)?;
-        let alone = known_groups.is_empty() && grouped.first_rows.len() == fresh.num_rows();
-        let merged = if alone { fresh } else { self.functions.merge(&known, &known_groups, &fresh, &grouped)? };
-        self.state.put(keys, merged.clone())?;
-        Ok(merged)
+        let groups = fresh.columns()[..self.plan.groups].iter();
+        let groups: Vec<ArrayRef> = match grouped.first_rows.len() {
+            all if all == fresh.num_rows() => groups.cloned().collect(),
+            _ => groups.map(|column| take(column, &grouped.first_rows, None)).collect::<std::result::Result<_, _>>()?,
+        };
+        let keys = self.keys_of(&groups)?;
+        let functions = &self.functions;
+        self.state.update(keys, |known, known_groups| {
+            let alone = known_groups.is_empty() && grouped.first_rows.len() == fresh.num_rows();
+            if alone { Ok(fresh) } else { functions.merge(&known, &known_groups, &fresh, &grouped) }
+        })
     }
 }
 
@@ -209,12 +232,11 @@ fn expand(rows: &RecordBatch, window: usize, open: &UInt32Array, windows: &Fixed
     let (size, slide) = (micros_of(windows.size), micros_of(windows.slide));
     let total = open.values().iter().map(|n| *n as usize).sum();
     let (mut indices, mut starts, mut ends) = (Vec::with_capacity(total), Vec::with_capacity(total), Vec::with_capacity(total));
-    let last = window_ends(rows.column(window))?;
-    for ((row, n), end) in (0..).zip(open.values()).zip(last) {
-        let end = required(end)?;
+    let last = Bounds::ends(rows.column(window))?;
+    for ((row, n), end) in (0..).zip(open.values()).zip(last.all()?) {
         for before in 0..i64::from(*n) {
             indices.push(row);
-            let end = end - before * slide;
+            let end = *end - before * slide;
             ends.push(end);
             // The first times that there can be are in windows that would begin before them.
             starts.push(end.saturating_sub(size));

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use arrow::row::Rows;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::GroupsAccumulatorAdapter;
@@ -87,11 +86,6 @@ impl Functions {
     /// The columns of results.
     pub(super) fn output_schema(&self) -> &SchemaRef {
         &self.output
-    }
-
-    /// The groups of `rows`, encoded: equal groups have equal bytes.
-    pub(super) fn encode(&self, rows: &RecordBatch) -> Result<Rows> {
-        self.grouper.encode(&rows.columns()[..self.groups])
     }
 
     /// `rows` by group.

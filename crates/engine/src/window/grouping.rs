@@ -1,7 +1,8 @@
 //! Rows by group within one batch: which rows belong together, and in what order the groups occur.
 //!
 //! Groups of plain columns are told apart column by column, by DataFusion's own group tables; others by their bytes in Arrow's row format. Both
-//! give the same groups, in the same order.
+//! give the same groups, in the same order. A column of windows becomes one of small numbers before that: rows come nearly in the order of their times, so
+//! that most have the window of the row before.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use datafusion::physical_plan::aggregates::group_values::new_group_values;
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use millstream_core::Result;
 
+use super::Bounds;
 use super::functions::failed;
 
 /// Rows by group, in the order in which the groups occur.
@@ -39,8 +41,19 @@ impl Grouper {
         Ok(self.converter.convert_columns(columns)?)
     }
 
+    /// The columns of groups that were encoded.
+    pub(super) fn decode(&self, groups: &[&[u8]]) -> Result<Vec<ArrayRef>> {
+        let parser = self.converter.parser();
+        Ok(self.converter.convert_rows(groups.iter().map(|group| parser.parse(group)))?)
+    }
+
     /// Rows by the values of `columns`, and of `more` where it is given.
     pub(super) fn group(&self, columns: &[ArrayRef], more: Option<&UInt32Array>) -> Result<Grouped> {
+        if let (None, [column]) = (more, columns)
+            && let Some(numbered) = numbered_windows(column)
+        {
+            return Ok(numbered);
+        }
         if let Some(mut plain) = plain(columns) {
             plain.extend(more.map(|numbers| Arc::new(numbers.clone()) as ArrayRef));
             return by_columns(&plain);
@@ -68,6 +81,11 @@ fn plain(columns: &[ArrayRef]) -> Option<Vec<ArrayRef>> {
             | DataType::Date32
             | DataType::Timestamp(..) => plain.push(column.clone()),
             DataType::Struct(_) if column.null_count() == 0 => {
+                if let Some(numbered) = numbered_windows(column) {
+                    let numbers = numbered.of_row.iter().map(|window| u32::try_from(*window).unwrap_or(u32::MAX));
+                    plain.push(Arc::new(UInt32Array::from_iter_values(numbers)));
+                    continue;
+                }
                 let members = column.as_struct().columns();
                 if members.iter().any(|m| m.data_type().is_nested()) {
                     return None;
@@ -80,15 +98,40 @@ fn plain(columns: &[ArrayRef]) -> Option<Vec<ArrayRef>> {
     Some(plain).filter(|columns| !columns.is_empty())
 }
 
+/// The rows of a column by window, if it is one of windows and none is null.
+fn numbered_windows(column: &ArrayRef) -> Option<Grouped> {
+    let (starts, ends) = (Bounds::starts(column).ok()?, Bounds::ends(column).ok()?);
+    let (starts, ends) = (starts.all().ok()?, ends.all().ok()?);
+    let mut numbers: HashMap<(i64, i64), usize> = HashMap::new();
+    let (mut of_row, mut first_rows) = (Vec::with_capacity(starts.len()), Vec::new());
+    let (mut last, mut number) = (None, 0);
+    for (row, window) in starts.iter().copied().zip(ends.iter().copied()).enumerate() {
+        if last != Some(window) {
+            let next = numbers.len();
+            number = *numbers.entry(window).or_insert(next);
+            if number == next {
+                first_rows.push(u32::try_from(row).unwrap_or(u32::MAX));
+            }
+            last = Some(window);
+        }
+        of_row.push(number);
+    }
+    Some(Grouped { of_row, first_rows: UInt32Array::from(first_rows) })
+}
+
 fn by_columns(columns: &[ArrayRef]) -> Result<Grouped> {
     let fields = columns.iter().enumerate().map(|(i, c)| Field::new(format!("column {i}"), c.data_type().clone(), true));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let mut groups = new_group_values(schema, &GroupOrdering::None).map_err(failed)?;
     let mut of_row = Vec::with_capacity(columns.first().map_or(0, |c| c.len()));
     groups.intern(columns, &mut of_row).map_err(failed)?;
-    // They may be numbered in another order than that in which they occur.
-    let mut numbers = vec![usize::MAX; groups.len()];
-    let mut first_rows = Vec::with_capacity(groups.len());
+    Ok(in_order(of_row, groups.len()))
+}
+
+/// Rows whose groups have numbers below `groups`, in any order and some of them none, as rows by group.
+pub(super) fn in_order(mut of_row: Vec<usize>, groups: usize) -> Grouped {
+    let mut numbers = vec![usize::MAX; groups];
+    let mut first_rows = Vec::with_capacity(groups);
     for (row, group) in (0_u32..).zip(&mut of_row) {
         let number = &mut numbers[*group];
         if *number == usize::MAX {
@@ -97,11 +140,11 @@ fn by_columns(columns: &[ArrayRef]) -> Result<Grouped> {
         }
         *group = *number;
     }
-    Ok(Grouped { of_row, first_rows: UInt32Array::from(first_rows) })
+    Grouped { of_row, first_rows: UInt32Array::from(first_rows) }
 }
 
 /// Numbers groups by their keys, in the order in which they occur.
-pub(super) fn number<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = K>) -> Grouped {
+fn number<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = K>) -> Grouped {
     let mut numbers: HashMap<K, usize> = HashMap::new();
     let mut first_rows = Vec::new();
     let mut of_row = Vec::with_capacity(keys.size_hint().0);

@@ -5,6 +5,7 @@
 //! and what `update` mode evaluates. A window whose end the watermark has reached is closed: its groups leave the state, and `append`
 //! mode evaluates them then. Nothing is allocated per row; state is one entry a group.
 
+mod bounds;
 mod fixed;
 mod functions;
 mod grouping;
@@ -15,14 +16,15 @@ mod sessions;
 mod stages;
 mod state;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use millstream_core::floats::normalized;
-use millstream_core::{Error, EventTime, Result};
+use millstream_core::{EventTime, Result};
 use millstream_pipeline::graph::WindowKind;
 
 use crate::compile::Aggregation;
 use crate::spill::{GroupKey, Size, SpillArea};
+pub use bounds::Bounds;
 use fixed::FixedAggregator;
 use session::SessionAggregator;
 pub use sessions::Reach;
@@ -105,25 +107,6 @@ pub struct Advanced {
     pub delta: RecordBatch,
     /// The rows that came too late.
     pub late: Vec<LateRow>,
-}
-
-/// The ends of the windows in a column of window structs; null for a null window.
-pub fn window_ends(window: &ArrayRef) -> Result<Vec<Option<i64>>> {
-    window_bounds(window, "end")
-}
-
-/// The starts or ends of windows.
-fn window_bounds(window: &ArrayRef, bound: &str) -> Result<Vec<Option<i64>>> {
-    let structs = window.as_struct_opt().ok_or_else(|| Error::internal("a window is not a struct"))?;
-    let times = structs.column_by_name(bound).ok_or_else(|| Error::internal(format!("a window has no {bound}")))?;
-    let times = times
-        .as_primitive_opt::<TimestampMicrosecondType>()
-        .ok_or_else(|| Error::internal(format!("a window's {bound} is not a TIMESTAMP")))?;
-    Ok((0..times.len()).map(|i| (structs.is_valid(i) && times.is_valid(i)).then(|| times.value(i))).collect())
-}
-
-fn required(bound: Option<i64>) -> Result<i64> {
-    bound.ok_or_else(|| Error::internal("a row without a window reached the state"))
 }
 
 impl WindowAggregator {

@@ -32,7 +32,9 @@ impl RowWindows {
         if self.last_end <= watermark {
             return 0;
         }
-        if self.slide == 0 {
+        // Mostly not even the first one is closed, which needs no division.
+        let first_end = self.last_end.saturating_sub(i64::from(self.count.saturating_sub(1)).saturating_mul(self.slide));
+        if self.slide == 0 || first_end > watermark {
             return self.count;
         }
         let open = self.last_end.saturating_sub(watermark).saturating_sub(1) / self.slide + 1;

@@ -8,19 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt8Array, UInt32Array, new_null_array};
-use arrow::compute::{concat_batches, filter_record_batch, take};
+use arrow::compute::{concat_batches, filter_record_batch, take, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt8Type};
-use arrow::row::{RowConverter, Rows, SortField};
+use arrow::row::Rows;
 use millstream_core::time::micros_of;
 use millstream_core::{Error, EventTime, Result};
 use millstream_pipeline::window_column;
 
 use super::functions::Functions;
-use super::grouping::{every, number};
+use super::grouping::{Grouped, Grouper, every, in_order};
 use super::remembered::{Remembered, bytes_of};
-use super::sessions::{Joined, Reach, Sessions, Span};
+use super::sessions::{Joined, Reach, Sessions, Span, whole};
 use super::state::{Emitted, GroupKey, GroupState};
-use super::{Advanced, Arrivals, LateRow, Mark, required, window_bounds, window_ends};
+use super::{Advanced, Arrivals, Bounds, LateRow, Mark};
 use crate::compile::Aggregation;
 use crate::spill::{Size, SpillArea};
 
@@ -42,7 +42,7 @@ pub(super) struct SessionAggregator {
     functions: Functions,
     /// The group columns but the session.
     key_columns: Vec<usize>,
-    converter: RowConverter,
+    grouper: Grouper,
     /// The states of open sessions.
     state: GroupState,
     sessions: Sessions,
@@ -69,21 +69,30 @@ fn parts(session: &GroupKey) -> Result<(&[u8], Span)> {
     Ok((key, Span { start: i64::from_be_bytes(*start), end: session.end().0 }))
 }
 
+/// What became of rows.
+struct JoinedRows {
+    /// The sessions that they joined; some were taken up by others.
+    sessions: Vec<Joined>,
+    /// For each row the number of the session that it joined; `None` for late ones.
+    numbers: Vec<Option<usize>>,
+    /// The late ones.
+    late: Vec<LateRow>,
+}
+
 impl SessionAggregator {
     /// Without state. `gap` is `None` where it differs by row.
     pub(super) fn new(plan: Aggregation, gap: Option<Duration>, input: &SchemaRef) -> Result<Self> {
         let functions = Functions::new(&plan, input)?;
         let state = GroupState::new(functions.state_schema().clone());
         let key_columns: Vec<usize> = (0..plan.groups).filter(|c| *c != plan.window).collect();
-        let fields = key_columns.iter().map(|c| SortField::new(input.field(*c).data_type().clone()));
-        let converter = RowConverter::new(fields.collect())?;
+        let grouper = Grouper::new(&key_columns.iter().map(|c| input.field(*c).clone()).collect::<Vec<_>>())?;
         let mut fields: Vec<Field> = functions.state_schema().fields().iter().map(|f| Field::clone(f)).collect();
         fields.push(Field::new("fate", DataType::UInt8, false));
         Ok(Self {
             plan,
             functions,
             key_columns,
-            converter,
+            grouper,
             state,
             sessions: Sessions::new(Reach::of_gap(gap.map_or(0, micros_of))),
             remembered: Remembered::default(),
@@ -128,7 +137,6 @@ impl SessionAggregator {
             }
             after = None;
         }
-        let parser = self.converter.parser();
         let (mut keys, mut spans, mut bytes) = (Vec::new(), Vec::new(), open.get_array_memory_size());
         let mut last = None;
         for session in self.remembered.behind(after) {
@@ -136,20 +144,20 @@ impl SessionAggregator {
                 break;
             }
             let (key, span) = parts(session)?;
-            keys.push(parser.parse(key));
+            keys.push(key);
             spans.push(span);
             bytes = bytes.saturating_add(bytes_of(session));
             last = Some(session);
         }
         let more = last.filter(|last| self.remembered.last() != Some(*last));
-        let closed = self.without_state(self.converter.convert_rows(keys)?, &spans, Fate::Closed)?;
+        let closed = self.without_state(self.grouper.decode(&keys)?, &spans, Fate::Closed)?;
         let mark = more.map(|last| Mark { is_in_remembered: true, after: Some(last.clone()) });
         Ok((concat_batches(&self.stored, [&open, &closed])?, mark))
     }
 
     pub(super) fn results(&self, only: impl Fn(EventTime) -> bool) -> Result<RecordBatch> {
         let states = self.state.all()?;
-        let ends = window_ends(states.column(self.plan.window))?;
+        let ends = Bounds::ends(states.column(self.plan.window))?;
         let picked: BooleanArray = ends.iter().map(|end| Some(end.is_some_and(|e| only(EventTime(e))))).collect();
         self.functions.evaluate(&filter_record_batch(&states, &picked)?)
     }
@@ -242,14 +250,14 @@ impl SessionAggregator {
     }
 
     pub(super) fn advance(&mut self, rows: &RecordBatch, arrivals: &Arrivals, watermark: Option<EventTime>) -> Result<Advanced> {
-        let (keys, spans) = (self.keys(rows)?, self.spans(rows)?);
-        let (numbers, late) = self.join(&keys, &spans, arrivals);
+        let by_key = self.grouper.group(&self.key_of(rows), None)?;
+        let keys = self.keys(&take_record_batch(rows, &by_key.first_rows)?)?;
+        let JoinedRows { sessions, numbers, late } = self.join(&by_key, &keys, &self.spans(rows)?, arrivals);
         let in_time: BooleanArray = numbers.iter().map(|n| Some(n.is_some())).collect();
-        let kept = filter_record_batch(rows, &in_time)?;
-        let whole: Vec<usize> = numbers.iter().flatten().map(|n| self.sessions.whole(*n)).collect();
-        let joined = self.sessions.settle(|row| keys.row(row).data());
-        let merged = self.merge(&kept, &whole, &joined, &keys)?;
-        let gone = self.gone(rows, &joined)?;
+        let kept = if in_time.true_count() == rows.num_rows() { rows.clone() } else { filter_record_batch(rows, &in_time)? };
+        let of_row: Vec<usize> = numbers.iter().flatten().map(|n| whole(&sessions, *n)).collect();
+        let merged = self.merge(&kept, &of_row, &sessions, &keys)?;
+        let gone = self.gone(rows, &sessions)?;
         let closed = self.close(watermark)?;
         let due = match closed {
             Some(closed) => self.functions.evaluate(&closed)?,
@@ -257,22 +265,21 @@ impl SessionAggregator {
         };
         // What is closed by now is closed again when it is restored; it may have to be remembered.
         let horizon = self.sessions.reach.horizon;
-        let ends = window_ends(merged.column(self.plan.window))?;
+        let ends = Bounds::ends(merged.column(self.plan.window))?;
         let is_unseen = match self.state.emitted() {
             Some(last) => self.session_keys(&merged)?.iter().map(|key| *key > last.key).collect(),
             None => Vec::new(),
         };
-        let counts =
-            |(row, end): (usize, &Option<i64>)| end.is_some_and(|e| e > horizon) || is_unseen.get(row).copied().unwrap_or_default();
+        let counts = |(row, end): (usize, Option<i64>)| end.is_some_and(|e| e > horizon) || is_unseen.get(row).copied().unwrap_or_default();
         let counts: BooleanArray = ends.iter().enumerate().map(|at| Some(counts(at))).collect();
         let open = self.with_fate(&filter_record_batch(&merged, &counts)?, Fate::Open)?;
         Ok(Advanced { due, delta: concat_batches(&self.stored, [&gone, &open])?, late })
     }
 
-    /// For each row the number of the session that it joined, or `None` for late ones; and these.
-    fn join(&mut self, keys: &Rows, spans: &[Span], arrivals: &Arrivals) -> (Vec<Option<usize>>, Vec<LateRow>) {
-        let mut numbers = Vec::with_capacity(spans.len());
-        let mut late = Vec::new();
+    /// Puts rows into sessions, and says which are late.
+    fn join(&mut self, by_key: &Grouped, keys: &Rows, spans: &[Span], arrivals: &Arrivals) -> JoinedRows {
+        let mut joining = self.sessions.joining(keys.iter().map(|key| key.data()).collect());
+        let (mut numbers, mut late) = (Vec::with_capacity(spans.len()), Vec::new());
         let all: Vec<usize> = (0..spans.len()).collect();
         for rows in all.chunk_by(|a, b| arrivals.origins[*a] == arrivals.origins[*b]) {
             let mut is_late = false;
@@ -281,38 +288,38 @@ impl SessionAggregator {
                 is_late |= match (arrivals.is_known[*row], watermark) {
                     (true, None) => false,
                     (true, Some(_)) => {
-                        self.sessions.saw(spans[*row]);
+                        joining.saw(spans[*row]);
                         true
                     }
-                    (false, _) => self.sessions.is_late(keys.row(*row).data(), spans[*row], watermark),
+                    (false, _) => joining.is_late(by_key.of_row[*row], spans[*row], watermark),
                 };
             }
             for row in rows {
-                let number = (!is_late).then(|| self.sessions.join(keys.row(*row).data(), *row, spans[*row]));
-                numbers.push(number);
+                numbers.push((!is_late).then(|| joining.join(by_key.of_row[*row], *row, spans[*row])));
                 if let Some(watermark) = arrivals.watermarks[*row].filter(|_| is_late) {
                     late.push(LateRow { row: *row, window_end: EventTime(spans[*row].end), watermark, is_in_others: false });
                 }
             }
         }
-        (numbers, late)
+        JoinedRows { sessions: joining.settle(), numbers, late }
     }
 
-    /// Aggregates `rows`, each of the session that `numbers` says, merges the result with the states of the sessions that these took up,
+    /// Aggregates `rows`, each of the session that `of_row` says, merges the result with the states of the sessions that these took up,
     /// and returns the new states.
-    fn merge(&mut self, rows: &RecordBatch, numbers: &[usize], joined: &[Joined], keys: &Rows) -> Result<RecordBatch> {
+    fn merge(&mut self, rows: &RecordBatch, of_row: &[usize], joined: &[Joined], keys: &Rows) -> Result<RecordBatch> {
         if rows.num_rows() == 0 {
             return Ok(RecordBatch::new_empty(self.functions.state_schema().clone()));
         }
-        let grouped = number(numbers.iter());
-        let of_group: Vec<&Joined> = grouped.first_rows.values().iter().map(|row| &joined[numbers[*row as usize]]).collect();
+        let session_of_row = |row: &u32| &joined[of_row[*row as usize]];
+        let grouped = in_order(of_row.to_vec(), joined.len());
+        let of_group: Vec<&Joined> = grouped.first_rows.values().iter().map(session_of_row).collect();
         let mut columns = self.functions.accumulate(rows, &grouped)?.columns().to_vec();
         columns[self.plan.window] = column_of(of_group.iter().map(|j| j.span));
         let fresh = RecordBatch::try_new(self.functions.state_schema().clone(), columns)?;
         let (mut known, mut group_of_known) = (Vec::new(), Vec::new());
         for (group, session) in of_group.iter().enumerate() {
             for span in &session.taken_up {
-                known.push(session_key(keys.row(session.row).data(), *span));
+                known.push(session_key(keys.row(session.key).data(), *span));
                 group_of_known.push(group);
             }
         }
@@ -325,7 +332,7 @@ impl SessionAggregator {
             }
             self.functions.merge(&states, &group_of_known, &fresh, &every(of_group.len()))?
         };
-        self.state.put(of_group.iter().map(|j| session_key(keys.row(j.row).data(), j.span)).collect(), merged.clone())?;
+        self.state.put(of_group.iter().map(|j| session_key(keys.row(j.key).data(), j.span)).collect(), merged.clone())?;
         Ok(merged)
     }
 
@@ -361,10 +368,14 @@ impl SessionAggregator {
         Ok(RecordBatch::try_new(self.stored.clone(), columns)?)
     }
 
-    /// The keys of rows that begin with the group columns.
+    /// The columns that are the key, of rows that begin with the group columns.
+    fn key_of(&self, rows: &RecordBatch) -> Vec<ArrayRef> {
+        self.key_columns.iter().map(|c| rows.column(*c).clone()).collect()
+    }
+
+    /// The same encoded.
     fn keys(&self, rows: &RecordBatch) -> Result<Rows> {
-        let columns: Vec<ArrayRef> = self.key_columns.iter().map(|c| rows.column(*c).clone()).collect();
-        Ok(self.converter.convert_columns(&columns)?)
+        self.grouper.encode(&self.key_of(rows))
     }
 
     /// How the sessions of state rows are found.
@@ -375,8 +386,8 @@ impl SessionAggregator {
 
     fn spans(&self, rows: &RecordBatch) -> Result<Vec<Span>> {
         let window = rows.column(self.plan.window);
-        let (starts, ends) = (window_bounds(window, "start")?, window_bounds(window, "end")?);
-        starts.into_iter().zip(ends).map(|(start, end)| Ok(Span { start: required(start)?, end: required(end)? })).collect()
+        let (starts, ends) = (Bounds::starts(window)?, Bounds::ends(window)?);
+        Ok(starts.all()?.iter().zip(ends.all()?).map(|(start, end)| Span { start: *start, end: *end }).collect())
     }
 }
 

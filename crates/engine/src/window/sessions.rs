@@ -12,8 +12,7 @@
 //! could reach them: until the watermark is past their end by the greatest gap that was seen. Where gaps differ, a row that reaches
 //! further back than this is late too.
 
-use std::collections::HashMap;
-
+use datafusion::common::HashMap;
 use millstream_core::EventTime;
 use serde::{Deserialize, Serialize};
 
@@ -78,14 +77,16 @@ enum Place {
     Stored,
     /// Nowhere any more: its row is written.
     Closed,
-    /// Rows of this epoch have joined it: the number among those.
+    /// Rows of the epoch that is [joining](Joining) are in it: its number among those.
     Joined(usize),
 }
 
-/// A session that rows of this epoch have joined.
+/// A session that rows of an epoch have joined.
 #[derive(Debug)]
 pub(super) struct Joined {
     pub(super) span: Span,
+    /// The number of its key.
+    pub(super) key: usize,
     /// A row that is in it.
     pub(super) row: usize,
     /// The stored sessions that it took up.
@@ -94,103 +95,53 @@ pub(super) struct Joined {
     into: Option<usize>,
 }
 
+/// The number of the session that the one of `number` is part of in the end.
+pub(super) fn whole(joined: &[Joined], mut number: usize) -> usize {
+    while let Some(into) = joined.get(number).and_then(|j| j.into) {
+        number = into;
+    }
+    number
+}
+
 /// The sessions of all keys.
 #[derive(Debug)]
 pub(super) struct Sessions {
     of_key: HashMap<Box<[u8]>, Vec<Session>>,
     /// Bytes of the keys.
     key_bytes: usize,
-    joined: Vec<Joined>,
     pub(super) reach: Reach,
 }
 
 impl Sessions {
     pub(super) fn new(reach: Reach) -> Self {
-        Self { of_key: HashMap::new(), key_bytes: 0, joined: Vec::new(), reach }
+        Self { of_key: HashMap::new(), key_bytes: 0, reach }
     }
 
-    /// Notes that a row with this span comes at `watermark`, and says whether it is late.
-    pub(super) fn is_late(&mut self, key: &[u8], span: Span, watermark: Option<EventTime>) -> bool {
-        self.reach.advance(watermark);
-        let Some(EventTime(at)) = watermark else {
-            self.saw(span);
-            return false;
-        };
-        let closed = |s: &Session| s.place == Place::Closed || s.span.end <= at;
-        let meets_closed = || self.of_key.get(key).is_some_and(|all| all.iter().any(|s| closed(s) && s.span.meets(span)));
-        let late = span.end <= at || span.start <= self.reach.horizon || meets_closed();
-        self.saw(span);
-        late
-    }
-
-    /// Notes that a row with this span has come.
-    pub(super) fn saw(&mut self, span: Span) {
-        self.reach.saw(span.end.saturating_sub(span.start));
-    }
-
-    /// Puts `row` into the sessions of `key` that `span` meets. Returns the number of the one that these are now.
-    pub(super) fn join(&mut self, key: &[u8], row: usize, span: Span) -> usize {
-        let Self { of_key, key_bytes, joined, .. } = self;
-        let sessions = match of_key.get_mut(key) {
-            Some(sessions) => sessions,
-            None => {
-                *key_bytes += key.len();
-                of_key.entry(key.into()).or_default()
-            }
-        };
-        let (mut whole, mut number, mut taken_up) = (span, None, Vec::new());
-        sessions.retain(|session| {
-            if session.place == Place::Closed || !session.span.meets(span) {
-                return true;
-            }
-            whole = whole.covering(session.span);
-            match (session.place, number) {
-                (Place::Joined(first), None) => number = Some(first),
-                (Place::Joined(other), Some(first)) => {
-                    joined[other].into = Some(first);
-                    taken_up.append(&mut joined[other].taken_up);
-                }
-                _ => taken_up.push(session.span),
-            }
-            false
-        });
-        let number = number.unwrap_or_else(|| {
-            joined.push(Joined { span, row, taken_up: Vec::new(), into: None });
-            joined.len() - 1
-        });
-        joined[number].span = whole;
-        joined[number].taken_up.append(&mut taken_up);
-        sessions.push(Session { span: whole, place: Place::Joined(number) });
-        number
-    }
-
-    /// The number of the session that the one of `number` is part of by now.
-    pub(super) fn whole(&self, mut number: usize) -> usize {
-        while let Some(into) = self.joined.get(number).and_then(|j| j.into) {
-            number = into;
-        }
-        number
-    }
-
-    /// The epoch's rows are all there: the sessions that they joined are stored from now on. `key` gives the key of a row.
-    pub(super) fn settle<'k>(&mut self, key: impl Fn(usize) -> &'k [u8]) -> Vec<Joined> {
-        let joined = std::mem::take(&mut self.joined);
-        for (number, session) in joined.iter().enumerate().filter(|(_, j)| j.into.is_none()) {
-            let sessions = self.of_key.get_mut(key(session.row)).into_iter().flatten();
-            sessions.filter(|s| s.place == Place::Joined(number)).for_each(|s| s.place = Place::Stored);
-        }
-        joined
+    /// Begins an epoch whose rows have these keys, all different: each is looked up once, and known by its number from then on.
+    pub(super) fn joining<'k>(&mut self, keys: Vec<&'k [u8]>) -> Joining<'_, 'k> {
+        let taken = keys.iter().map(|key| self.of_key.get_mut(*key).map(std::mem::take).unwrap_or_default());
+        let of_key = taken.collect();
+        Joining { all: self, keys, of_key, joined: Vec::new() }
     }
 
     /// A stored session was put back.
     pub(super) fn add(&mut self, key: &[u8], span: Span, closed: bool) {
         self.remove(key, span);
         let place = if closed { Place::Closed } else { Place::Stored };
-        let sessions = self.of_key.entry(key.into()).or_default();
-        if sessions.is_empty() {
-            self.key_bytes += key.len();
+        match self.of_key.get_mut(key) {
+            Some(sessions) => sessions.push(Session { span, place }),
+            None => self.put(key, vec![Session { span, place }]),
         }
-        sessions.push(Session { span, place });
+    }
+
+    /// These are the sessions of a key.
+    fn put(&mut self, key: &[u8], sessions: Vec<Session>) {
+        if let Some(before) = self.of_key.get_mut(key) {
+            *before = sessions;
+        } else {
+            self.key_bytes += key.len();
+            self.of_key.insert(key.into(), sessions);
+        }
     }
 
     /// A session is closed.
@@ -213,6 +164,81 @@ impl Sessions {
     /// About how many bytes the keys and spans take.
     pub(super) fn bytes(&self) -> usize {
         self.of_key.len() * PER_KEY_BYTES + self.key_bytes
+    }
+}
+
+/// The rows of an epoch on their way into sessions. Until it is [settled](Self::settle), the sessions of their keys are here.
+#[derive(Debug)]
+pub(super) struct Joining<'s, 'k> {
+    all: &'s mut Sessions,
+    keys: Vec<&'k [u8]>,
+    /// For each key.
+    of_key: Vec<Vec<Session>>,
+    joined: Vec<Joined>,
+}
+
+impl Joining<'_, '_> {
+    /// Notes that a row of the key of number `key` with this span comes at `watermark`, and says whether it is late.
+    pub(super) fn is_late(&mut self, key: usize, span: Span, watermark: Option<EventTime>) -> bool {
+        self.all.reach.advance(watermark);
+        let Some(EventTime(at)) = watermark else {
+            self.saw(span);
+            return false;
+        };
+        let closed = |s: &Session| s.place == Place::Closed || s.span.end <= at;
+        let meets_closed = || self.of_key[key].iter().any(|s| closed(s) && s.span.meets(span));
+        let late = span.end <= at || span.start <= self.all.reach.horizon || meets_closed();
+        self.saw(span);
+        late
+    }
+
+    /// Notes that a row with this span has come.
+    pub(super) fn saw(&mut self, span: Span) {
+        self.all.reach.saw(span.end.saturating_sub(span.start));
+    }
+
+    /// Puts `row` into the sessions of its key that `span` meets. Returns the number of the one that these are now.
+    pub(super) fn join(&mut self, key: usize, row: usize, span: Span) -> usize {
+        let Self { of_key, joined, .. } = self;
+        let sessions = &mut of_key[key];
+        let (mut whole, mut number, mut taken_up) = (span, None, Vec::new());
+        sessions.retain(|session| {
+            if session.place == Place::Closed || !session.span.meets(span) {
+                return true;
+            }
+            whole = whole.covering(session.span);
+            match (session.place, number) {
+                (Place::Joined(first), None) => number = Some(first),
+                (Place::Joined(other), Some(first)) => {
+                    joined[other].into = Some(first);
+                    taken_up.append(&mut joined[other].taken_up);
+                }
+                _ => taken_up.push(session.span),
+            }
+            false
+        });
+        let number = number.unwrap_or_else(|| {
+            joined.push(Joined { span, key, row, taken_up: Vec::new(), into: None });
+            joined.len() - 1
+        });
+        joined[number].span = whole;
+        joined[number].taken_up.append(&mut taken_up);
+        sessions.push(Session { span: whole, place: Place::Joined(number) });
+        number
+    }
+
+    /// The epoch's rows are all there: the sessions that they joined are stored from now on.
+    pub(super) fn settle(self) -> Vec<Joined> {
+        let Self { all, keys, of_key, joined } = self;
+        for (key, mut sessions) in keys.into_iter().zip(of_key).filter(|(_, sessions)| !sessions.is_empty()) {
+            for session in &mut sessions {
+                if matches!(session.place, Place::Joined(_)) {
+                    session.place = Place::Stored;
+                }
+            }
+            all.put(key, sessions);
+        }
+        joined
     }
 }
 

@@ -148,10 +148,10 @@ impl Stages {
         self.first.plan.window
     }
 
-    /// The columns of the rows, among those that they are grouped by, that come out unchanged as these columns.
+    /// Of the columns that rows are grouped by, the one that comes out unchanged as the column `output`; `None` if none does.
     #[must_use]
-    pub fn groups_behind(&self, outputs: &[usize]) -> Vec<usize> {
-        outputs.iter().filter_map(|output| self.all().rev().try_fold(*output, |column, stage| stage.trace(column))).collect()
+    pub fn group_behind(&self, output: usize) -> Option<usize> {
+        self.all().rev().try_fold(output, |column, stage| stage.trace(column))
     }
 
     /// For each column that comes out, whether its values depend on the order in which rows came.

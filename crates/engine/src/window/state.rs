@@ -98,20 +98,56 @@ impl GroupState {
 
     /// Stores `rows` under `keys` (as many), in place of what the keys had.
     pub(super) fn put(&mut self, keys: Vec<GroupKey>, rows: RecordBatch) -> Result<()> {
-        if rows.num_rows() == 0 {
-            return Ok(());
-        }
         let batch = self.batches.len();
-        self.rows += rows.num_rows();
-        self.batch_bytes += rows.get_array_memory_size();
-        self.batches.push(rows);
         for (row, key) in keys.into_iter().enumerate() {
             let bytes = key.row().len();
             if self.places.insert(key, (batch, row)).is_none() {
                 self.key_bytes += bytes;
             }
         }
+        self.add(rows)
+    }
+
+    /// Adds a batch, whose places are known.
+    fn add(&mut self, rows: RecordBatch) -> Result<()> {
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        self.rows += rows.num_rows();
+        self.batch_bytes += rows.get_array_memory_size();
+        self.batches.push(rows);
         self.compact_if_due()
+    }
+
+    /// Stores under `keys` what `merge` makes of the rows that these had, and of which keys they are. Returns what is stored. After an error the state is of
+    /// no use any more.
+    pub(super) fn update(
+        &mut self,
+        keys: Vec<GroupKey>,
+        merge: impl FnOnce(RecordBatch, Vec<usize>) -> Result<RecordBatch>,
+    ) -> Result<RecordBatch> {
+        if !self.runs.is_empty() {
+            let (rows, of_keys) = self.gather(&keys)?;
+            let merged = merge(rows, of_keys)?;
+            self.put(keys, merged.clone())?;
+            return Ok(merged);
+        }
+        // One search finds the place of a key and gives it another. In the order of the keys, since what one search has read is near what the next one needs.
+        let mut in_order: Vec<(GroupKey, usize)> = keys.into_iter().zip(0..).collect();
+        in_order.sort_unstable();
+        let (batch, mut known) = (self.batches.len(), Vec::new());
+        for (key, row) in in_order {
+            let bytes = key.row().len();
+            match self.places.insert(key, (batch, row)) {
+                Some(place) => known.push((row, place)),
+                None => self.key_bytes += bytes,
+            }
+        }
+        known.sort_unstable();
+        let (of_keys, places): (Vec<usize>, Vec<Place>) = known.into_iter().unzip();
+        let merged = merge(self.pick(&places)?, of_keys)?;
+        self.add(merged.clone())?;
+        Ok(merged)
     }
 
     /// The same for rows that were read: all their columns are parts of one buffer, which would count for each of them.
@@ -374,12 +410,16 @@ impl GroupState {
         let mut batches: Vec<&RecordBatch> = Vec::new();
         let mut number_of: BTreeMap<usize, usize> = BTreeMap::new();
         let mut indices = Vec::with_capacity(places.len());
+        let mut last = (usize::MAX, 0);
         for (batch, row) in places {
-            let number = *number_of.entry(*batch).or_insert_with(|| {
-                batches.push(&self.batches[*batch]);
-                batches.len() - 1
-            });
-            indices.push((number, *row));
+            if last.0 != *batch {
+                let number = *number_of.entry(*batch).or_insert_with(|| {
+                    batches.push(&self.batches[*batch]);
+                    batches.len() - 1
+                });
+                last = (*batch, number);
+            }
+            indices.push((last.1, *row));
         }
         Ok(interleave_record_batch(&batches, &indices)?)
     }

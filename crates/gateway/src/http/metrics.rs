@@ -84,7 +84,7 @@ fn flows(out: &mut String, flows: &[FlowStatus]) {
     family(out, "millstream_flow_phase", "gauge", "1 for the phase that the flow is in.");
     for (flow, labels) in flows.iter().zip(&labels) {
         for phase in PHASES {
-            line(out, "millstream_flow_phase", &format!("{labels},phase=\"{}\"", phase_name(phase)), u64::from(flow.phase == phase));
+            line(out, "millstream_flow_phase", &format!("{labels},phase=\"{}\"", phase.as_str()), u64::from(flow.phase == phase));
         }
     }
 }
@@ -154,17 +154,6 @@ fn breaker(out: &mut String, state: BreakerState) {
     let is_half_open = matches!(state, BreakerState::HalfOpen(_));
     for (state, on) in [("closed", state == BreakerState::Closed), ("open", is_open), ("half_open", is_half_open)] {
         line(out, name, &format!("state=\"{state}\""), u64::from(on));
-    }
-}
-
-/// The phase in lower case.
-pub(crate) fn phase_name(phase: FlowPhase) -> &'static str {
-    match phase {
-        FlowPhase::Starting => "starting",
-        FlowPhase::Running => "running",
-        FlowPhase::Waiting => "waiting",
-        FlowPhase::Failed => "failed",
-        FlowPhase::Stopped => "stopped",
     }
 }
 

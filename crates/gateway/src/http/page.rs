@@ -11,7 +11,6 @@ use millstream_core::status::{EngineStatus, FlowStatus, JobStatus, PipelineStatu
 use millstream_core::{TableKind, TableSpec, Timestamp};
 
 use super::HttpAbout;
-use super::metrics::phase_name;
 use super::openapi::by_key;
 use super::read::Gateway;
 use super::request::example;
@@ -104,7 +103,7 @@ fn flows(out: &mut String, flows: &[FlowStatus], now: Timestamp) {
          <th scope=\"col\" class=\"n\">Dead</th><th scope=\"col\" class=\"n\">Late</th><th scope=\"col\" class=\"n\">Epoch</th></tr></thead><tbody>",
     );
     for flow in flows {
-        let phase = phase_name(flow.phase);
+        let phase = flow.phase.as_str();
         let into = if flow.flow == flow.table { String::new() } else { format!(" into {}", escape(&flow.table)) };
         let watermark = flow.watermark.map_or_else(|| "<span class=\"quiet\">none</span>".into(), |w| date_time(Timestamp(w.0)));
         _ = write!(

@@ -4,9 +4,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, make_comparator, new_null_array};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, make_comparator, new_null_array};
 use arrow::compute::SortOptions;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
@@ -85,6 +85,18 @@ impl Best {
         }
     }
 
+    /// The row of the best of `keys`, of which equal ones differ in nothing; `None`: all are null.
+    fn best_by(&self, keys: &ArrayRef, among: impl Fn(usize, usize) -> Ordering) -> Option<usize> {
+        let rows = (0..keys.len()).filter(|row| keys.is_valid(*row));
+        rows.reduce(|best, row| if self.takes(among(row, best)) { row } else { best })
+    }
+
+    /// The same by the values themselves.
+    fn best_of<T: ArrowPrimitiveType<Native: Ord>>(&self, keys: &ArrayRef) -> Option<usize> {
+        let values = keys.as_primitive::<T>().values();
+        self.best_by(keys, |row, best| values[row].cmp(&values[best]))
+    }
+
     fn parts(&self) -> Result<[ScalarValue; 2]> {
         let of = |at: usize, data_type: &DataType| match &self.row {
             Some(row) => ScalarValue::try_from_array(&row[at], 0),
@@ -97,13 +109,15 @@ impl Best {
 impl Accumulator for Best {
     fn update_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
         let [values, keys] = columns else { return exec_err!("a value and a key were expected") };
-        let among = make_comparator(keys, keys, SortOptions::default())?;
-        let mut best: Option<usize> = None;
-        for row in (0..keys.len()).filter(|row| keys.is_valid(*row)) {
-            if best.is_none_or(|best| self.takes(among(row, best))) {
-                best = Some(row);
+        let best = match keys.data_type() {
+            DataType::Int32 => self.best_of::<Int32Type>(keys),
+            DataType::Int64 => self.best_of::<Int64Type>(keys),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => self.best_of::<TimestampMicrosecondType>(keys),
+            _ => {
+                let among = make_comparator(keys, keys, SortOptions::default())?;
+                self.best_by(keys, among)
             }
-        }
+        };
         let Some(best) = best else { return Ok(()) };
         let takes = match &self.row {
             Some(row) => self.takes(make_comparator(keys, &row[1], SortOptions::default())?(best, 0)),
@@ -132,3 +146,6 @@ impl Accumulator for Best {
         size_of::<Self>() + 2 * size_of::<ScalarValue>()
     }
 }
+
+#[cfg(test)]
+mod tests;

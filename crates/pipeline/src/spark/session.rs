@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, TimestampMicrosecondType};
-use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use millstream_core::table::timestamp_type;
 
@@ -64,10 +64,21 @@ impl ScalarUDFImpl for RowSpan {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [times, gaps] =
-            ColumnarValue::values_to_arrays(&args.args)?.try_into().or_else(|_| exec_err!("session_window() needs a time and a gap"))?;
-        spans(&times, &gaps).map(ColumnarValue::Array)
+        let [times, gaps] = args.args.as_slice() else { return exec_err!("session_window() needs a time and a gap") };
+        let times = times.to_array(args.number_rows)?;
+        let spans = match gaps {
+            ColumnarValue::Scalar(ScalarValue::Int64(Some(gap))) if *gap > 0 => spans_of_gap(&times, *gap),
+            gaps => spans(&times, &gaps.to_array(args.number_rows)?)?,
+        };
+        Ok(ColumnarValue::Array(spans))
     }
+}
+
+/// Where all rows have one gap.
+fn spans_of_gap(times: &ArrayRef, gap: i64) -> ArrayRef {
+    let times = times.as_primitive::<TimestampMicrosecondType>();
+    let ends = times.values().iter().map(|time| time.saturating_add(gap)).collect();
+    of_starts_and_ends(times.values().to_vec(), ends, times.nulls().cloned())
 }
 
 fn spans(times: &ArrayRef, gaps: &ArrayRef) -> Result<ArrayRef> {

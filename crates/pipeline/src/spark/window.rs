@@ -88,7 +88,8 @@ impl ScalarUDFImpl for LastWindow {
 fn windows(times: &ArrayRef, size: i64, slide: i64, start: i64) -> ArrayRef {
     let times = times.as_primitive::<TimestampMicrosecondType>();
     // Null times have windows of arbitrary values below the struct's null mask, for the fields are not nullable.
-    let starts: Vec<i64> = times.values().iter().map(|t| start_of(*t, slide, start)).collect();
+    let mut last = None;
+    let starts: Vec<i64> = times.values().iter().map(|t| start_behind(&mut last, *t, slide, start)).collect();
     let ends: Vec<i64> = starts.iter().map(|s| s.saturating_add(size)).collect();
     of_starts_and_ends(starts, ends, times.nulls().cloned())
 }
@@ -100,7 +101,27 @@ pub fn of_starts_and_ends(starts: Vec<i64>, ends: Vec<i64>, nulls: Option<NullBu
     Arc::new(StructArray::new(fields(), vec![array(starts), array(ends)], nulls))
 }
 
+/// Beyond so many microseconds, sums may not be what they are.
+const FAR: u64 = 1 << 60;
+
+/// The same as [`start_of`], where `last` is what this gave before: neighbours are mostly in one window, and a division costs more than to see that.
+fn start_behind(last: &mut Option<i64>, time: i64, slide: i64, start: i64) -> i64 {
+    if let Some(last) = *last
+        && time.checked_sub(last).is_some_and(|behind| (0..slide).contains(&behind))
+    {
+        return last;
+    }
+    let found = start_of(time, slide, start);
+    // At the ends of time windows are cut off.
+    let is_far = |micros: i64| micros.unsigned_abs() > FAR;
+    *last = Some(found).filter(|_| !is_far(time) && !is_far(slide) && !is_far(start));
+    found
+}
+
 /// The start of the last window that holds `time`.
 pub(super) fn start_of(time: i64, slide: i64, start: i64) -> i64 {
     time.saturating_sub(time.saturating_sub(start).rem_euclid(slide))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
+use millstream_testkit::generate::Changes;
+
 use super::*;
 
 fn at(tracker: &WatermarkTracker) -> Option<i64> {
@@ -61,4 +63,35 @@ fn added_partitions_hold_it_where_it_is() {
     assert_eq!(at(&t), Some(100), "it never goes back");
     t.observe(2, EventTime(300));
     assert_eq!(at(&t), Some(120), "the one that has moved is the least now");
+}
+
+#[test]
+fn is_at_each_moment_what_all_that_was_seen_makes_it() {
+    let mut chance = Changes::seeded(7, 1);
+    for _ in 0..200 {
+        let partitions = 1 + chance.below(3);
+        let mut t = WatermarkTracker::new(partitions, 10);
+        let (mut greatest, mut idle, mut expected) = (vec![None::<i64>; partitions], vec![false; partitions], None);
+        for _ in 0..60 {
+            let partition = chance.below(partitions);
+            if chance.below(8) == 0 {
+                idle = (0..partitions).map(|_| chance.below(2) == 0).collect();
+                t.set_idle(&idle);
+            } else {
+                let time = chance.below(200) as i64;
+                t.observe(partition, EventTime(time));
+                idle[partition] = false;
+                if greatest[partition] >= Some(time) {
+                    // An event behind others of its partition moves nothing.
+                    assert_eq!(at(&t), expected);
+                    continue;
+                }
+                greatest[partition] = Some(time);
+            }
+            let busy: Vec<Option<i64>> = (0..partitions).filter(|p| !idle[*p]).map(|p| greatest[p]).collect();
+            let least = busy.iter().min().copied().unwrap_or_else(|| greatest.iter().flatten().min().copied());
+            expected = expected.max(least.map(|time| time - 10));
+            assert_eq!(at(&t), expected);
+        }
+    }
 }

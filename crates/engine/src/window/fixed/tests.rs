@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use arrow::array::ArrayRef;
 
-use super::super::window_bounds;
 use super::*;
 
 #[test]
@@ -11,7 +10,6 @@ fn windows_of_the_first_times_that_there_can_be_begin_with_time() {
     let last: ArrayRef = window_column(vec![i64::MIN], vec![i64::MIN + 25], None);
     let rows = RecordBatch::try_from_iter([("window", last)]).unwrap();
     let expanded = expand(&rows, 0, &UInt32Array::from(vec![3]), &windows).unwrap();
-    let bounds = |of| window_bounds(expanded.column(0), of).unwrap();
-    assert_eq!(bounds("start"), [Some(i64::MIN); 3]);
-    assert_eq!(bounds("end"), [25, 15, 5].map(|end| Some(i64::MIN + end)));
+    assert_eq!(Bounds::starts(expanded.column(0)).unwrap().all().unwrap(), [i64::MIN; 3]);
+    assert_eq!(Bounds::ends(expanded.column(0)).unwrap().all().unwrap(), [25, 15, 5].map(|end| i64::MIN + end));
 }

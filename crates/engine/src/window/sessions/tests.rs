@@ -7,16 +7,17 @@ fn span(start: i64, end: i64) -> Span {
 /// Rows of one key as (time, gap, watermark). Returns the late ones, and the spans of the sessions that are there in the end.
 fn run(rows: &[(i64, i64, Option<i64>)], gap: i64) -> (Vec<usize>, Vec<Span>) {
     let mut sessions = Sessions::new(Reach::of_gap(gap));
+    let mut joining = sessions.joining(vec![b"k"]);
     let mut late = Vec::new();
     for (row, (time, gap, watermark)) in rows.iter().enumerate() {
         let own = span(*time, time + gap);
-        if sessions.is_late(b"k", own, watermark.map(EventTime)) {
+        if joining.is_late(0, own, watermark.map(EventTime)) {
             late.push(row);
         } else {
-            sessions.join(b"k", row, own);
+            joining.join(0, row, own);
         }
     }
-    let mut spans: Vec<Span> = sessions.settle(|_| b"k").into_iter().filter(|j| j.into.is_none()).map(|j| j.span).collect();
+    let mut spans: Vec<Span> = joining.settle().into_iter().filter(|j| j.into.is_none()).map(|j| j.span).collect();
     spans.sort();
     (late, spans)
 }
@@ -65,13 +66,34 @@ fn a_bridge_takes_up_stored_sessions_and_those_of_the_epoch() {
     let mut sessions = Sessions::new(Reach::of_gap(10));
     sessions.add(b"k", span(0, 10), false);
     sessions.add(b"k", span(40, 50), false);
-    let first = sessions.join(b"k", 0, span(20, 30));
-    let other = sessions.join(b"k", 1, span(31, 39));
-    let bridge = sessions.join(b"k", 2, span(10, 31));
-    let end = sessions.join(b"k", 3, span(39, 40));
-    assert_eq!([first, other, bridge, end].map(|n| sessions.whole(n)), [sessions.whole(end); 4]);
-    let whole = sessions.whole(end);
-    let mut joined = sessions.settle(|_| b"k");
+    let mut joining = sessions.joining(vec![b"k"]);
+    let first = joining.join(0, 0, span(20, 30));
+    let other = joining.join(0, 1, span(31, 39));
+    let bridge = joining.join(0, 2, span(10, 31));
+    let end = joining.join(0, 3, span(39, 40));
+    let mut joined = joining.settle();
+    assert_eq!([first, other, bridge, end].map(|n| whole(&joined, n)), [whole(&joined, end); 4]);
+    let whole = whole(&joined, end);
     joined[whole].taken_up.sort();
     assert_eq!((joined[whole].span, joined[whole].taken_up.as_slice()), (span(0, 50), [span(0, 10), span(40, 50)].as_slice()));
+}
+
+#[test]
+fn keys_are_apart_and_only_those_with_sessions_take_memory() {
+    let mut sessions = Sessions::new(Reach::of_gap(10));
+    let mut joining = sessions.joining(vec![b"a", b"late", b"b"]);
+    assert!(joining.is_late(1, span(0, 10), Some(EventTime(20))));
+    joining.join(0, 1, span(30, 40));
+    joining.join(2, 2, span(35, 45));
+    let joined = joining.settle();
+    assert_eq!(joined.iter().map(|j| (j.key, j.row, j.span)).collect::<Vec<_>>(), [(0, 1, span(30, 40)), (2, 2, span(35, 45))]);
+    assert_eq!(sessions.bytes(), 2 * PER_KEY_BYTES + 2);
+
+    let mut joining = sessions.joining(vec![b"b"]);
+    joining.join(0, 0, span(40, 50));
+    let joined = joining.settle();
+    assert_eq!((joined[0].span, joined[0].taken_up.as_slice()), (span(35, 50), [span(35, 45)].as_slice()), "it is the next epoch's too");
+    sessions.remove(b"b", span(35, 50));
+    sessions.remove(b"a", span(30, 40));
+    assert_eq!(sessions.bytes(), 0);
 }

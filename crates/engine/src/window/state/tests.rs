@@ -147,18 +147,27 @@ fn state_that_is_spilled_at_any_time_is_that_of_a_map() {
                         assert_eq!(found, closed.into_iter().collect::<Vec<_>>());
                     }
                 }
-                _ => {
+                both => {
                     let (found, which) = state.gather(&some).unwrap();
                     assert_eq!((values(&found), which), (known_values, known));
-                    let new: Vec<i64> = some
-                        .iter()
-                        .map(|_| {
-                            next += 1;
-                            next
-                        })
-                        .collect();
+                    let new: Vec<i64> = (next..).take(some.len()).collect();
+                    next += i64::try_from(new.len()).unwrap();
                     model.extend(some.iter().cloned().zip(new.iter().copied()));
-                    state.put(some, rows(&new)).unwrap();
+                    if both < 5 {
+                        state.put(some, rows(&new)).unwrap();
+                    } else {
+                        // The other way to store them, in any order of the keys: it tells what they had.
+                        let turn = chance.below(some.len());
+                        let (mut some, mut new) = (some, new);
+                        some.rotate_left(turn);
+                        new.rotate_left(turn);
+                        let had: (Vec<i64>, Vec<usize>) = state.gather(&some).map(|(rows, of_keys)| (values(&rows), of_keys)).unwrap();
+                        let stored = state.update(some, |known, of_keys| {
+                            assert_eq!((values(&known), of_keys), had);
+                            Ok(rows(&new))
+                        });
+                        assert_eq!(values(&stored.unwrap()), new);
+                    }
                 }
             }
             if chance.below(3) == 0 {
