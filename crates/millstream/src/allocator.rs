@@ -7,7 +7,7 @@
 /// called before other threads run. Does nothing where the C library is not glibc.
 pub fn keep_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    #[allow(unsafe_code, reason = "glibc has no other way to say it from inside a process")]
+    #[expect(unsafe_code, reason = "glibc has no other way to say it from inside a process")]
     // SAFETY: mallopt takes two numbers, and only changes settings of the allocator, under its own lock.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, BLOCK_BYTES_MAX);

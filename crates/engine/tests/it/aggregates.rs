@@ -283,3 +283,21 @@ async fn a_negative_frequency_makes_its_event_a_dead_letter_where_the_row_counts
     let report = engine.verify(&|_| {}).await.unwrap();
     assert!(report.is_clean(), "{report}");
 }
+
+/// Cassandra refuses an empty text as a whole partition key, and takes it as a clustering column.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_may_be_an_empty_text_where_it_is_not_the_whole_partition_key() {
+    let mut world = World::new();
+    world.pipeline = checked(&format!(
+        "{TOPIC} CREATE STREAMING TABLE counted USING cassandra PARTITIONED BY (k) TBLPROPERTIES ('output_mode' = 'update', 'clustering_key' = 's ASC, start ASC')
+         AS SELECT k, s, window.start AS start, count(*) AS n FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR GROUP BY k, s, window(ts, '1 hour');"
+    ));
+    drop(world.engine().await);
+    let event = |k: &str, s: &str| (0, format!(r#"{{"ts":"2024-01-01T00:00:00Z","k":"{k}","s":{s}}}"#));
+    world.publish_values([event("a", r#""""#), event("", r#""x""#), event("a", "null"), event("a", r#""""#)]).await;
+    let engine = world.run().await.unwrap();
+    assert_eq!(rows(&engine, "SELECT k, s, n FROM counted").await, ["a  2"]);
+    let dead = rows(&engine, "SELECT \"offset\", reason FROM system.dead_letters ORDER BY \"offset\"").await;
+    let reason = |column: u8| format!("group column {column} is null or empty, and it is part of the table's key");
+    assert_eq!(dead, [format!("1 {}", reason(1)), format!("2 {}", reason(2))]);
+}
