@@ -75,7 +75,6 @@ const BUILT_IN: &[Key] = &[
     key("store.memtable_bytes", "The most that one large keyspace keeps in memory before it writes a file."),
     key("store.journal_bytes", "The most that the journal takes on disk (at least 64 MiB)."),
     key("store.critical_front_bytes", "Memory for critical events in front of the store."),
-    key("store.page_rows", "Rows of a page whose query has no limit."),
     key("store.feed_retention_s", "How long changes stay in the change feed, in seconds."),
     key("store.tombstone_grace_s", "How long a delete is remembered, so that older writes that come later lose, in seconds."),
     key("store.upkeep_interval_s", "How often expired rows, old deletes and old changes of the feed give their space back, in seconds."),

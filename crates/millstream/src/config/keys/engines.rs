@@ -88,7 +88,6 @@ pub(super) const KEYS: &[Key] = &[
     key("cassandra.timestamps", "The type of timestamp columns in tables that are created."),
     key("cassandra.writes_in_flight", "At most so many write requests wait for their answer."),
     key("cassandra.reads_in_flight", "At most so many reads of a scan, or of rows before they change, wait for their answer."),
-    key("cassandra.page_rows", "Rows of a page that is fetched, and of a page whose query has no limit."),
     key("cassandra.connect_timeout_ms", "How long a connection may take to open, in ms."),
     key(
         "cassandra.request_timeout_ms",
