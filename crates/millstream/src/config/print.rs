@@ -8,7 +8,7 @@ use figment::{Metadata, Source};
 
 use super::keys::{self, KEYS, Key, Kind};
 use super::shape::ANY_NAME;
-use super::{Effective, engines};
+use super::{Effective, conflicts, engines};
 
 /// The effective settings, section by section.
 pub fn effective(effective: &Effective) -> String {
@@ -24,6 +24,11 @@ pub fn effective(effective: &Effective) -> String {
                 _ if engines::is_optional(of) => _ = writeln!(text, "\n# [{of}] is not configured: {}", engines::without(of)),
                 _ => {}
             }
+        }
+        // As a value it would be refused.
+        if let Some(sections) = conflicts::idle_under(&effective.config, &name) {
+            _ = writeln!(text, "# {last} has no effect with {sections}");
+            continue;
         }
         match values.find_ref(&name) {
             Some(Value::Empty(..)) => _ = writeln!(text, "# {last} is not set"),
