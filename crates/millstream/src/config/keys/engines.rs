@@ -1,4 +1,4 @@
-//! The settings of real engines, section by section, in the words of the structs that take them.
+//! The settings of real engines, section by section.
 
 use super::{Key, key};
 
