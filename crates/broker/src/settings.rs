@@ -91,18 +91,18 @@ impl BrokerSettings {
         ];
         for (name, value, min) in smallest {
             if value < min {
-                return Err(Error::invalid(format!("kafka endpoint setting {name} is {value}, but must be at least {min}")));
+                return Err(Error::invalid(format!("broker.{name} is {value}: it must be at least {min}")));
             }
         }
         if self.message_bytes_max >= self.request_bytes_max {
             return Err(Error::invalid(format!(
-                "kafka endpoint setting message_bytes_max ({}) must be less than request_bytes_max ({}): a batch travels in a request",
+                "broker.message_bytes_max ({}) must be less than broker.request_bytes_max ({}): a batch travels in a request",
                 self.message_bytes_max, self.request_bytes_max
             )));
         }
         if self.in_flight_bytes_max < self.request_bytes_max || self.in_flight_bytes_max > u32::MAX as usize {
             return Err(Error::invalid(format!(
-                "kafka endpoint setting in_flight_bytes_max ({}) must lie between request_bytes_max ({}) and {}",
+                "broker.in_flight_bytes_max is {}: it must be from broker.request_bytes_max ({}) to {}",
                 self.in_flight_bytes_max,
                 self.request_bytes_max,
                 u32::MAX
@@ -110,7 +110,7 @@ impl BrokerSettings {
         }
         if self.default_partitions < 1 || self.default_partitions as usize > self.partitions_max {
             return Err(Error::invalid(format!(
-                "kafka endpoint setting default_partitions is {}, but must lie between 1 and partitions_max ({})",
+                "broker.default_partitions is {}: it must be from 1 to broker.partitions_max ({})",
                 self.default_partitions, self.partitions_max
             )));
         }

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use toml::Table;
 
 use super::clients;
 use crate::ci::now;
@@ -31,15 +32,19 @@ pub struct Place {
     pub kafka: String,
     sql: String,
     http: String,
+    /// Whether topics are a real Kafka's: an address of the built-in endpoint is refused then.
+    has_kafka: bool,
 }
 
 impl Place {
     /// Free ports, and `sections` as further text of the configuration.
     pub fn new(folder: &Path, sections: &str) -> Result<Self> {
         let [kafka, sql, http] = free_addresses()?;
-        let text = format!("[listen]\nkafka = \"{kafka}\"\nsql = \"{sql}\"\nhttp = \"{http}\"\n\n{sections}");
+        let has_kafka = sections.parse::<Table>().context("sections of a configuration")?.contains_key("kafka");
+        let endpoint = if has_kafka { String::new() } else { format!("kafka = \"{kafka}\"\n") };
+        let text = format!("[listen]\n{endpoint}sql = \"{sql}\"\nhttp = \"{http}\"\n\n{sections}");
         std::fs::write(folder.join("millstream.toml"), text)?;
-        Ok(Self { folder: folder.to_owned(), kafka, sql, http })
+        Ok(Self { folder: folder.to_owned(), kafka, sql, http, has_kafka })
     }
 
     /// Where it is.
@@ -77,11 +82,13 @@ impl Place {
         self.spawn(self.command(program, arguments))
     }
 
-    /// Starts it with another file of settings, which `variables` of the environment override; the addresses are this place's.
+    /// Starts it with another file of settings for the same engines, which `variables` of the environment override; the addresses are this
+    /// place's.
     pub fn start_with(&self, file: &Path, variables: &[(String, String)], arguments: &[&str]) -> Result<Millstream> {
         let mut command = self.command_with(&workspace::program()?, file, arguments);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
-        for (endpoint, address) in [("KAFKA", &self.kafka), ("SQL", &self.sql), ("HTTP", &self.http)] {
+        let kafka = (!self.has_kafka).then_some(("KAFKA", &self.kafka));
+        for (endpoint, address) in [("SQL", &self.sql), ("HTTP", &self.http)].into_iter().chain(kafka) {
             command.env(format!("MILLSTREAM_LISTEN__{endpoint}"), address);
         }
         self.spawn(command)

@@ -134,7 +134,7 @@ impl EventStore for CassandraStore {
 
     async fn read_partition(&self, table: &str, query: &PartitionQuery) -> Result<Page> {
         let table = self.table(table)?;
-        let plan = read::Plan::new(&table, query, self.client.settings.page_rows)?;
+        let plan = read::Plan::new(&table, query)?;
         read::page(&self.client, &table, &plan, self.client.clock.now()).await
     }
 

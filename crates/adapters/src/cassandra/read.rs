@@ -15,6 +15,8 @@ use super::rows::RawRow;
 use super::table::Table;
 
 const TOKEN_FORMAT: u8 = 1;
+/// Rows of a page whose query has no limit.
+const PAGE_ROWS: usize = 1_000;
 /// No page has more rows, whatever the query's limit.
 const PAGE_ROWS_MAX: usize = 65_536;
 
@@ -30,7 +32,7 @@ pub(super) struct Plan {
 impl Plan {
     /// The plan for `query`. Values that don't fit the key's columns, and a token of another query, are
     /// [`InvalidInput`](millstream_core::ErrorKind::InvalidInput).
-    pub fn new(table: &Table, query: &PartitionQuery, page_rows: usize) -> Result<Self> {
+    pub fn new(table: &Table, query: &PartitionQuery) -> Result<Self> {
         let clustering: Vec<&Column> = table.clustering_columns().collect();
         if query.prefix.len() > clustering.len() {
             return Err(Error::invalid(format!(
@@ -69,7 +71,7 @@ impl Plan {
             let order: Vec<_> = table.spec.key.clustering.iter().map(|c| format!("{} {}", quoted(&c.name), against(c.order))).collect();
             cql.push_str(&format!(" ORDER BY {}", order.join(", ")));
         }
-        let limit = if query.limit == 0 { page_rows } else { query.limit }.min(PAGE_ROWS_MAX);
+        let limit = if query.limit == 0 { PAGE_ROWS } else { query.limit.min(PAGE_ROWS_MAX) };
         let mut plan = Self { cql, values, limit, state: None };
         if let Some(token) = &query.page {
             plan.state = Some(plan.parse_token(token, &table.spec.name)?);

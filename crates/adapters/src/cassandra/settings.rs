@@ -99,9 +99,6 @@ pub struct CassandraSettings {
     /// At most so many reads of a scan, or of rows before they change, wait for their answer. 16.
     #[serde(default = "defaults::reads_in_flight")]
     pub reads_in_flight: usize,
-    /// Rows of a page that is fetched, and of a page whose query has no limit. 1,000.
-    #[serde(default = "defaults::page_rows")]
-    pub page_rows: usize,
     /// How long a connection may take to open, in ms. 5,000.
     #[serde(default = "defaults::connect_timeout_ms")]
     pub connect_timeout_ms: u64,
@@ -126,9 +123,6 @@ mod defaults {
     }
     pub(super) const fn reads_in_flight() -> usize {
         16
-    }
-    pub(super) const fn page_rows() -> usize {
-        1_000
     }
     pub(super) const fn connect_timeout_ms() -> u64 {
         5_000
@@ -176,7 +170,6 @@ impl CassandraSettings {
             timestamps: TimestampColumns::default(),
             writes_in_flight: defaults::writes_in_flight(),
             reads_in_flight: defaults::reads_in_flight(),
-            page_rows: defaults::page_rows(),
             connect_timeout_ms: defaults::connect_timeout_ms(),
             request_timeout_ms: None,
             feed_shards: defaults::feed_shards(),
@@ -224,7 +217,6 @@ impl CassandraSettings {
         };
         at_least("writes_in_flight", self.writes_in_flight as u64, 1, 10_000)?;
         at_least("reads_in_flight", self.reads_in_flight as u64, 1, 10_000)?;
-        at_least("page_rows", self.page_rows as u64, 1, 65_536)?;
         at_least("connect_timeout_ms", self.connect_timeout_ms, 100, 60_000)?;
         at_least("request_timeout_ms", self.request_timeout_ms(), 100, 120_000)?;
         at_least("feed_shards", self.feed_shards.into(), 1, 1_024)?;

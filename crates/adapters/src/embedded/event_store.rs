@@ -27,7 +27,6 @@ pub struct EmbeddedEventStore {
     pub(super) store: Arc<Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) tables: Arc<Registry<EventTable>>,
-    page_rows: usize,
 }
 
 /// An event-store table that is open.
@@ -62,8 +61,8 @@ impl EventTable {
 }
 
 impl EmbeddedEventStore {
-    pub(super) fn new(store: Arc<Store>, clock: Arc<dyn Clock>, tables: Arc<Registry<EventTable>>, page_rows: usize) -> Self {
-        Self { store, clock, tables, page_rows }
+    pub(super) fn new(store: Arc<Store>, clock: Arc<dyn Clock>, tables: Arc<Registry<EventTable>>) -> Self {
+        Self { store, clock, tables }
     }
 }
 
@@ -142,7 +141,7 @@ impl EventStore for EmbeddedEventStore {
 
     async fn read_partition(&self, table: &str, query: &PartitionQuery) -> Result<Page> {
         let table = self.tables.get(table)?;
-        let plan = partition_read::Plan::new(&table.keyed, query, self.page_rows)?;
+        let plan = partition_read::Plan::new(&table.keyed, query)?;
         let (store, now) = (self.store.clone(), self.clock.now());
         blocking(move || partition_read::read(&store, &table.keyed, &plan, now)).await
     }

@@ -100,8 +100,6 @@ pub struct StoreSettings {
     pub free_bytes_min: u64,
     /// Memory for critical events in front of the store, in bytes.
     pub critical_front_bytes: u64,
-    /// Rows of a page whose query has no limit.
-    pub page_rows: usize,
     /// How long changes stay in the change feed.
     pub feed_retention: Duration,
     /// How long a delete is remembered, so that older writes that come later lose.
@@ -123,7 +121,6 @@ impl Default for StoreSettings {
             journal_bytes: 256 << 20,
             free_bytes_min: 256 << 20,
             critical_front_bytes: 16 << 20,
-            page_rows: 1000,
             feed_retention: DAY * 7,
             tombstone_grace: DAY * 10,
         }
@@ -134,13 +131,10 @@ impl StoreSettings {
     /// Refuses what can't work.
     pub fn validate(&self) -> Result<()> {
         if self.memtable_bytes < 1 << 20 {
-            return Err(Error::invalid("memtable_bytes of the built-in store must be at least 1 MiB (1048576)"));
+            return Err(Error::invalid(format!("store.memtable_bytes is {}: it must be at least 1048576 (1 MiB)", self.memtable_bytes)));
         }
         if self.journal_bytes < Self::JOURNAL_BYTES_MIN {
-            return Err(Error::invalid("journal_bytes of the built-in store must be at least 64 MiB (67108864)"));
-        }
-        if self.page_rows == 0 {
-            return Err(Error::invalid("page_rows of the built-in store must be at least 1"));
+            return Err(Error::invalid(format!("store.journal_bytes is {}: it must be at least 67108864 (64 MiB)", self.journal_bytes)));
         }
         Ok(())
     }
@@ -169,7 +163,7 @@ impl EmbeddedStore {
         let reports = Arc::new(Registry::open(store.clone(), TableKind::Report, changes)?);
         let front = settings.critical_front_bytes;
         Ok(Arc::new(Self {
-            events: Arc::new(EmbeddedEventStore::new(store.clone(), clock.clone(), tables, settings.page_rows)),
+            events: Arc::new(EmbeddedEventStore::new(store.clone(), clock.clone(), tables)),
             critical: Arc::new(EmbeddedCriticalStore::new(store.clone(), clock.clone(), critical, front)),
             reports: Arc::new(EmbeddedReportStore::new(store.clone(), clock, reports)),
             checkpoints: Arc::new(EmbeddedCheckpointStore::new(store.clone())),

@@ -14,6 +14,8 @@ use super::merge::Expiry;
 use super::row_codec::{RowDecoder, Stored};
 
 const TOKEN_FORMAT: u8 = 1;
+/// Rows of a page whose query has no limit.
+const PAGE_ROWS: usize = 1_000;
 /// No page has more rows, whatever the query's limit.
 pub(super) const PAGE_ROWS_MAX: usize = 65_536;
 /// Nor much more bytes than this: it ends early, with a token.
@@ -35,7 +37,7 @@ pub(super) struct Plan {
 impl Plan {
     /// The plan for `query`. Values that don't fit the key's columns, and a token of another query, are
     /// [`InvalidInput`](millstream_core::ErrorKind::InvalidInput).
-    pub fn new(table: &KeyedTable, query: &PartitionQuery, page_rows: usize) -> Result<Self> {
+    pub fn new(table: &KeyedTable, query: &PartitionQuery) -> Result<Self> {
         let keys = &table.keys;
         let mut head = Vec::with_capacity(64);
         keys.put_partition(&query.partition, &mut head)?;
@@ -61,7 +63,7 @@ impl Plan {
                 start = start.max(key);
             }
         }
-        let limit = if query.limit == 0 { page_rows } else { query.limit }.min(PAGE_ROWS_MAX);
+        let limit = if query.limit == 0 { PAGE_ROWS } else { query.limit.min(PAGE_ROWS_MAX) };
         let fingerprint = fingerprint(&start, &end, query.reverse);
         let is_point = rest.is_empty() && query.page.is_none();
         let mut plan = Self { start, end, reverse: query.reverse, limit, fingerprint, is_point };

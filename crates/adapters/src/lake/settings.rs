@@ -85,7 +85,7 @@ pub struct S3Settings {
     pub secret_access_key: Option<Secret>,
     /// The token of temporary keys.
     pub session_token: Option<Secret>,
-    /// Nobody: for public buckets.
+    /// Use no credentials (public buckets).
     pub anonymous: bool,
     /// The address of another store that speaks S3, such as MinIO's. Not set: Amazon's of the region.
     pub endpoint: Option<String>,
@@ -99,7 +99,7 @@ pub struct S3Settings {
 pub struct GcsSettings {
     /// A service account's key, in the JSON form in which Google hands it out.
     pub service_account_key: Option<Secret>,
-    /// Nobody: for public buckets.
+    /// Use no credentials (public buckets).
     pub anonymous: bool,
     /// Another address of the service. Not set: Google's.
     pub endpoint: Option<String>,

@@ -32,7 +32,7 @@ pub struct MysqlSettings {
     /// The password's place; it is read for each new connection. Not set: none.
     #[serde(default)]
     pub password: Option<Secret>,
-    /// Dates that are none: `error`, or `null`.
+    /// Invalid dates such as 0000-00-00: `error`, or `null`.
     #[serde(default)]
     pub zero_dates: ZeroDates,
     /// How long connecting may take, in milliseconds. 5,000.

@@ -24,7 +24,7 @@ pub struct PostgresSettings {
     /// The schema of reports and of Millstream's own tables. `public`.
     #[serde(default = "defaults::schema")]
     pub schema: String,
-    /// At most so many connections. 8.
+    /// Maximum number of connections. 8.
     #[serde(default = "defaults::connections_max")]
     pub connections_max: usize,
     /// How long a connection is used before a new one takes its place, in seconds. 1,800.

@@ -23,12 +23,12 @@ fn an_unknown_setting_is_refused() {
 fn impossible_settings_are_refused_by_name() {
     type Spoil = fn(&mut BrokerSettings);
     let wrong: [(&str, Spoil); 6] = [
-        ("segment_bytes", |s| s.segment_bytes = 10),
-        ("message_bytes_max", |s| s.message_bytes_max = s.request_bytes_max),
-        ("in_flight_bytes_max", |s| s.in_flight_bytes_max = 1),
-        ("default_partitions", |s| s.default_partitions = 0),
-        ("connections_max", |s| s.connections_max = 0),
-        ("retention_check_secs", |s| s.retention_check_secs = 0),
+        ("broker.segment_bytes", |s| s.segment_bytes = 10),
+        ("broker.message_bytes_max", |s| s.message_bytes_max = s.request_bytes_max),
+        ("broker.in_flight_bytes_max", |s| s.in_flight_bytes_max = 1),
+        ("broker.default_partitions", |s| s.default_partitions = 0),
+        ("broker.connections_max", |s| s.connections_max = 0),
+        ("broker.retention_check_secs", |s| s.retention_check_secs = 0),
     ];
     for (name, spoil) in wrong {
         let mut settings = BrokerSettings::default();

@@ -1,8 +1,8 @@
 //! [`Scheduler`]: runs jobs by their schedules and on request, never two runs of one report at the same time.
 //!
 //! Due jobs run one after the other, each after the reports that it reads. A time that passes while the process is down, or while
-//! other jobs run, is made up for by one run. A run waits for systems that don't answer until its next time is there (or two minutes), then fails
-//! and makes room for the next. Flows that join the report have the new one when its run has ended. The history is kept in the
+//! other jobs run, is made up for by one run. A scheduled run waits for systems that don't answer until its next time is there, then fails and makes
+//! room for the next; one on request waits two minutes, for somebody waits for its answer. Flows that join the report have the new one when its run has ended. The history is kept in the
 //! [`SystemStore`](millstream_core::ports::SystemStore).
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ use crate::reference::ReferenceTables;
 /// The loop looks at the clock at least this often, so that a clock that was set is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
-/// A run of a job without a schedule waits at most so long for systems that don't answer.
+/// A run on request waits at most so long for systems that don't answer.
 const WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// Why a run that its process left behind has failed.
@@ -230,7 +230,7 @@ impl Inner {
     async fn run_until_stopped(&self, entry: &Entry, number: u64, trigger: Trigger) -> Result<JobRun> {
         let job = &entry.job;
         let started = self.ports.clock.now();
-        let until = job.schedule.as_deref().and_then(|cron| next_run(cron, started)).unwrap_or(started.plus(WAIT_MAX));
+        let until = waits_until(trigger, job.schedule.as_deref(), started);
         let tell = |error: &Error| entry.state().last_error = Some((self.ports.clock.now(), error.to_string()));
         let waiting = Waiting { until, tell: &tell };
         tokio::select! {
@@ -266,6 +266,15 @@ impl Inner {
         let wait = next.map_or(SLEEP_MAX, |t| Duration::from_micros(u64::try_from(t.micros().saturating_sub(now)).unwrap_or(0)));
         wait.min(SLEEP_MAX)
     }
+}
+
+/// How long a run that began at `started` waits for systems that don't answer.
+fn waits_until(trigger: Trigger, schedule: Option<&str>, started: Timestamp) -> Timestamp {
+    let next = match trigger {
+        Trigger::Schedule => schedule.and_then(|cron| next_run(cron, started)),
+        Trigger::Request => None,
+    };
+    next.unwrap_or(started.plus(WAIT_MAX))
 }
 
 /// How a job stands when the process starts: `runs` are its history in order of their numbers, none of them running.

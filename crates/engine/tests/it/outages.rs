@@ -87,19 +87,21 @@ async fn a_batch_run_and_a_verification_wait_for_the_event_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_run_gives_up_in_the_end_and_says_what_it_waited_for() {
-    let mut world = World::new();
-    world.pipeline = checked(&format!(
-        "{PIPELINE} CREATE MATERIALIZED VIEW totals USING postgresql TBLPROPERTIES ('primary_key' = 'meter')
-         AS SELECT meter, count(*) AS n FROM by_meter GROUP BY meter;"
-    ));
-    let engine = world.engine().await;
-    world.faults.fail_from(Call::Snapshot, 1, ErrorKind::Unavailable);
-    let run = engine.refresh("totals").await.unwrap();
-    assert_eq!(run.state, JobRunState::Failed);
-    assert!(run.error.unwrap().starts_with("Snapshot failed"));
-    let waited = run.ended.unwrap().0 - run.started.0;
-    assert!((120_000_000..140_000_000).contains(&waited), "two minutes and a last pause, not {waited} us");
+async fn a_batch_run_on_request_gives_up_after_two_minutes_whatever_its_schedule_and_says_what_it_waited_for() {
+    for schedule in ["", ", 'schedule' = '0 2 * * *'"] {
+        let mut world = World::new();
+        world.pipeline = checked(&format!(
+            "{PIPELINE} CREATE MATERIALIZED VIEW totals USING postgresql TBLPROPERTIES ('primary_key' = 'meter'{schedule})
+             AS SELECT meter, count(*) AS n FROM by_meter GROUP BY meter;"
+        ));
+        let engine = world.engine().await;
+        world.faults.fail_from(Call::Snapshot, 1, ErrorKind::Unavailable);
+        let run = engine.refresh("totals").await.unwrap();
+        assert_eq!(run.state, JobRunState::Failed);
+        assert!(run.error.unwrap().starts_with("Snapshot failed"));
+        let waited = run.ended.unwrap().0 - run.started.0;
+        assert!((120_000_000..140_000_000).contains(&waited), "two minutes and a last pause, not {waited} us");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

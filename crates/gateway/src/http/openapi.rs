@@ -97,7 +97,7 @@ fn operation(table: &TableSpec, settings: &HttpSettings) -> Value {
             "description": "The rows, in the table's order",
             "headers": {
                 "Cache-Status": { "description": "Where the answer came from (RFC 9211)", "schema": { "type": "string" } },
-                "Age": { "description": "Seconds since it was read from its store", "schema": { "type": "integer" } },
+                "Age": { "description": "Seconds since the answer was read from its store; of a hit in the store of critical events, since the row's version", "schema": { "type": "integer" } },
                 "ETag": { "schema": { "type": "string" } },
             },
             "content": { "application/json": { "schema": {
@@ -112,7 +112,9 @@ fn operation(table: &TableSpec, settings: &HttpSettings) -> Value {
         },
         "304": { "description": "Unchanged (`If-None-Match`)" },
         "400": problem("What is missing, unknown or wrong"),
+        "501": problem("The store can't answer such a read"),
         "503": problem("The store does not answer; see `Retry-After`"),
+        "504": problem("The answer took longer than `http.request_timeout_s`; see `Retry-After`"),
     });
     if matches!(table.kind, TableKind::Critical | TableKind::Report) {
         responses["404"] = problem("There is no row with this key");

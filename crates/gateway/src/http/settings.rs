@@ -17,9 +17,9 @@ pub struct HttpSettings {
     pub request_timeout_s: u64,
     /// How long a client may take to send the head of a request, in seconds; also how long an idle connection is kept.
     pub header_timeout_s: u64,
-    /// The greatest head of a request, in bytes (at least 8,192); a longer one is answered with 431.
+    /// The largest request head, in bytes (at least 8,192); a longer one is answered with 431.
     pub header_bytes_max: usize,
-    /// The greatest request target, in bytes; a longer one is answered with 414.
+    /// The longest request target, in bytes; a longer one is answered with 414.
     pub uri_bytes_max: usize,
     /// Connections at one time; further ones wait to be accepted.
     pub connections_max: usize,

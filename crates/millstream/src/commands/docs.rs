@@ -24,7 +24,7 @@ pub fn run(page: DocsPage) -> Result<ExitCode> {
 
 /// The reference page of SQL, but for what differs from Spark, which only the differential suite knows.
 fn sql() -> String {
-    let FunctionKinds { scalar, aggregate, window } = function_kinds();
+    let FunctionKinds { scalar, volatile, aggregate, window } = function_kinds();
     let list = |names: BTreeSet<String>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     format!(
         "# SQL\n\nWhat the SELECTs of a pipeline may consist of; statements, options and properties are in [the language](../language.md), types in \
@@ -32,8 +32,11 @@ fn sql() -> String {
          ## Operators\n\n`+`, `-`, `*`, `/`, `%`, `DIV`, `||`; `&`, `|`, `^`, `~`; `=`, `==`, `<=>`, `<>`, `!=`, `<`, `<=`, `>`, `>=`; \
          `AND`, `OR`, `NOT`, `!`; `BETWEEN`, `IN`, `LIKE`, `ILIKE`, `RLIKE`, `REGEXP`, `IS NULL`, `IS TRUE`, `IS DISTINCT FROM`; `CASE`, `CAST`, `try_cast`, `::`, \
          `EXTRACT`.\n\n\
-         ## Functions of a row\n\n{}.\n\n## Aggregates\n\n{}.\n\n## With an OVER clause\n\nIn batch jobs: {}.\n",
+         ## Functions of a row\n\n{}.\n\n\
+         ### Not in flows\n\n{}. A replay would give another value, so `check` refuses them in flows; batch jobs may use them.\n\n\
+         ## Aggregates\n\n{}.\n\n## With an OVER clause\n\nIn batch jobs: {}.\n",
         list(scalar),
+        list(volatile),
         list(aggregate),
         list(window)
     )

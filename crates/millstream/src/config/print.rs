@@ -8,7 +8,7 @@ use figment::{Metadata, Source};
 
 use super::keys::{self, KEYS, Key, Kind};
 use super::shape::ANY_NAME;
-use super::{Effective, engines};
+use super::{Effective, conflicts, engines};
 
 /// The effective settings, section by section.
 pub fn effective(effective: &Effective) -> String {
@@ -24,6 +24,11 @@ pub fn effective(effective: &Effective) -> String {
                 _ if engines::is_optional(of) => _ = writeln!(text, "\n# [{of}] is not configured: {}", engines::without(of)),
                 _ => {}
             }
+        }
+        // As a value it would be refused.
+        if let Some(sections) = conflicts::idle_under(&effective.config, &name) {
+            _ = writeln!(text, "# {last} has no effect with {sections}");
+            continue;
         }
         match values.find_ref(&name) {
             Some(Value::Empty(..)) => _ = writeln!(text, "# {last} is not set"),
@@ -63,7 +68,7 @@ pub fn markdown() -> String {
         "# Configuration\n\n\
          Settings come from these places, each overriding the ones before it: defaults; `millstream.toml` beside the pipeline, or the file that `--config` names; \
          variables of the environment, `MILLSTREAM_` and the setting's name with `__` for the dot (`MILLSTREAM_LISTEN__KAFKA`); flags. \
-         An unknown setting is an error. `millstream config print` shows what counts, and where it comes from.\n\n\
+         An unknown setting is an error, and so is one of a built-in engine whose place a real one has taken. `millstream config print` shows what counts, and where it comes from.\n\n\
          A list in a variable is written with commas (`MILLSTREAM_CASSANDRA__CONTACT_POINTS=10.0.0.4:9042,10.0.0.5:9042`). A secret is a place, \
          `{ env = \"VARIABLE\" }` or `{ file = \"PATH\" }`, never text, and in a variable `MILLSTREAM_POSTGRESQL__PASSWORD__FILE`; it is read whenever a \
          connection is made, so that a rotated one is picked up without a restart. A relative path in a file counts from that file's folder.\n\n\

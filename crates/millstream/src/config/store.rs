@@ -18,8 +18,6 @@ pub struct StoreConfig {
     pub journal_bytes: u64,
     /// Memory for critical events in front of the store.
     pub critical_front_bytes: u64,
-    /// Rows of a page whose query has no limit.
-    pub page_rows: usize,
     /// How long changes stay in the change feed.
     pub feed_retention_s: u64,
     /// How long a delete is remembered.
@@ -36,7 +34,6 @@ impl Default for StoreConfig {
             memtable_bytes: store.memtable_bytes,
             journal_bytes: store.journal_bytes,
             critical_front_bytes: store.critical_front_bytes,
-            page_rows: store.page_rows,
             feed_retention_s: store.feed_retention.as_secs(),
             tombstone_grace_s: store.tombstone_grace.as_secs(),
             upkeep_interval_s: 300,
@@ -56,7 +53,6 @@ impl StoreConfig {
             journal_bytes: self.journal_bytes,
             free_bytes_min: defaults.free_bytes_min.min(free_bytes_min / 2),
             critical_front_bytes: self.critical_front_bytes,
-            page_rows: self.page_rows,
             feed_retention: Duration::from_secs(self.feed_retention_s),
             tombstone_grace: Duration::from_secs(self.tombstone_grace_s),
         }

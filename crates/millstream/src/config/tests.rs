@@ -70,6 +70,9 @@ fn an_unknown_setting_is_refused_with_its_place_and_the_nearest_name() {
     let message = refusal("[lisen]\nhttp = \"127.0.0.1:1\"\n");
     assert!(message.contains("millstream.toml:1:2: unknown setting lisen: did you mean listen?"), "{message}");
     assert!(refusal("[broker]\ndurability = \"fsync\"\n").contains("unknown setting broker.durability: did you mean durability?"));
+    // Settings that there were once.
+    assert!(refusal("[store]\npage_rows = 500\n").contains("millstream.toml:2:1: unknown setting store.page_rows"));
+    assert!(refusal(&format!("{CASSANDRA}page_rows = 500\n")).contains("unknown setting cassandra.page_rows"));
     assert!(refusal("colour = 1").contains("`millstream config print` shows all settings"));
 }
 
@@ -133,6 +136,38 @@ fn two_listeners_on_one_port_are_refused() {
     let message = refusal("[listen]\nhttp = \"127.0.0.1:9092\"\n");
     assert!(message.contains("listen.http and listen.kafka are both 127.0.0.1:9092"), "{message}");
     assert!(load("[listen]\nhttp = \"127.0.0.1:0\"\nkafka = \"127.0.0.1:0\"\n").is_ok());
+}
+
+const KAFKA: &str = "[kafka]\nbootstrap_servers = \"broker:9092\"\n";
+const CASSANDRA: &str = "[cassandra]\ncontact_points = [\"c:9042\"]\nkeyspace = \"k\"\n";
+const POSTGRESQL: &str = "[postgresql]\nurl = \"postgres://reports@127.0.0.1/reports\"\n";
+const REDIS: &str = "[redis]\nurl = \"redis://127.0.0.1:6379\"\n";
+
+#[test]
+fn a_setting_of_a_built_in_engine_that_a_real_one_replaces_is_refused() {
+    for (setting, sections) in [
+        ("[broker]\nsegment_bytes = 1048576\n", vec![KAFKA]),
+        ("[listen]\nkafka = \"127.0.0.1:19092\"\n", vec![KAFKA]),
+        ("[disk]\ncheck_interval_ms = 5000\n", vec![KAFKA]),
+        ("[store]\nfeed_retention_s = 60\n", vec![CASSANDRA]),
+        ("[store]\ncritical_front_bytes = 0\n", vec![REDIS]),
+        ("[store]\ntombstone_grace_s = 60\n", vec![CASSANDRA, POSTGRESQL, REDIS]),
+    ] {
+        assert!(load(setting).is_ok(), "{setting}");
+        let message = refusal(&format!("{setting}{}", sections.concat()));
+        let section = sections[0].lines().next().unwrap();
+        assert!(message.contains(" is a setting of ") && message.contains(section), "{message}");
+    }
+    // These still have an object.
+    assert!(load(&format!("[disk]\nfree_bytes_min = 1\n[listen]\nhttp = \"127.0.0.1:0\"\n{KAFKA}")).is_ok());
+    assert!(load(&format!("[store]\ntombstone_grace_s = 60\n{CASSANDRA}{REDIS}")).is_ok());
+}
+
+#[test]
+fn what_is_printed_with_real_engines_can_be_read_again() {
+    let text = print::effective(&load(&[KAFKA, CASSANDRA, REDIS].concat()).unwrap());
+    assert!(text.contains("# kafka has no effect with [kafka]\n"), "{text}");
+    assert!(load(&text).is_ok(), "{}", refusal(&text));
 }
 
 #[test]

@@ -168,7 +168,8 @@ const NOT_SPARKS: &[&str] = &["bitwise_not", "json_tuple", "spark_cast"];
 /// Functions that only the rewriting of operators calls, by a name that a query can't.
 const OPERATORS: &[&str] = &["bitwise_not"];
 
-/// Functions whose value differs when they are asked again: a flow that uses one can't be replayed.
+/// Functions whose value differs when they are asked again: a flow that uses one can't be replayed. Some of them only Spark has: they are
+/// named here so that `check` says what to write instead.
 pub const VOLATILE: &[&str] = &[
     "current_date",
     "current_time",
@@ -249,7 +250,7 @@ pub fn own_scalar_functions() -> Vec<Arc<ScalarUDF>> {
 /// The names of all functions of the language, scalar, aggregate and window functions alike.
 #[must_use]
 pub fn names() -> BTreeSet<String> {
-    let Kinds { scalar, aggregate, window } = kinds();
+    let Kinds { scalar, aggregate, window, .. } = kinds();
     scalar.into_iter().chain(aggregate).chain(window).collect()
 }
 
@@ -258,6 +259,8 @@ pub fn names() -> BTreeSet<String> {
 pub struct Kinds {
     /// A value for each row.
     pub scalar: BTreeSet<String>,
+    /// Those of them that a flow can't use, because a replay would give another value.
+    pub volatile: BTreeSet<String>,
     /// A value for each group.
     pub aggregate: BTreeSet<String>,
     /// A value for each row, with an OVER clause.
@@ -283,7 +286,8 @@ pub fn kinds() -> Kinds {
     }
     scalar.retain(|name| !NOT_SPARKS.contains(&name.as_str()));
     scalar.extend(ALIASES.iter().map(|(alias, _)| (*alias).to_owned()).filter(|alias| !aggregate.contains(alias)));
-    Kinds { scalar, aggregate, window }
+    let volatile = scalar.iter().filter(|name| VOLATILE.contains(&name.as_str())).cloned().collect();
+    Kinds { scalar, volatile, aggregate, window }
 }
 
 /// Whether the function stands for an operator.

@@ -10,7 +10,7 @@ fn query() -> PartitionQuery {
 }
 
 fn plan(query: &PartitionQuery) -> Result<Plan> {
-    Plan::new(&table(None), query, 100)
+    Plan::new(&table(None), query)
 }
 
 #[test]

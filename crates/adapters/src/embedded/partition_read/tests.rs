@@ -68,7 +68,7 @@ fn bounds_are_by_value_whatever_the_direction() {
             let expected: Vec<_> = all.into_iter().filter(|r| holds(*r)).collect();
             assert_eq!(inside(&table, &plan), expected);
         };
-        let plan = |prefix: &[i64], lower: Bound, upper: Bound| Plan::new(&table, &query(prefix, lower, upper), 10).unwrap();
+        let plan = |prefix: &[i64], lower: Bound, upper: Bound| Plan::new(&table, &query(prefix, lower, upper)).unwrap();
         expect(plan(&[], at(2), Bound::Unbounded), &|r| above(r[0], 2));
         expect(plan(&[], Bound::Unbounded, at(2)), &|r| below(r[0], 2));
         expect(plan(&[2], at(2), Bound::Unbounded), &|r| r[0] == 2 && above(r[1], 2));
@@ -78,14 +78,14 @@ fn bounds_are_by_value_whatever_the_direction() {
         expect(plan(&[2], bound(ints(&[2, 2])), Bound::Unbounded), &|r| r[0] == 2 && (r[1] > 2 || (r[1] == 2 && above(r[2], 2))));
     }
     let all: Holds = |_| true;
-    let whole = Plan::new(&table, &query(&[], Bound::Unbounded, Bound::Unbounded), 10).unwrap();
+    let whole = Plan::new(&table, &query(&[], Bound::Unbounded, Bound::Unbounded)).unwrap();
     assert_eq!(inside(&table, &whole).len(), 27, "{}", all([0; 3]));
 }
 
 #[test]
 fn what_does_not_fit_the_clustering_key_is_refused() {
     let table = table();
-    let refused = |query: PartitionQuery| Plan::new(&table, &query, 10).unwrap_err();
+    let refused = |query: PartitionQuery| Plan::new(&table, &query).unwrap_err();
     assert_eq!(refused(query(&[1, 2, 3], Bound::Included(ints(&[1])), Bound::Unbounded)).kind(), ErrorKind::InvalidInput);
     assert_eq!(refused(query(&[1, 2, 3, 4], Bound::Unbounded, Bound::Unbounded)).kind(), ErrorKind::InvalidInput);
     assert_eq!(refused(query(&[], Bound::Included(Vec::new()), Bound::Unbounded)).kind(), ErrorKind::InvalidInput);
@@ -100,11 +100,11 @@ fn what_does_not_fit_the_clustering_key_is_refused() {
 fn a_token_goes_on_after_its_row_and_is_good_for_its_query_alone() {
     let table = table();
     let first = query(&[2], Bound::Unbounded, Bound::Unbounded);
-    let plan = Plan::new(&table, &first, 10).unwrap();
+    let plan = Plan::new(&table, &first).unwrap();
     let mut last = Vec::new();
     table.keys.put_key(&[vec![Value::Str("x".into())], ints(&[2, 2, 2])].concat(), &mut last).unwrap();
     let token = plan.token(&last);
-    let next = Plan::new(&table, &PartitionQuery { page: Some(token.clone()), ..first.clone() }, 10).unwrap();
+    let next = Plan::new(&table, &PartitionQuery { page: Some(token.clone()), ..first.clone() }).unwrap();
     let rest = inside(&table, &next);
     assert_eq!(rest, [[2, 1, 1], [2, 1, 2], [2, 1, 3], [2, 2, 1]], "rows after (2, 2, 2) in clustering order");
     for other in [
@@ -112,11 +112,11 @@ fn a_token_goes_on_after_its_row_and_is_good_for_its_query_alone() {
         query(&[], Bound::Unbounded, Bound::Unbounded),
         query(&[2], Bound::Included(ints(&[1])), Bound::Unbounded),
     ] {
-        let error = Plan::new(&table, &PartitionQuery { page: Some(token.clone()), ..other }, 10).unwrap_err();
+        let error = Plan::new(&table, &PartitionQuery { page: Some(token.clone()), ..other }).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     }
     for bad in ["", "zz", "01", "02abcdef00"] {
-        let error = Plan::new(&table, &PartitionQuery { page: Some(PageToken(bad.into())), ..first.clone() }, 10).unwrap_err();
+        let error = Plan::new(&table, &PartitionQuery { page: Some(PageToken(bad.into())), ..first.clone() }).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     }
 }

@@ -194,3 +194,11 @@ async fn a_run_that_is_under_way_at_shutdown_fails_and_leaves_the_old_report() {
     assert_eq!(world.ports.reports.published_run("daily").await.unwrap(), None);
     assert_eq!(world.ports.system.runs().await.unwrap()[0].state, JobRunState::Failed);
 }
+
+#[test]
+fn a_scheduled_run_waits_until_its_next_time_and_one_on_request_two_minutes() {
+    let nightly = Some("0 2 * * *");
+    assert_eq!(waits_until(Trigger::Schedule, nightly, minute(0)), minute(120));
+    assert_eq!(waits_until(Trigger::Request, nightly, minute(0)), minute(2));
+    assert_eq!(waits_until(Trigger::Request, None, minute(0)), minute(2));
+}

@@ -32,6 +32,17 @@ fn the_key_is_required_and_paging_is_not() {
 }
 
 #[test]
+fn an_operation_names_the_statuses_that_a_client_has_to_expect() {
+    let document = described();
+    let statuses = |path: &str| {
+        let responses = document["paths"][path]["get"]["responses"].as_object().unwrap();
+        responses.keys().map(String::as_str).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses("/v1/tables/events"), ["200", "304", "400", "501", "503", "504"]);
+    assert_eq!(statuses("/v1/tables/a%20report"), ["200", "304", "400", "404", "501", "503", "504"]);
+}
+
+#[test]
 fn every_reference_points_to_a_schema() {
     let document = described();
     fn references(value: &Value, found: &mut Vec<String>) {
