@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
-use millstream_core::ports::{DeadLetter, LateRow, NewRecord, Quarantined};
+use millstream_core::ports::{DeadLetter, LateRow, NewRecord, Quarantined, SystemProperty};
 use millstream_core::status::FlowPhase;
 use millstream_core::{Error, FlowId, Offset, Result, RowPosition, TopicPartition};
 use serde::{Deserialize, Serialize};
@@ -76,12 +76,6 @@ struct Pending {
     ends: BTreeMap<String, Vec<i64>>,
 }
 
-const PENDING: &str = "replay pending";
-
-fn replayed_property(flow: &FlowId) -> String {
-    format!("replayed dead letters of {flow}")
-}
-
 /// Where a dead letter was that was replayed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Place {
@@ -133,7 +127,7 @@ impl Engine {
         }
         let mut outcome = ReplayOutcome::default();
         if done_before.is_empty() {
-            self.ports.system.set_property(PENDING, &serde_json::to_string(&pending)?).await?;
+            self.ports.system.set_property(SystemProperty::ReplayPending, &serde_json::to_string(&pending)?).await?;
         }
         for event in events {
             if !done_before.contains(&(event.topic.clone(), event.position)) {
@@ -150,7 +144,7 @@ impl Engine {
             outcome.released += event.letters.len();
             self.ports.system.release(&Quarantined { dead_letters: event.letters, late_rows: Vec::new() }).await?;
         }
-        self.ports.system.set_property(PENDING, "").await?;
+        self.ports.system.set_property(SystemProperty::ReplayPending, "").await?;
         Ok(outcome)
     }
 
@@ -247,7 +241,7 @@ impl Engine {
     /// What a replay that died had published: found by its headers in the log.
     async fn published_before(&self) -> Result<BTreeSet<(String, RowPosition)>> {
         let mut done = BTreeSet::new();
-        let Some(text) = self.ports.system.property(PENDING).await?.filter(|t| !t.is_empty()) else { return Ok(done) };
+        let Some(text) = self.ports.system.property(SystemProperty::ReplayPending).await?.filter(|t| !t.is_empty()) else { return Ok(done) };
         let pending: Pending = serde_json::from_str(&text)?;
         for (topic, ends) in pending.ends {
             for (partition, from) in ends.into_iter().enumerate() {
@@ -283,12 +277,12 @@ impl Engine {
     async fn remember_replayed(&self, letter: &DeadLetter) -> Result<()> {
         let mut all = self.replayed(&letter.flow).await?;
         all.add(&letter.source, letter.position);
-        self.ports.system.set_property(&replayed_property(&letter.flow), &serde_json::to_string(&all)?).await
+        self.ports.system.set_property(SystemProperty::Replayed(&letter.flow), &serde_json::to_string(&all)?).await
     }
 
     /// The dead letters of `flow` that were replayed.
     pub(crate) async fn replayed(&self, flow: &FlowId) -> Result<Replayed> {
-        let text = self.ports.system.property(&replayed_property(flow)).await?;
+        let text = self.ports.system.property(SystemProperty::Replayed(flow)).await?;
         Ok(text.map(|t| serde_json::from_str(&t)).transpose()?.unwrap_or_default())
     }
 
