@@ -98,6 +98,8 @@ pub struct Engine {
     pub(crate) commands: BTreeMap<FlowId, Commands>,
     critical: CriticalRows,
     growth: TopicGrowth,
+    /// Held by a replay of dead letters: one follows the other.
+    pub(crate) replaying: Mutex<()>,
     scheduler: Scheduler,
     /// For the state of its flows.
     memory: Arc<StateMemory>,
@@ -146,6 +148,7 @@ impl Engine {
             commands,
             critical,
             growth,
+            replaying: Mutex::default(),
             scheduler,
             memory,
             running,
