@@ -10,7 +10,7 @@ use datafusion::prelude::SessionContext;
 use millstream_core::encode::RowEncoder;
 use millstream_core::ports::{
     ChangeFeed, CheckpointStore, Clock, CriticalLoader, CriticalRow, CriticalStore, EpochSink, EventLog, EventStore, JobRun, LakeStore,
-    ReferenceSource, ReportStore, SchemaRegistry, SpillStore, SystemStore, TopicSink, TopicSpec, ValueFormat,
+    ReferenceSource, ReportStore, SchemaRegistry, SpillStore, SystemProperty, SystemStore, TopicSink, TopicSpec, ValueFormat,
 };
 use millstream_core::status::{FlowPhase, PipelineStatus, StatusSource};
 use millstream_core::time::micros_of;
@@ -98,6 +98,8 @@ pub struct Engine {
     pub(crate) commands: BTreeMap<FlowId, Commands>,
     critical: CriticalRows,
     growth: TopicGrowth,
+    /// Held by a replay of dead letters: one follows the other.
+    pub(crate) replaying: Mutex<()>,
     scheduler: Scheduler,
     /// For the state of its flows.
     memory: Arc<StateMemory>,
@@ -146,6 +148,7 @@ impl Engine {
             commands,
             critical,
             growth,
+            replaying: Mutex::default(),
             scheduler,
             memory,
             running,
@@ -354,14 +357,9 @@ impl Engine {
         }
         // First, so that a verification never takes for lost what is about to go.
         let at = self.ports.clock.now().0.to_string();
-        self.ports.system.set_property(&evicted_property(name), &at).await?;
+        self.ports.system.set_property(SystemProperty::Evicted(name), &at).await?;
         self.ports.critical.evict_all(name).await
     }
-}
-
-/// The property that holds when a redis table was last emptied on request, in microseconds.
-pub(crate) fn evicted_property(table: &str) -> String {
-    format!("evicted {table}")
 }
 
 /// Makes `table` known to who serves it, and creates it where it doesn't exist.

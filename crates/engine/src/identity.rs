@@ -4,20 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use millstream_core::ports::SystemStore;
-use millstream_core::{FlowId, Result};
+use millstream_core::Result;
+use millstream_core::ports::{SystemProperty, SystemStore};
 use millstream_pipeline::graph::{Binding, Pipeline};
-
-/// The name of the property under which the description is kept.
-const PROPERTY: &str = "pipeline";
 
 /// The parts of a pipeline, each as text: `table departures`. Earlier programs kept flows and jobs here too.
 pub type Description = BTreeMap<String, String>;
-
-/// The property that says which log the positions of `flow` are in.
-pub fn log_property(flow: &FlowId) -> String {
-    format!("log of flow {flow}")
-}
 
 /// Describes the tables of `pipeline`. What doesn't change what is stored (refresh intervals, retention) is left out.
 #[must_use]
@@ -44,7 +36,7 @@ pub fn describe(pipeline: &Pipeline) -> Description {
 
 /// The tables that are there.
 pub async fn stored(system: &dyn SystemStore) -> Result<Option<Description>> {
-    let Some(text) = system.property(PROPERTY).await? else { return Ok(None) };
+    let Some(text) = system.property(SystemProperty::Pipeline).await? else { return Ok(None) };
     let mut parts: Description = serde_json::from_str(&text)?;
     parts.retain(|part, _| part.starts_with("table "));
     Ok(Some(parts))
@@ -57,7 +49,7 @@ pub async fn remember(system: &dyn SystemStore, pipeline: &Pipeline, before: Opt
     if before.as_ref() == Some(&parts) {
         return Ok(());
     }
-    system.set_property(PROPERTY, &serde_json::to_string(&parts)?).await
+    system.set_property(SystemProperty::Pipeline, &serde_json::to_string(&parts)?).await
 }
 
 /// Takes the table `name` as it is in `pipeline` now: its data has been removed.
@@ -68,5 +60,5 @@ pub async fn accept(system: &dyn SystemStore, pipeline: &Pipeline, name: &str) -
         Some(text) => drop(parts.insert(part, text)),
         None => drop(parts.remove(&part)),
     }
-    system.set_property(PROPERTY, &serde_json::to_string(&parts)?).await
+    system.set_property(SystemProperty::Pipeline, &serde_json::to_string(&parts)?).await
 }

@@ -4,18 +4,19 @@
 //! A late row can't be published again, it would be late again: the windows that it missed are aggregated anew from the log, with it, and
 //! written over what stands there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod dead_letters;
+mod replayed;
 
-use bytes::Bytes;
-use millstream_core::ports::{DeadLetter, LateRow, NewRecord, Quarantined};
+use std::collections::{BTreeMap, BTreeSet};
+
+use millstream_core::ports::{DeadLetter, LateRow};
 use millstream_core::status::FlowPhase;
-use millstream_core::{Error, FlowId, Offset, Result, RowPosition, TopicPartition};
+use millstream_core::{Error, FlowId, Result};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::engine::Engine;
 use crate::flow::FlowCommand;
-use crate::source::DIRECTED_HEADER;
 
 /// The header that says which record a replayed one repeats: `partition/offset`.
 pub const REPLAY_OF_HEADER: &str = "millstream-replay-of";
@@ -46,7 +47,6 @@ pub struct RepairedEvent {
     /// Its offset.
     pub offset: i64,
     /// The new value, as text.
-    #[serde(alias = "value_text")]
     pub value: String,
 }
 
@@ -69,91 +69,7 @@ pub struct ReplayOutcome {
     pub windows: usize,
 }
 
-/// A replay that was begun: kept until its dead letters are released, so that a death in between doubles nothing.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Pending {
-    /// The ends of the partitions before anything was published.
-    ends: BTreeMap<String, Vec<i64>>,
-}
-
-const PENDING: &str = "replay pending";
-
-fn replayed_property(flow: &FlowId) -> String {
-    format!("replayed dead letters of {flow}")
-}
-
-/// Where a dead letter was that was replayed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Place {
-    partition: i32,
-    offset: i64,
-    /// Its source; `None`: written when sources were not told apart, so that it may be any.
-    #[serde(default)]
-    source: Option<String>,
-}
-
-/// The dead letters of a flow that were replayed: a system property, as a JSON array.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Replayed(BTreeSet<Place>);
-
-impl Replayed {
-    fn add(&mut self, source: &str, position: RowPosition) {
-        self.0.insert(Place { partition: position.partition, offset: position.offset, source: Some(source.to_owned()) });
-    }
-
-    /// Whether the dead letter of this place was.
-    pub(crate) fn has(&self, source: &str, position: RowPosition) -> bool {
-        let mut place = Place { partition: position.partition, offset: position.offset, source: None };
-        self.0.contains(&place) || {
-            place.source = Some(source.to_owned());
-            self.0.contains(&place)
-        }
-    }
-}
-
-/// One event that is dead for some flows.
-struct Event {
-    topic: String,
-    position: RowPosition,
-    key: Option<Bytes>,
-    value: Option<Bytes>,
-    letters: Vec<DeadLetter>,
-}
-
 impl Engine {
-    /// Publishes dead letters again, each to the flows that it is dead for.
-    pub async fn replay_dead_letters(&self, request: ReplayRequest) -> Result<ReplayOutcome> {
-        self.refuse_unknown_flow(&request)?;
-        let events = self.events_to_replay(&request).await?;
-        let done_before = self.published_before().await?;
-        let mut pending = Pending::default();
-        for topic in events.iter().map(|e| e.topic.clone()).collect::<BTreeSet<_>>() {
-            pending.ends.insert(topic.clone(), self.ends(&topic).await?);
-        }
-        let mut outcome = ReplayOutcome::default();
-        if done_before.is_empty() {
-            self.ports.system.set_property(PENDING, &serde_json::to_string(&pending)?).await?;
-        }
-        for event in events {
-            if !done_before.contains(&(event.topic.clone(), event.position)) {
-                let flows = event.letters.iter().map(|l| l.flow.as_str()).collect::<Vec<_>>().join(",");
-                let of = format!("{}/{}", event.position.partition, event.position.offset);
-                let headers = vec![(DIRECTED_HEADER.to_owned(), Some(flows.into())), (REPLAY_OF_HEADER.to_owned(), Some(of.into()))];
-                let record = NewRecord { timestamp: None, key: event.key, value: event.value, headers };
-                self.ports.log.append(&TopicPartition::new(event.topic, event.position.partition), vec![record]).await?;
-                outcome.published += 1;
-            }
-            for letter in &event.letters {
-                self.remember_replayed(letter).await?;
-            }
-            outcome.released += event.letters.len();
-            self.ports.system.release(&Quarantined { dead_letters: event.letters, late_rows: Vec::new() }).await?;
-        }
-        self.ports.system.set_property(PENDING, "").await?;
-        Ok(outcome)
-    }
-
     /// Refuses a flow that the pipeline doesn't have: nobody would take what is published for it.
     fn refuse_unknown_flow(&self, request: &ReplayRequest) -> Result<()> {
         let flows: BTreeSet<&str> = self.pipeline.flows.iter().map(|f| f.id.as_str()).collect();
@@ -192,106 +108,6 @@ impl Engine {
         })
     }
 
-    /// The dead letters that `request` names, by event.
-    async fn events_to_replay(&self, request: &ReplayRequest) -> Result<Vec<Event>> {
-        let mut repaired: HashMap<(i32, i64), Vec<usize>> = HashMap::new();
-        for (number, event) in request.repaired.iter().enumerate() {
-            repaired.entry((event.partition, event.offset)).or_default().push(number);
-        }
-        // The topic that each repaired event is published to.
-        let mut topics: BTreeMap<usize, String> = BTreeMap::new();
-        let mut events: BTreeMap<(String, RowPosition), Event> = BTreeMap::new();
-        for letter in self.ports.system.dead_letters().await? {
-            if request.flow.as_ref().is_some_and(|f| f != letter.flow.as_str()) {
-                continue;
-            }
-            let place = (letter.position.partition, letter.position.offset);
-            let number = repaired.get(&place).into_iter().flatten().copied().find(|number| request.repaired[*number].is_for(&letter));
-            let new = number.map(|number| &request.repaired[number]);
-            // An event without key and value says nothing: most likely its topic no longer held it.
-            let is_empty = letter.key.is_none() && letter.value.is_none();
-            if new.is_none() && (is_empty || !request.repaired.is_empty()) {
-                continue;
-            }
-            let Some(topic) = self.topic_of(&letter.source) else {
-                return Err(Error::unsupported(format!(
-                    "a dead letter of flow {} comes from the feed of {}: correct the event in its topic, or rebuild the table with `millstream reset`",
-                    letter.flow, letter.source
-                )));
-            };
-            if let Some(other) = number.and_then(|number| topics.insert(number, topic.clone())).filter(|other| *other != topic) {
-                return Err(Error::invalid(format!(
-                    "topics {other} and {topic} both have a dead letter at partition {} offset {}: name the source of the repaired event; nothing was replayed",
-                    place.0, place.1
-                )));
-            }
-            let event = events.entry((topic.clone(), letter.position)).or_insert_with(|| Event {
-                topic,
-                position: letter.position,
-                key: letter.key.clone(),
-                value: new.map_or_else(|| letter.value.clone(), |r| Some(Bytes::from(r.value.clone()))),
-                letters: Vec::new(),
-            });
-            event.letters.push(letter);
-        }
-        if let Some((_, unknown)) = request.repaired.iter().enumerate().find(|(number, _)| !topics.contains_key(number)) {
-            let of = unknown.source.as_ref().map(|source| format!(" of {source}")).unwrap_or_default();
-            return Err(Error::not_found(format!(
-                "there is no dead letter{of} at partition {} offset {}: nothing was replayed",
-                unknown.partition, unknown.offset
-            )));
-        }
-        Ok(events.into_values().take(request.limit.unwrap_or(usize::MAX)).collect())
-    }
-
-    /// What a replay that died had published: found by its headers in the log.
-    async fn published_before(&self) -> Result<BTreeSet<(String, RowPosition)>> {
-        let mut done = BTreeSet::new();
-        let Some(text) = self.ports.system.property(PENDING).await?.filter(|t| !t.is_empty()) else { return Ok(done) };
-        let pending: Pending = serde_json::from_str(&text)?;
-        for (topic, ends) in pending.ends {
-            for (partition, from) in ends.into_iter().enumerate() {
-                let partition = TopicPartition::new(topic.clone(), i32::try_from(partition).unwrap_or(i32::MAX));
-                let mut next = Offset(from);
-                loop {
-                    let read = self.ports.log.read(&partition, next, self.settings.epoch_bytes_max).await?;
-                    let of = read
-                        .records
-                        .iter()
-                        .filter_map(|r| r.headers.iter().find(|(n, _)| n == REPLAY_OF_HEADER)?.1.as_deref().and_then(parse_position));
-                    done.extend(of.map(|p| (topic.clone(), p)));
-                    if read.next == next {
-                        break;
-                    }
-                    next = read.next;
-                }
-            }
-        }
-        Ok(done)
-    }
-
-    async fn ends(&self, topic: &str) -> Result<Vec<i64>> {
-        let topics = self.ports.log.topics().await?;
-        let partitions = topics.iter().find(|t| t.name == topic).map_or(0, |t| t.partitions);
-        let mut ends = Vec::new();
-        for p in 0..partitions {
-            ends.push(self.ports.log.bounds(&TopicPartition::new(topic, p)).await?.end.0);
-        }
-        Ok(ends)
-    }
-
-    async fn remember_replayed(&self, letter: &DeadLetter) -> Result<()> {
-        let mut all = self.replayed(&letter.flow).await?;
-        all.add(&letter.source, letter.position);
-        self.ports.system.set_property(&replayed_property(&letter.flow), &serde_json::to_string(&all)?).await
-    }
-
-    /// The dead letters of `flow` that were replayed.
-    pub(crate) async fn replayed(&self, flow: &FlowId) -> Result<Replayed> {
-        let text = self.ports.system.property(&replayed_property(flow)).await?;
-        Ok(text.map(|t| serde_json::from_str(&t)).transpose()?.unwrap_or_default())
-    }
-
     /// Aggregates the windows that late rows missed anew, with them. The flows must be running.
     pub async fn replay_late_rows(&self, request: ReplayRequest) -> Result<ReplayOutcome> {
         self.refuse_unknown_flow(&request)?;
@@ -328,11 +144,3 @@ impl Engine {
         Ok(outcome)
     }
 }
-
-fn parse_position(text: &[u8]) -> Option<RowPosition> {
-    let (partition, offset) = std::str::from_utf8(text).ok()?.split_once('/')?;
-    Some(RowPosition { partition: partition.parse().ok()?, offset: offset.parse().ok()? })
-}
-
-#[cfg(test)]
-mod tests;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fjall::{OwnedWriteBatch, Readable};
-use millstream_core::ports::{DeadLetter, JobRun, LateRow, Quarantined, RUNS_KEPT, SystemStore};
+use millstream_core::ports::{DeadLetter, JobRun, LateRow, Quarantined, RUNS_KEPT, SystemProperty, SystemStore};
 use millstream_core::{Epoch, Error, FlowId, Result, RowPosition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -80,6 +80,10 @@ fn named(kind: u8, name: &str) -> Vec<u8> {
     let mut key = vec![kind];
     put_bytes(name.as_bytes(), &mut key);
     key
+}
+
+fn property_key(property: SystemProperty<'_>) -> Vec<u8> {
+    [&[PROPERTY], property.to_string().as_bytes()].concat()
 }
 
 fn aside_key<A: Aside>(row: &A) -> Vec<u8> {
@@ -240,18 +244,22 @@ impl SystemStore for EmbeddedSystemStore {
 
     async fn forget(&self, flow_or_report: &str) -> Result<()> {
         let name = flow_or_report.to_owned();
+        let properties = SystemProperty::of_flow(&FlowId::new(flow_or_report)).map(property_key);
         self.run(move |store| {
             let mut batch = store.batch(16);
             for kind in [DEAD_LETTER, LATE_ROW, RUN] {
                 remove_prefix(&mut batch, store, &named(kind, &name), |_| true)?;
+            }
+            for key in properties {
+                batch.remove(&store.system, key);
             }
             store.commit_anyway(batch)
         })
         .await
     }
 
-    async fn property(&self, name: &str) -> Result<Option<String>> {
-        let key = [&[PROPERTY], name.as_bytes()].concat();
+    async fn property(&self, property: SystemProperty<'_>) -> Result<Option<String>> {
+        let key = property_key(property);
         self.run(move |store| {
             let value = store.system.get(key).during("reading a property")?;
             value
@@ -264,8 +272,8 @@ impl SystemStore for EmbeddedSystemStore {
         .await
     }
 
-    async fn set_property(&self, name: &str, value: &str) -> Result<()> {
-        let (key, value) = ([&[PROPERTY], name.as_bytes()].concat(), with_format(value.as_bytes()));
+    async fn set_property(&self, property: SystemProperty<'_>, value: &str) -> Result<()> {
+        let (key, value) = (property_key(property), with_format(value.as_bytes()));
         writing(&self.store, key.len() + value.len(), move |store| {
             let mut batch = store.batch(1);
             batch.insert(&store.system, key, value);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millstream_core::admission::{Admission, FlowProgress};
-use millstream_core::ports::{EpochWrite, SystemStore};
+use millstream_core::ports::{EpochWrite, SystemProperty, SystemStore};
 use millstream_core::{Attempt, Epoch, Error, FlowId, Offset, Result};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -92,17 +92,13 @@ impl Ledger {
         Self { system, known: Mutex::default() }
     }
 
-    fn property(table: &str) -> String {
-        format!("topic progress {table}")
-    }
-
     async fn load(&self, table: &str) -> Result<BTreeMap<FlowId, Progress>> {
-        let name = Self::property(table);
-        let Some(text) = self.system.property(&name).await? else { return Ok(BTreeMap::new()) };
-        let property: Property = serde_json::from_str(&text).map_err(|e| Error::from(e).context(format!("the property {name:?}")))?;
+        let name = SystemProperty::TopicProgress(table);
+        let Some(text) = self.system.property(name).await? else { return Ok(BTreeMap::new()) };
+        let property: Property = serde_json::from_str(&text).map_err(|e| Error::from(e).context(format!("the property \"{name}\"")))?;
         if property.version != VERSION {
             let found = property.version;
-            return Err(Error::corrupt(format!("the property {name:?} has format {found}; this program reads format {VERSION}")));
+            return Err(Error::corrupt(format!("the property \"{name}\" has format {found}; this program reads format {VERSION}")));
         }
         Ok(property.flows)
     }
@@ -129,7 +125,7 @@ impl Ledger {
         };
         flows.insert(flow.clone(), progress);
         let property = Property { version: VERSION, flows };
-        self.system.set_property(&Self::property(table), &serde_json::to_string(&property)?).await?;
+        self.system.set_property(SystemProperty::TopicProgress(table), &serde_json::to_string(&property)?).await?;
         known.insert(table.to_owned(), property.flows);
         Ok(())
     }
@@ -150,6 +146,6 @@ impl Ledger {
         }
         flows.values_mut().for_each(|progress| *progress = Progress { attempt: progress.attempt, ..Progress::default() });
         let property = Property { version: VERSION, flows };
-        self.system.set_property(&Self::property(table), &serde_json::to_string(&property)?).await
+        self.system.set_property(SystemProperty::TopicProgress(table), &serde_json::to_string(&property)?).await
     }
 }

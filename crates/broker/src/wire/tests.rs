@@ -84,7 +84,7 @@ fn cut_requests_are_errors_at_every_length() {
 }
 
 #[test]
-fn garbled_requests_never_panic_nor_fill_the_memory() {
+fn garbled_requests_never_panic() {
     for frame in samples() {
         for at in 0..frame.len() {
             for byte in [0x00, 0x01, 0x7f, 0x80, 0xfe, 0xff] {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kafka_protocol::messages::{HeartbeatRequest, JoinGroupRequest, MetadataRequest};
+use kafka_protocol::messages::{FetchRequest, HeartbeatRequest, JoinGroupRequest, MetadataRequest};
 use millstream_broker::{BrokerSettings, Log, Server};
 use millstream_core::ErrorKind;
 use millstream_core::ports::SystemClock;
@@ -76,8 +76,18 @@ async fn a_waiting_fetch_holds_nobody_else_up() {
     quick.create("t", 1).await;
     slow.send(11, &fetch_request("t", &[(0, 0)], 1, 60_000, 1000)).await;
     slow.send(9, &JoinGroupRequest::default()).await;
-    for _ in 0..20 {
-        quick.call(9, MetadataRequest::default()).await;
-        endpoint.client().await.call(9, MetadataRequest::default()).await;
+    let others = async {
+        for _ in 0..20 {
+            quick.call(9, MetadataRequest::default()).await;
+            endpoint.client().await.call(9, MetadataRequest::default()).await;
+        }
+    };
+    tokio::select! {
+        answer = slow.receive_frame() => panic!("others were answered after the fetch: {answer:?}"),
+        () = others => {}
     }
+    // It still waits, and gets what comes now.
+    quick.produce("t", 0, plain(&["a"])).await;
+    let (_, response) = slow.receive::<FetchRequest>(11).await;
+    assert!(response.responses[0].partitions[0].records.as_ref().is_some_and(|records| !records.is_empty()), "{response:?}");
 }

@@ -110,7 +110,7 @@ pub trait EventLog: Send + Sync {
     /// The partition's bounds.
     async fn bounds(&self, partition: &TopicPartition) -> Result<LogBounds>;
 
-    /// The records from offset `from` on: at least one if there is one, else up to about `max_bytes` of them.
+    /// The records from offset `from` on: at least one if there is one, and beyond it up to about `max_bytes` in all.
     /// `from == end` gives an empty outcome.
     async fn read(&self, partition: &TopicPartition, from: Offset, max_bytes: usize) -> Result<ReadOutcome>;
 

@@ -13,6 +13,7 @@ mod reference_source;
 mod report_store;
 mod schema_registry;
 mod spill_store;
+mod system_property;
 mod system_store;
 mod topic_sink;
 
@@ -29,5 +30,6 @@ pub use reference_source::ReferenceSource;
 pub use report_store::{Publication, Published, ReportSnapshot, ReportStore};
 pub use schema_registry::SchemaRegistry;
 pub use spill_store::{SpillFile, SpillStore, SpillWriter};
+pub use system_property::SystemProperty;
 pub use system_store::{DeadLetter, JobRun, JobRunState, LateRow, Quarantined, RUNS_KEPT, SystemStore};
 pub use topic_sink::{TopicOutput, TopicSink, ValueFormat};

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::SystemProperty;
 use crate::change::RowPosition;
 use crate::error::Result;
 use crate::ident::{Epoch, FlowId};
@@ -160,12 +161,12 @@ pub trait SystemStore: Send + Sync {
     /// All runs, by report and number.
     async fn runs(&self) -> Result<Vec<JobRun>>;
 
-    /// Removes everything of a flow or report.
+    /// Removes everything of a flow or report: what was put aside, the runs, and the properties that [the flow owns](SystemProperty::of_flow).
     async fn forget(&self, flow_or_report: &str) -> Result<()>;
 
-    /// A small value kept under a name (the running pipeline's description, for instance).
-    async fn property(&self, name: &str) -> Result<Option<String>>;
+    /// A small value, as it was stored last; `None`: it never was, or its owner was forgotten.
+    async fn property(&self, property: SystemProperty<'_>) -> Result<Option<String>>;
 
     /// Stores such a value.
-    async fn set_property(&self, name: &str, value: &str) -> Result<()>;
+    async fn set_property(&self, property: SystemProperty<'_>, value: &str) -> Result<()>;
 }

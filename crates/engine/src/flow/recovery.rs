@@ -19,6 +19,7 @@
 //! **Another log.** A position is an offset in one log, and stands for other records in another. So a flow that reads a topic remembers which
 //! log that was in, and doesn't go on in another.
 
+use millstream_core::ports::SystemProperty;
 use millstream_core::{Attempt, Epoch, Error, ErrorKind, Result};
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +31,6 @@ use super::restore_points::RestorePoints;
 use super::rounds::Rounds;
 use super::runner::{FlowRunner, Progress};
 use super::watermark::WatermarkTracker;
-use crate::identity;
 
 /// Does what a port is asked to, patiently; leaves the function with `Ok(None)` when it is asked to stop meanwhile.
 macro_rules! patiently {
@@ -133,9 +133,9 @@ impl FlowRunner {
     /// asked to stop.
     async fn claim_log(&self, from_beginning: bool, shutdown: &CancellationToken) -> Result<Option<()>> {
         let Some((_, topic)) = self.spec.topics().next() else { return Ok(Some(())) };
-        let property = identity::log_property(&self.spec.id);
+        let property = SystemProperty::Log(&self.spec.id);
         let log = patiently!(self, shutdown, self.ports.log.identity());
-        match patiently!(self, shutdown, self.ports.system.property(&property)) {
+        match patiently!(self, shutdown, self.ports.system.property(property)) {
             Some(known) if known == log => {}
             Some(known) if !from_beginning => {
                 let (flow, table) = (&self.spec.id, &self.spec.table);
@@ -143,7 +143,7 @@ impl FlowRunner {
                     "flow {flow} has come to its place in topic {topic} in the log {known}, and topics are in the log {log} now: run `millstream reset {table}` to build the table from there, or put the configuration back"
                 )));
             }
-            _ => patiently!(self, shutdown, self.ports.system.set_property(&property, &log)),
+            _ => patiently!(self, shutdown, self.ports.system.set_property(property, &log)),
         }
         Ok(Some(()))
     }

@@ -4,7 +4,8 @@
 //! up to where that was; for one that is lost, an epoch's versions are counted instead: [`USUAL`] at most, or as many as the system store says that an epoch
 //! of the flow has had. It is told before such an epoch begins to be written.
 
-use millstream_core::{Epoch, Error, FlowId, Result};
+use millstream_core::ports::SystemProperty;
+use millstream_core::{Epoch, Error, Result};
 use tokio_util::sync::CancellationToken;
 
 use super::runner::FlowRunner;
@@ -15,11 +16,6 @@ pub(super) const USUAL: u64 = 1 << 16;
 /// So many microseconds an epoch counts at least: versions begin at the clock, and it may have been set back since.
 const EPOCH_MICROS_LEAST: u64 = 1_000_000;
 
-/// The property that says how many versions an epoch of `flow` has had at most.
-fn property(flow: &FlowId) -> String {
-    format!("most versions of an epoch of flow {flow}")
-}
-
 /// The microseconds that versions may have gone ahead in the epochs after `after` up to `up_to`, each of `most` versions and a second at least. Pure.
 pub(super) fn drawn_between(after: Epoch, up_to: Epoch, most: u64) -> i64 {
     i64::try_from(up_to.0.saturating_sub(after.0).saturating_mul(most.max(EPOCH_MICROS_LEAST))).unwrap_or(i64::MAX)
@@ -28,10 +24,11 @@ pub(super) fn drawn_between(after: Epoch, up_to: Epoch, most: u64) -> i64 {
 impl FlowRunner {
     /// Asks how many versions an epoch has had. `None`: asked to stop.
     pub(super) async fn recall_versions(&mut self, shutdown: &CancellationToken) -> Result<Option<()>> {
-        let name = property(&self.spec.id);
-        let Some(stored) = self.patiently(shutdown, || self.ports.system.property(&name)).await? else { return Ok(None) };
+        let name = SystemProperty::MostVersions(&self.spec.id);
+        let Some(stored) = self.patiently(shutdown, || self.ports.system.property(name)).await? else { return Ok(None) };
         if let Some(stored) = stored {
-            let most: u64 = stored.parse().map_err(|_| Error::corrupt(format!("system property {name:?} is {stored:?}, and no number")))?;
+            let most: u64 =
+                stored.parse().map_err(|_| Error::corrupt(format!("system property \"{name}\" is {stored:?}, and no number")))?;
             self.versions_most = self.versions_most.max(most);
         }
         Ok(Some(()))
@@ -44,8 +41,8 @@ impl FlowRunner {
         }
         // Not again for every epoch that has a few more.
         let most = (n as u64).next_power_of_two();
-        let (name, value) = (property(&self.spec.id), most.to_string());
-        let told = self.patiently(shutdown, || self.ports.system.set_property(&name, &value)).await?;
+        let (name, value) = (SystemProperty::MostVersions(&self.spec.id), most.to_string());
+        let told = self.patiently(shutdown, || self.ports.system.set_property(name, &value)).await?;
         if told.is_some() {
             self.versions_most = most;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millstream_core::ports::{CheckpointStore, EventLog};
+use millstream_core::ports::{CheckpointStore, EventLog, SystemProperty};
 use millstream_core::{Epoch, ErrorKind, FlowId, Result, TopicPartition};
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ impl Facts {
     pub(super) async fn of_state(ports: &Ports) -> Result<Self> {
         let mut flows = BTreeMap::new();
         for id in ports.checkpoints.flows().await? {
-            let log = ports.system.property(&identity::log_property(&id)).await?;
+            let log = ports.system.property(SystemProperty::Log(&id)).await?;
             let (newest, unreadable) = newest(ports.checkpoints.as_ref(), &id).await?;
             flows.insert(id, KnownFlow { newest, unreadable, log });
         }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use arrow::array::{AsArray, Int32Array, Int64Array, RecordBatch, UInt8Array};
 use arrow::datatypes::Int64Type;
 use futures::StreamExt as _;
-use millstream_core::ports::{CriticalLoader as _, Scan};
+use millstream_core::ports::{CriticalLoader as _, Scan, SystemProperty};
 use millstream_core::{ChangeBatch, ChangeKind, Result, TableSpec, Timestamp, Value, Version};
 use millstream_pipeline::graph::{Binding, Flow};
 
 use super::joined_data::{Otherwise, Sure};
 use super::stateless::{Ledger, apply};
 use super::{Check, digest};
-use crate::engine::{Engine, evicted_property};
+use crate::engine::Engine;
 use crate::source::{Chunk, SourceState};
 
 impl Engine {
@@ -46,7 +46,8 @@ impl Engine {
             }
         }
         doubtful.extend(expected.into_values().map(|(values, _)| values));
-        let evicted = self.ports.system.property(&evicted_property(&spec.name)).await?.and_then(|at| at.parse().ok()).map(Version);
+        let evicted = self.ports.system.property(SystemProperty::Evicted(&spec.name)).await?;
+        let evicted = evicted.and_then(|at| at.parse().ok()).map(Version);
         let before = self.critical_before_change(spec, &mut check).await?;
         let is_sure = before.is_none_or(|sure| sure == Sure::OfEvent);
         let of_events =

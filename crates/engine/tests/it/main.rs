@@ -21,6 +21,7 @@ mod outages;
 mod partitions;
 mod quarantine;
 mod relational;
+mod replays;
 mod rewound;
 mod sessions;
 mod sliding;

@@ -1,8 +1,8 @@
 //! Systems that are away: at the start, in the middle, while a job runs, while the tables are verified. Everything waits, and goes on.
 
-use millstream_core::ErrorKind;
-use millstream_core::ports::JobRunState;
+use millstream_core::ports::{JobRunState, SystemProperty};
 use millstream_core::status::{FlowPhase, StatusSource as _};
+use millstream_core::{ErrorKind, FlowId};
 use millstream_engine::Engine;
 use millstream_testkit::faults::Call;
 
@@ -144,7 +144,7 @@ async fn a_flow_does_not_go_on_in_another_log_until_its_table_is_reset() {
     world.publish(&events).await;
     check(&world.run().await.unwrap(), &events).await;
     // As if topics had been elsewhere until now: there the same offsets were other records.
-    world.ports().system.set_property("log of flow hourly", "cluster-1").await.unwrap();
+    world.ports().system.set_property(SystemProperty::Log(&FlowId::new("hourly")), "cluster-1").await.unwrap();
     let error = world.run().await.err().unwrap();
     for part in ["flow hourly", "topic readings in the log cluster-1", "in the log toy now", "millstream reset hourly"] {
         assert!(error.message().contains(part), "no {part:?} in {error}");

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use millstream_core::encode::{EpochPosition, RowEncoder};
-use millstream_core::ports::{EpochSink, EpochWrite, EventLog, Isolation, Record, TopicOutput, TopicSink, TopicSpec};
+use millstream_core::ports::{EpochSink, EpochWrite, EventLog, Isolation, Record, SystemProperty, TopicOutput, TopicSink, TopicSpec};
 use millstream_core::{Attempt, Epoch, Error, ErrorKind, FlowId, Offset, Result, TableSpec, TopicPartition};
 use millstream_engine::{Facts, Ports, plan};
 use millstream_pipeline::graph::Pipeline;
@@ -322,7 +322,7 @@ async fn a_torn_epoch_is_not_made_of_another_logs_records() {
     let events = readings(216, 200);
     let (world, topics) = torn_at(1, &events).await;
     let before = topics.records("copies").await;
-    world.ports().system.set_property("log of flow copies", "cluster-1").await.unwrap();
+    world.ports().system.set_property(SystemProperty::Log(&FlowId::new("copies")), "cluster-1").await.unwrap();
     let error = world.run_on(ports(&world, &topics)).await.err().unwrap();
     assert!(error.message().contains("in the log cluster-1, and topics are in the log toy now"), "{error}");
     assert_eq!(topics.records("copies").await, before);

@@ -11,7 +11,9 @@ use millstream_core::{ErrorKind, Result, TopicPartition};
 use millstream_engine::{Engine, EngineSettings, Ports};
 use millstream_pipeline::graph::Pipeline;
 use millstream_pipeline::{SourceFile, parse};
-use millstream_testkit::faults::{Call, Faults, FaultyChangeFeed, FaultyCheckpointStore, FaultyEventLog, FaultyEventStore};
+use millstream_testkit::faults::{
+    Call, Faults, FaultyChangeFeed, FaultyCheckpointStore, FaultyEventLog, FaultyEventStore, FaultySystemStore,
+};
 use millstream_testkit::{ManualClock, toy};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -142,7 +144,7 @@ impl World {
             topics: Some(Arc::new(toy::ToyTopicSink::open(self.disk.clone(), log.clone()))),
             schemas: self.schemas.clone(),
             checkpoints: Arc::new(FaultyCheckpointStore::new(checkpoints, self.faults.clone())),
-            system: Arc::new(toy::ToySystemStore::open(self.disk.clone())),
+            system: Arc::new(FaultySystemStore::new(Arc::new(toy::ToySystemStore::open(self.disk.clone())), self.faults.clone())),
             references: self.references.clone(),
             spill: Some(Arc::new(self.spilled())),
             clock: self.clock.clone(),

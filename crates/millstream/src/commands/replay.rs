@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use millstream_core::{Error, Result};
 use millstream_engine::replay::{RepairedEvent, ReplayRequest};
+use serde_json::{Map, Value};
 
 use super::ask;
 use crate::cli::{ReplayArgs, ReplayWhat};
@@ -40,8 +41,8 @@ fn read_repaired(path: &Path) -> Result<Vec<RepairedEvent>> {
 }
 
 /// One event a line: `{"partition": 0, "offset": 17, "value": ...}` with the value as an object, or as text, and `flow` and `source` where
-/// others have the same place. So the rows that
-/// `millstream sql -e "select * from system.dead_letters" --format json` prints can be edited and given back.
+/// others have the same place. So the rows that `millstream sql -e "select * from system.dead_letters" --format json` prints can be given back once
+/// their `value_text` was edited.
 fn parse_repaired(text: &str) -> Result<Vec<RepairedEvent>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
@@ -53,13 +54,37 @@ fn parse_repaired(text: &str) -> Result<Vec<RepairedEvent>> {
                 ))
                 .caused_by(e)
             };
-            let mut event: serde_json::Value = serde_json::from_str(line).map_err(wrong)?;
-            if let Some(value) = event.get_mut("value").filter(|v| v.is_object() || v.is_array()) {
-                *value = serde_json::Value::String(value.to_string());
-            }
-            serde_json::from_value(event).map_err(wrong)
+            let mut event: Map<String, Value> = serde_json::from_str(line).map_err(wrong)?;
+            let (value, text) = (event.remove("value"), event.remove("value_text"));
+            let value = new_value(value, text).map_err(|why| Error::invalid(format!("line {}: {why}", index + 1)))?;
+            event.extend(value.map(|value| ("value".to_owned(), value)));
+            serde_json::from_value(Value::Object(event)).map_err(wrong)
         })
         .collect()
+}
+
+/// The new value of a line with this `value` and `value_text`, of which a printed row has both: what stood there as hexadecimal digits, and as text where it is text.
+/// Pure.
+fn new_value(value: Option<Value>, text: Option<Value>) -> Result<Option<Value>, &'static str> {
+    let as_text = |value: Value| match value {
+        Value::Null => None,
+        Value::Object(_) | Value::Array(_) => Some(Value::String(value.to_string())),
+        value => Some(value),
+    };
+    let is_printed = text.is_some();
+    match (value.and_then(as_text), text.and_then(as_text)) {
+        (Some(value), None) if is_printed && is_hex(&value) => {
+            Err("its \"value\" is what stood there, as hexadecimal digits: write the new value into \"value_text\"")
+        }
+        (Some(value), Some(text)) if value != text && !is_hex(&value) => {
+            Err("\"value\" and \"value_text\" differ: leave one of them, the new value")
+        }
+        (value, text) => Ok(text.or(value)),
+    }
+}
+
+fn is_hex(value: &Value) -> bool {
+    value.as_str().is_some_and(|digits| digits.len() % 2 == 0 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

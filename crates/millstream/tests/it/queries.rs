@@ -178,6 +178,23 @@ fn a_dead_letter_is_replayed_repaired() {
 }
 
 #[test]
+fn a_printed_dead_letter_is_edited_and_given_back() {
+    let (place, running) = three_readings();
+    produce(&running, &["{\"id\": \"four\"}".to_owned()]);
+    eventually(&running, "select \"offset\", flow from system.dead_letters", &["3,by_place"]);
+    let printed = Outcome::of(&mut place.command(&["sql", "-e", "select * from system.dead_letters", "--format", "json"])).stdout;
+    let mut row: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert!(row["value"].is_string() && row["value_text"].is_string(), "{printed}");
+    row["value_text"] = event(4, "attic", Some(1)).into();
+    let file = place.dir().join("repaired.jsonl");
+    std::fs::write(&file, format!("{row}\n")).unwrap();
+    let replayed = Outcome::of(&mut place.command(&["replay", "dead-letters", "--file", file.to_str().unwrap()]));
+    assert_eq!(replayed.code, Some(0), "{}", replayed.stderr);
+    eventually(&running, "select count(*) from by_place", &["4"]);
+    assert!(running.rows("select * from system.dead_letters").unwrap().is_empty());
+}
+
+#[test]
 fn a_reset_table_is_built_again_and_only_at_rest() {
     let (place, running) = three_readings();
     Outcome::of(&mut place.command(&["reset", "by_place"])).refused(&["stop process"]);

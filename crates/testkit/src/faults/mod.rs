@@ -1,7 +1,7 @@
 //! Ports that fail on purpose: at the Nth call, before or after the call took effect, or that block until the test lets them go.
 //!
 //! A [`Faults`] is the plan; a wrapper ([`FaultyEventLog`], [`FaultyEventStore`], [`FaultyEpochSink`], [`FaultyChangeFeed`],
-//! [`FaultyCheckpointStore`]) follows it on its way to the port inside. Several wrappers can share one plan.
+//! [`FaultyCheckpointStore`], [`FaultySystemStore`]) follows it on its way to the port inside. Several wrappers can share one plan.
 //!
 //! ```
 //! # use millstream_core::ErrorKind;
@@ -17,10 +17,12 @@
 mod checkpoint_store;
 mod event_log;
 mod event_store;
+mod system_store;
 
 pub use checkpoint_store::FaultyCheckpointStore;
 pub use event_log::FaultyEventLog;
 pub use event_store::{FaultyChangeFeed, FaultyEpochSink, FaultyEventStore};
+pub use system_store::FaultySystemStore;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -31,7 +33,7 @@ use tokio::sync::watch;
 
 /// A method of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "each is named after its method")]
+#[expect(missing_docs, reason = "each is named after its method, and after what it works on where that is not enough")]
 pub enum Call {
     LogIdentity,
     CreateTopic,
@@ -60,6 +62,16 @@ pub enum Call {
     ForgetAfter,
     Forget,
     Flows,
+    Quarantine,
+    DiscardAfter,
+    DeadLetters,
+    LateRows,
+    Release,
+    RecordRun,
+    Runs,
+    ForgetAside,
+    Property,
+    SetProperty,
 }
 
 /// What happens to a call.

@@ -1,12 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use bytes::Bytes;
-use millstream_core::ports::{CheckpointStore, EventLog, EventStore};
+use millstream_core::ports::{CheckpointStore, EventLog, EventStore, SystemStore};
 use millstream_core::{Attempt, Epoch, FlowId};
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::toy::{Disk, ToyCheckpointStore, ToyEventLog, ToyEventStore};
+use crate::toy::{Disk, ToyCheckpointStore, ToyEventLog, ToyEventStore, ToySystemStore};
 use crate::{OnData, suite};
 
 fn flow() -> FlowId {
@@ -114,4 +114,11 @@ async fn wrappers_without_a_plan_keep_their_ports_contract() {
         })
     };
     suite::checkpoint_store::run("faulty toy", checkpoints).await.assert_passed();
+    let system = || {
+        OnData::new(Disk::default(), |disk, _| async {
+            let toy = Arc::new(ToySystemStore::open(disk));
+            Ok(Arc::new(FaultySystemStore::new(toy, healthy())) as Arc<dyn SystemStore>)
+        })
+    };
+    suite::system_store::run("faulty toy", system).await.assert_passed();
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millstream_core::ports::{DeadLetter, JobRun, JobRunState, LateRow, Quarantined, RUNS_KEPT, SystemStore};
+use millstream_core::ports::{DeadLetter, JobRun, JobRunState, LateRow, Quarantined, RUNS_KEPT, SystemProperty, SystemStore};
 use millstream_core::{Epoch, EventTime, FlowId, RowPosition, Timestamp};
 
 use super::suite;
@@ -26,6 +26,7 @@ suite!(
         runs_are_kept_by_report_and_number,
         only_the_last_runs_of_a_report_are_kept,
         forget_removes_everything_of_a_flow_or_report,
+        forget_removes_the_properties_that_the_flow_owns,
         properties_are_kept_under_their_names,
         everything_survives_a_restart,
     ]
@@ -205,15 +206,40 @@ pub async fn forget_removes_everything_of_a_flow_or_report(h: &dyn Harness<Port>
     Ok(())
 }
 
+/// Its own, and no other flow's, table's or the pipeline's.
+pub async fn forget_removes_the_properties_that_the_flow_owns(h: &dyn Harness<Port>) -> CaseResult {
+    let store = h.open().await?;
+    let (gone, other) = (FlowId::new("f"), FlowId::new("f2"));
+    let owned = SystemProperty::of_flow(&gone);
+    let others = SystemProperty::of_flow(&other).into_iter().chain([
+        SystemProperty::Pipeline,
+        SystemProperty::ReplayPending,
+        SystemProperty::Evicted("f"),
+        SystemProperty::TopicProgress("f"),
+    ]);
+    for property in owned.into_iter().chain(others.clone()) {
+        store.set_property(property, &property.to_string()).await?;
+    }
+    store.forget("f").await?;
+    for property in owned {
+        check_eq!(store.property(property).await?, None, "\"{property}\" is gone with its flow");
+    }
+    for property in others {
+        check_eq!(store.property(property).await?, Some(property.to_string()), "\"{property}\" stays");
+    }
+    Ok(())
+}
+
 /// A small value under a name.
 pub async fn properties_are_kept_under_their_names(h: &dyn Harness<Port>) -> CaseResult {
     let store = h.open().await?;
-    check_eq!(store.property("pipeline").await?, None, "a property that was never set is none");
-    store.set_property("pipeline", "{\"é\": 1}").await?;
-    store.set_property("pipeline2", "").await?;
-    store.set_property("pipeline", "{\"é\": 2}").await?;
-    check_eq!(store.property("pipeline").await?.as_deref(), Some("{\"é\": 2}"), "it has the value that was set last");
-    check_eq!(store.property("pipeline2").await?.as_deref(), Some(""), "an empty value is a value");
+    let (one, two) = (SystemProperty::Evicted("t"), SystemProperty::Evicted("t2"));
+    check_eq!(store.property(one).await?, None, "a property that was never set is none");
+    store.set_property(one, "{\"é\": 1}").await?;
+    store.set_property(two, "").await?;
+    store.set_property(one, "{\"é\": 2}").await?;
+    check_eq!(store.property(one).await?.as_deref(), Some("{\"é\": 2}"), "it has the value that was set last");
+    check_eq!(store.property(two).await?.as_deref(), Some(""), "an empty value is a value");
     Ok(())
 }
 
@@ -225,11 +251,11 @@ pub async fn everything_survives_a_restart(h: &dyn Harness<Port>) -> CaseResult 
     let store = h.open().await?;
     store.quarantine(Quarantined { dead_letters: vec![letter("f", 1, 0, 1)], late_rows: vec![late("f", 1, 0, 2)] }).await?;
     store.record_run(&job_run("r", 1, JobRunState::Succeeded)).await?;
-    store.set_property("pipeline", "x").await?;
+    store.set_property(SystemProperty::Pipeline, "x").await?;
     let store = h.reopen(store).await?;
     check_eq!(store.dead_letters().await?, [letter("f", 1, 0, 1)], "the dead letter");
     check_eq!(store.late_rows().await?, [late("f", 1, 0, 2)], "the late row");
     check_eq!(store.runs().await?, [job_run("r", 1, JobRunState::Succeeded)], "the run");
-    check_eq!(store.property("pipeline").await?.as_deref(), Some("x"), "the property");
+    check_eq!(store.property(SystemProperty::Pipeline).await?.as_deref(), Some("x"), "the property");
     Ok(())
 }

@@ -91,6 +91,8 @@ pub enum Defect {
     KeepsUncommitted,
     /// System store: releasing one row releases all of its flow.
     ReleasesTooMuch,
+    /// System store: the properties of a flow that is forgotten stay.
+    KeepsProperties,
     /// Spill store: a file that nobody has any more stays.
     KeepsDroppedFiles,
     /// Reference source: a load beside a change shows some of both.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use millstream_core::ports::{DeadLetter, JobRun, LateRow, Quarantined, RUNS_KEPT, SystemStore};
+use millstream_core::ports::{DeadLetter, JobRun, LateRow, Quarantined, RUNS_KEPT, SystemProperty, SystemStore};
 use millstream_core::{Epoch, FlowId, Result, RowPosition};
 
 use super::{Defect, Disk};
@@ -109,15 +109,20 @@ impl SystemStore for ToySystemStore {
         all.dead_letters.retain(|(flow, ..), _| flow.as_str() != flow_or_report);
         all.late_rows.retain(|(flow, ..), _| flow.as_str() != flow_or_report);
         all.runs.retain(|(report, _), _| report != flow_or_report);
+        if !self.disk.has(Defect::KeepsProperties) {
+            for property in SystemProperty::of_flow(&FlowId::new(flow_or_report)) {
+                all.properties.remove(&property.to_string());
+            }
+        }
         Ok(())
     }
 
-    async fn property(&self, name: &str) -> Result<Option<String>> {
-        Ok(self.disk.system.lock().properties.get(name).cloned())
+    async fn property(&self, property: SystemProperty<'_>) -> Result<Option<String>> {
+        Ok(self.disk.system.lock().properties.get(&property.to_string()).cloned())
     }
 
-    async fn set_property(&self, name: &str, value: &str) -> Result<()> {
-        self.disk.system.lock().properties.insert(name.to_owned(), value.to_owned());
+    async fn set_property(&self, property: SystemProperty<'_>, value: &str) -> Result<()> {
+        self.disk.system.lock().properties.insert(property.to_string(), value.to_owned());
         Ok(())
     }
 }

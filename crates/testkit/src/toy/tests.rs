@@ -289,6 +289,7 @@ async fn broken_system_stores_are_noticed() {
         DoublesQuarantined in "putting_the_same_again_changes_nothing",
         KeepsUncommitted in "discard_after_takes_back_what_never_committed",
         ReleasesTooMuch in "release_removes_exactly_the_rows_named",
+        KeepsProperties in "forget_removes_the_properties_that_the_flow_owns",
         ForgetsOnReopen in "everything_survives_a_restart",
     );
 }
