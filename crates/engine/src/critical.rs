@@ -7,7 +7,7 @@ use arrow::array::{AsArray, Int32Array, Int64Array, UInt8Array};
 use arrow::datatypes::Int64Type;
 use datafusion::prelude::SessionContext;
 use millstream_core::ports::{Clock, CriticalRow, EventStore, PartitionQuery, VERSION_COLUMN};
-use millstream_core::{ChangeBatch, ChangeKind, Error, Result, TableSpec, Timestamp, Value};
+use millstream_core::{ChangeBatch, ChangeKind, Error, Result, TableSpec, Timestamp, Value, Version};
 use millstream_pipeline::graph::{Binding, CriticalBase, Pipeline};
 use tokio::sync::Mutex;
 
@@ -60,10 +60,23 @@ impl CriticalRows {
 
     /// See [`CriticalLoader::load`](millstream_core::ports::CriticalLoader::load).
     pub async fn load(&self, table: &str, key: &[Value]) -> Result<Option<CriticalRow>> {
+        let made = self.make(table, key).await?;
+        let now = self.clock.now();
+        Ok(made.filter(|row| row.expires.is_none_or(|at| at > now)))
+    }
+
+    /// The same, also where it has expired.
+    ///
+    /// Where the flow joins reference data, it draws the versions of its rows from the clock when it makes them, and nobody knows which one it has drawn for this
+    /// row. What is made here has the version of its base row: it expires no later than the flow's, and takes the place of nothing that the flow has written.
+    pub(crate) async fn make(&self, table: &str, key: &[Value]) -> Result<Option<CriticalRow>> {
         let loader = self.tables.get(table).ok_or_else(|| {
             Error::unsupported(format!("table {table} is not fed from an event-store table, so a missing row can't be loaded"))
         })?;
+        // Before the look at the base row: what the flow makes of a later change has a later version.
+        let now = self.clock.now();
         let Some(changes) = self.base_row(loader, key).await? else { return Ok(None) };
+        let base_version = changes.version(0);
         let chunk = Chunk {
             start: SourceState::default(),
             end: SourceState::default(),
@@ -76,22 +89,22 @@ impl CriticalRows {
             lag: 0,
             bytes: 0,
         };
-        let now = self.clock.now();
         let mut processor = loader.processor.lock().await;
         processor.refresh(&self.references, &self.session).await?;
+        let drawn = processor.draws_versions();
         let made = processor.process(&chunk, now)?.changes;
         drop(processor);
         let key_columns = loader.spec.key.indices(&loader.spec.schema)?;
-        for row in 0..made.len() {
+        // Of several with this key, the last one is what the flow leaves.
+        for row in (0..made.len()).rev() {
             let same = key_columns.iter().zip(key).map(|(c, v)| Ok(Value::at(made.rows().column(*c), row)?.as_ref() == Some(v)));
             if made.kind(row) == ChangeKind::Delete || !same.collect::<Result<Vec<_>>>()?.into_iter().all(|s| s) {
                 continue;
             }
-            let version = made.version(row);
+            // A record may be of a time that is still to come, and what the flow draws is not.
+            let version = if drawn { base_version.min(Version(now.0)) } else { made.version(row) };
             let expires = loader.spec.ttl.map(|ttl| Timestamp(version.plus(ttl).0));
-            if expires.is_none_or(|at| at > now) {
-                return Ok(Some(CriticalRow { row: made.rows().slice(row, 1), version, expires }));
-            }
+            return Ok(Some(CriticalRow { row: made.rows().slice(row, 1), version, expires }));
         }
         Ok(None)
     }

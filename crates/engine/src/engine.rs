@@ -96,7 +96,7 @@ pub struct Engine {
     pub(crate) spark: SessionContext,
     /// For each flow, how to send it a command, and the receiver until it runs.
     pub(crate) commands: BTreeMap<FlowId, Commands>,
-    critical: CriticalRows,
+    pub(crate) critical: CriticalRows,
     growth: TopicGrowth,
     /// Held by a replay of dead letters: one follows the other.
     pub(crate) replaying: Mutex<()>,

@@ -1,6 +1,6 @@
 //! The keyspace of checkpoints, whose values are large and soon removed (ADR 0004).
 //!
-//! It knows how they lie on disk, and nothing of what is in them.
+//! It knows how they lie on disk, and of what is in them no more than that the attempt comes first.
 
 use std::sync::Arc;
 
@@ -31,6 +31,9 @@ const NEVER: f32 = 2.0;
 /// A batch of what is taken over ends at so many bytes.
 const BATCH_BYTES: usize = 4 << 20;
 
+/// All values begin with a format byte and the attempt that put them, eight bytes, big endian.
+const ATTEMPT_ENDS: usize = 9;
+
 /// How the keyspace is made.
 pub(super) fn options() -> KeyspaceCreateOptions {
     let apart = KvSeparationOptions::default().separation_threshold(APART_MIN).file_target_size(FILE_BYTES).staleness_threshold(NEVER);
@@ -48,8 +51,9 @@ pub(super) fn take_over(db: &Database, store: &Store) -> Result<()> {
     let (mut batch, mut bytes) = (store.batch(16), 0);
     for entry in former.iter() {
         let (key, value) = entry.into_inner().during("reading a checkpoint of an earlier program")?;
-        // What is there is newer: the earlier program was run again in between.
-        if store.checkpoints.contains_key(&key).during("looking for a checkpoint")? {
+        // The earlier program may have run again after a part was taken over. Of two values of a key the one of the later attempt is the newer one.
+        let there = store.checkpoints.get(&key).during("looking for a checkpoint")?;
+        if there.is_some_and(|there| there.get(..ATTEMPT_ENDS) >= value.get(..ATTEMPT_ENDS)) {
             continue;
         }
         bytes += value.len();

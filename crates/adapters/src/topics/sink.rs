@@ -138,6 +138,9 @@ impl EpochSink for LogTopics {
         if progress.ends.is_empty() {
             progress.ends = self.ends(&output).await?;
         }
+        // Partitions that the topic has got since: nothing of what was committed stands there, and whatever does may be of this epoch.
+        let partitions = usize::try_from(output.partitions).unwrap_or_default();
+        progress.ends.resize(progress.ends.len().max(partitions), Offset::default());
         if !state.clean {
             let found = Standing::find(&*self.log, &output.topic, &progress.ends, &write.flow, write.epoch).await?;
             records = found.missing_of(records, &write.flow);

@@ -45,11 +45,16 @@ impl World {
     }
 
     async fn sink_at(&self, place: &str) -> LogTopicSink {
+        self.sink_of(place, 2).await
+    }
+
+    /// Of a topic of so many partitions.
+    async fn sink_of(&self, place: &str, partitions: i32) -> LogTopicSink {
         let log = Arc::new(FaultyEventLog::new(self.log(), self.faults.clone()));
         let sink = LogTopicSink::new(log, place, Arc::new(toy::ToySystemStore::open(self.disk.clone())), APPEND_BYTES_MAX);
         let output = TopicOutput {
             topic: "t".to_owned(),
-            partitions: 2,
+            partitions,
             retention: None,
             format: ValueFormat::Json,
             style: TextStyle::default(),
@@ -62,7 +67,9 @@ impl World {
     async fn values(&self) -> Vec<String> {
         let log = self.log();
         let mut values = Vec::new();
-        for partition in 0..2 {
+        let topics = log.topics().await.unwrap();
+        let partitions = topics.iter().find(|topic| topic.name == "t").unwrap().partitions;
+        for partition in 0..partitions {
             let all = log.read(&TopicPartition::new("t", partition), Offset(0), usize::MAX).await.unwrap();
             values.extend(all.records.into_iter().map(|r| String::from_utf8(r.value.unwrap().to_vec()).unwrap()));
         }
@@ -108,6 +115,30 @@ async fn an_epoch_that_was_torn_anywhere_is_finished_and_nothing_is_there_twice(
                 }
                 assert_eq!(world.values().await, expected(3), "append {nth} failed, after: {after}, restarts: {restarts}");
             }
+        }
+    }
+}
+
+/// The partitions that a topic has got since an epoch was committed are looked through as well for what stands of a torn one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epoch_that_was_torn_in_a_topic_that_has_got_partitions_is_there_once() {
+    for begins_anew in [false, true] {
+        for nth in 1..=12 {
+            let world = World { disk: Arc::default(), faults: Arc::default() };
+            let (spec, sink) = (tables::topic("t"), world.sink().await);
+            Writer::begin(&sink, &spec, "f", 1).await.unwrap().commit(&sink, &epoch(1)).await.unwrap();
+            toy::ToyEventLog::open(world.disk.clone(), Arc::new(ManualClock::default())).set_partitions("t", 4).unwrap();
+            world.faults.fail(Call::Append, world.faults.calls(Call::Append) + nth, ErrorKind::Unavailable);
+            let (mut sink, mut attempt) = (world.sink_of("toy", 4).await, 2);
+            let mut writer = Writer::begin(&sink, &spec, "f", attempt).await.unwrap();
+            while writer.epoch < Epoch(3) {
+                let number = i64::try_from(writer.epoch.0 + 1).unwrap();
+                if writer.commit(&sink, &epoch(number)).await.is_err() && begins_anew {
+                    (sink, attempt) = (world.sink_of("toy", 4).await, attempt + 1);
+                    writer = Writer::begin(&sink, &spec, "f", attempt).await.unwrap();
+                }
+            }
+            assert_eq!(world.values().await, expected(3), "append {nth} failed, a new sink: {begins_anew}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt8Array, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt8Array, UInt32Array, new_empty_array};
 use arrow::compute::{concat, concat_batches, filter, filter_record_batch, take};
 use arrow::datatypes::{SchemaRef, UInt8Type, UInt32Type};
 use arrow::error::ArrowError;
@@ -157,14 +157,12 @@ pub fn run(steps: &[Step], rows: Rows, rejects: &mut Rejects) -> Result<Rows> {
     match try_run(steps, rows.clone()) {
         Ok(done) => Ok(done),
         Err(StepError::Fatal(error)) => Err(error),
+        // Of no rows no value can fail, so that halving comes to an end; what fails all the same would be halved for ever.
+        Err(StepError::Data(reason)) if rows.is_empty() => Err(Error::invalid(format!("the query can't be computed at all: {reason}"))),
         Err(StepError::Data(reason)) if rows.len() == 1 => {
             rejects.push((rows.origin.value(0), reason));
-            // What comes out has other columns than what went in: without rows, no value can fail.
-            match try_run(steps, rows.slice(0, 0)) {
-                Ok(none) => Ok(none),
-                Err(StepError::Fatal(error)) => Err(error),
-                Err(StepError::Data(reason)) => Err(Error::internal(format!("the query can't be computed at all: {reason}"))),
-            }
+            // What comes out has other columns than what went in.
+            run(steps, rows.slice(0, 0), rejects)
         }
         Err(StepError::Data(_)) => {
             let half = rows.len() / 2;
@@ -202,8 +200,11 @@ fn project(expressions: &[Arc<dyn PhysicalExpr>], schema: &SchemaRef, batch: &Re
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
 }
 
-/// The values of `expression`, one for each row of `batch`.
+/// The values of `expression`, one for each row of `batch`. Of no rows nothing is computed: constants fail where there is no row that they could fail for.
 pub(super) fn evaluate(expression: &dyn PhysicalExpr, batch: &RecordBatch) -> std::result::Result<ArrayRef, StepError> {
+    if batch.num_rows() == 0 {
+        return Ok(new_empty_array(&expression.data_type(batch.schema_ref())?));
+    }
     Ok(expression.evaluate(batch)?.into_array(batch.num_rows())?)
 }
 
@@ -235,3 +236,6 @@ fn apply_filter(predicate: &Arc<dyn PhysicalExpr>, rows: Rows) -> std::result::R
     let rows = Rows { kinds: UInt8Array::from(kinds), ..rows };
     Ok(rows.filter(&BooleanArray::from(keep))?)
 }
+
+#[cfg(test)]
+mod tests;

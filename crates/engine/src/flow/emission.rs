@@ -44,13 +44,14 @@ impl Emitted {
         Ok(Self { sides, windows: windows.iter().map(|last| last.as_ref().map(row).transpose()).collect::<Result<_>>()? })
     }
 
-    /// The groups of aggregations.
+    /// The groups of aggregations. Its only error is [`Corrupt`](millstream_core::ErrorKind::Corrupt).
     pub(super) fn windows(&self) -> Result<Vec<Option<RecordBatch>>> {
+        let unknown = || Error::corrupt("it does not say which window came out last");
         let row = |hex: &String| {
             let digits = |at: usize| hex.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
             let bytes = (0..hex.len()).step_by(2).map(digits).collect::<Option<Vec<u8>>>();
-            let (_, rows) = from_ipc(&bytes.ok_or_else(|| Error::corrupt("a checkpoint does not say which windows have come out"))?)?;
-            rows.into_iter().next().ok_or_else(|| Error::corrupt("a checkpoint does not say which window came out last"))
+            let (_, rows) = from_ipc(&bytes.ok_or_else(unknown)?).map_err(|error| unknown().caused_by(error))?;
+            rows.into_iter().next().filter(|rows| rows.num_rows() == 1).ok_or_else(unknown)
         };
         self.windows.iter().map(|last| last.as_ref().map(row).transpose()).collect()
     }
@@ -82,10 +83,16 @@ impl Processor {
 }
 
 impl FlowRunner {
+    /// From now on, an epoch lets out about so much. To be said before each: a repair, or what a restore could not read, may have put other state in its place.
+    pub(super) fn bound_emission(&mut self) {
+        self.processor.state_mut().bound_emission(bytes_max(self.settings.state_memory_bytes_max));
+    }
+
     /// Lets out what the watermark has passed, until all of it has come out. `false`: asked to stop before that.
     pub(super) async fn emit_rest(&mut self, progress: &mut Progress, shutdown: &CancellationToken) -> Result<bool> {
-        // Before each epoch: a repair, or what a restore could not read, may have put other state in its place.
-        self.processor.state_mut().bound_emission(bytes_max(self.settings.state_memory_bytes_max));
+        self.bound_emission();
+        // What comes meanwhile waits. A source that does not answer is asked again when the flow reads on.
+        let mut answers = true;
         while self.processor.has_more() {
             if shutdown.is_cancelled() {
                 return Ok(false);
@@ -96,9 +103,12 @@ impl FlowRunner {
             let nothing = Chunk::nothing(progress.standing.source.clone(), now);
             let aside = self.quarantine(&nothing, &processed, progress.standing.epoch.next(), now, shutdown).await?;
             let Some(aside) = aside else { return Ok(false) };
+            let lag = if answers { self.spec.source.lag(&progress.standing.source).await.ok() } else { None };
+            answers = lag.is_some();
             let summary = EpochSummary {
                 rows_out: processed.changes.len() as u64,
                 dead_letters: aside.dead_letters.len() as u64,
+                lag,
                 watermark: self.processor.watermark().and_then(WatermarkTracker::current),
                 has_more: self.processor.has_more(),
                 ..EpochSummary::default()

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::{Altered, Checkpoint};
 use super::compatibility::{Fit, fit, told};
+use super::emission::Emitted;
 use super::repetition::{Repeating, Repetition};
 use super::runner::FlowRunner;
 use super::versions::drawn_between;
@@ -132,6 +133,11 @@ impl FlowRunner {
         if base > epoch {
             return Ok(Tried::Damaged(epoch, Error::corrupt(format!("it says that it builds upon epoch {base}"))));
         }
+        let Emitted { sides, .. } = last.header.emitted.clone().unwrap_or_default();
+        let windows = match last.header.emitted.as_ref().map(Emitted::windows).transpose() {
+            Ok(windows) => windows.unwrap_or_default(),
+            Err(why) => return Ok(Tried::Damaged(epoch, why.context(format!("flow {}: checkpoint of epoch {epoch}", self.spec.id)))),
+        };
         self.processor.raise_version_bound(last.header.version_bound);
         self.carried.altered = altered.or_else(|| last.header.altered.clone());
         self.carried.reports = last.header.reports.clone();
@@ -152,14 +158,14 @@ impl FlowRunner {
             }
             let Some(()) = self.give_memory_back(shutdown).await? else { return Ok(Tried::Stopped) };
         }
-        let (reach, repetition, emitted) = (last.header.reach, last.header.repetition, last.header.emitted.clone());
+        let (reach, repetition) = (last.header.reach, last.header.repetition);
         if let Some(reach) = reach {
             self.processor.state_mut().set_reach(reach);
         }
         self.restore_state(last, &source)?;
         // While epochs are done again, no window closes.
         let closed = repetition.map_or_else(|| self.processor.watermark().and_then(WatermarkTracker::current), |r| r.closed);
-        self.processor.state_mut().drop_passed(closed, emitted.as_ref())?;
+        self.processor.state_mut().drop_passed(closed, sides, windows)?;
         Ok(Tried::Restored(source, base))
     }
 

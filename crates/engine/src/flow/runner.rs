@@ -421,6 +421,7 @@ impl FlowRunner {
     /// One epoch, up to the beginning of its commit. `false`: asked to stop before that.
     async fn epoch(&mut self, progress: &mut Progress, chunk: &Chunk, shutdown: &CancellationToken) -> Result<bool> {
         self.refresh_references(progress).await?;
+        self.bound_emission();
         let now = self.ports.clock.now();
         // The few rows of a chunk may close many windows, and match many rows of reference data.
         let bytes = if self.processor.draws_versions() { usize::MAX } else { chunk.bytes };

@@ -6,7 +6,7 @@ use millstream_core::{Error, EventTime, Result};
 use millstream_pipeline::graph::WindowKind;
 
 use super::emission::Emitted;
-use crate::join::{JoinMark, StreamJoin};
+use crate::join::{JoinMark, Leaving, StreamJoin};
 use crate::spill::{Size, SpillArea, bytes_of};
 use crate::window::{Reach, Stages, StagesMark};
 
@@ -137,13 +137,18 @@ impl State {
         }
     }
 
-    /// Lets go of what the watermark has passed, without results: for deltas that were stored before. What is still to come out stays, as `emitted` says.
-    pub fn drop_passed(&mut self, watermark: Option<EventTime>, emitted: Option<&Emitted>) -> Result<()> {
+    /// Lets go of what the watermark has passed, without results: for deltas that were stored before. What is still to come out stays: of the sides of a join
+    /// as `sides` says, of aggregations as `windows` does.
+    pub fn drop_passed(
+        &mut self,
+        watermark: Option<EventTime>,
+        sides: [Option<Leaving>; 2],
+        windows: Vec<Option<RecordBatch>>,
+    ) -> Result<()> {
         if let (Some(join), Some(watermark)) = (&mut self.join, watermark) {
-            join.drop_passed(watermark, emitted.map(|emitted| emitted.sides).unwrap_or_default());
+            join.drop_passed(watermark, sides);
         }
         let of_windows = self.watermark_of_windows(watermark);
-        let windows = emitted.map(Emitted::windows).transpose()?.unwrap_or_default();
         self.stages.as_mut().map_or(Ok(()), |stages| stages.drop_closed(of_windows, windows))
     }
 

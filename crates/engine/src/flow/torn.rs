@@ -62,7 +62,7 @@ impl FlowRunner {
         };
         let chunk = match self.patiently(shutdown, || self.spec.source.again(&made_of.source, end)).await {
             Err(error) if error.kind() == ErrorKind::OutOfRange => return Err(gone(&error.to_string())),
-            other => other?,
+            other => other.map_err(|error| error.context(in_part.as_str()))?,
         };
         let Some(chunk) = chunk else { return Ok(None) };
         let mut processor = (self.spec.fresh)()?;

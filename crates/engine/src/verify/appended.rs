@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::Int64Array;
 use futures::StreamExt as _;
 use millstream_core::{ChangeBatch, Result, TableSpec};
 
@@ -53,7 +54,7 @@ impl Engine {
                     let Some(found) = self.expect_joined(flow, &checkpoint, &mut take, &mut check).await? else { return Ok(check) };
                     whole &= found;
                 } else {
-                    let mut take = |changes: &ChangeBatch, _: Sure| take(changes);
+                    let mut take = |changes: &ChangeBatch, _: &Int64Array, _: Sure| take(changes);
                     let found = self.expect_rows(flow, &checkpoint.header, &mut take, &mut check).await?;
                     whole &= found.whole;
                     is_of_before |= found.is_of_before;

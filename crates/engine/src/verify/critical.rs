@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::{AsArray, Int32Array, Int64Array, RecordBatch, UInt8Array};
 use arrow::datatypes::Int64Type;
 use futures::StreamExt as _;
-use millstream_core::ports::{CriticalLoader as _, Scan, SystemProperty};
-use millstream_core::{ChangeBatch, ChangeKind, Result, TableSpec, Timestamp, Value, Version};
+use millstream_core::ports::{Scan, SystemProperty};
+use millstream_core::{ChangeBatch, ChangeKind, Result, RowPosition, TableSpec, Timestamp, Value, Version};
 use millstream_pipeline::graph::{Binding, Flow};
 
 use super::joined_data::{Otherwise, Sure};
@@ -15,6 +15,14 @@ use super::stateless::{Ledger, apply};
 use super::{Check, digest};
 use crate::engine::Engine;
 use crate::source::{Chunk, SourceState};
+
+/// What a key should hold.
+struct Expected {
+    key: Vec<Value>,
+    content: u64,
+    /// Whether its time is over by the version of its base row. The version that the flow has given it may be later, and then it may be there all the same.
+    expired: bool,
+}
 
 impl Engine {
     /// Checks a redis table against the base table that its flow reads.
@@ -34,18 +42,22 @@ impl Engine {
         let mut expected = self.expected_critical(spec, &base.table, &key, &mut check).await?;
         let stored = self.stored_critical(spec, &key).await?;
         check.count("rows", stored.values().map(|_| 1).sum());
-        if stored.is_empty() && !expected.is_empty() {
+        let expired = expected.values().filter(|should| should.expired).count();
+        if stored.is_empty() && expired < expected.len() {
+            check.count("expired", expired as u64);
             check.note("the cache is empty: its rows are loaded from the event store when they are asked for");
             return Ok(check);
         }
         let mut doubtful: Vec<Vec<Value>> = Vec::new();
         for (digest, (values, content)) in &stored {
             match expected.remove(digest) {
-                Some((_, should)) if should == *content => {}
+                Some(should) if should.content == *content => {}
                 _ => doubtful.push(values.clone()),
             }
         }
-        doubtful.extend(expected.into_values().map(|(values, _)| values));
+        let (expired, missing): (Vec<_>, Vec<_>) = expected.into_values().partition(|should| should.expired);
+        check.count("expired", expired.len() as u64);
+        doubtful.extend(missing.into_iter().map(|should| should.key));
         let evicted = self.ports.system.property(SystemProperty::Evicted(&spec.name)).await?;
         let evicted = evicted.and_then(|at| at.parse().ok()).map(Version);
         let before = self.critical_before_change(spec, &mut check).await?;
@@ -55,14 +67,16 @@ impl Engine {
         let mut otherwise = Otherwise::default();
         // The table moves on while it is read: what differed is looked at once more, row by row.
         for values in doubtful {
-            let should = self.load(&spec.name, &values).await?;
+            let should = self.critical.make(&spec.name, &values).await?;
             let is = self.ports.critical.get(&spec.name, &values).await?;
+            let now = self.ports.clock.now();
             let name = spec.key.columns().zip(&values).map(|(c, v)| format!("{c}={v}")).collect::<Vec<_>>().join(", ");
             match (should, is) {
                 (Some(should), Some(is)) if of_events.iter().all(|column| should.row.column(*column) == is.row.column(*column)) => {}
                 (None, None) => {}
                 (Some(_), Some(_)) if !is_sure => otherwise.differing += 1,
                 (Some(_), Some(_)) => check.problem(format!("row {name} holds other values than its base row gives")),
+                (Some(should), None) if should.expires.is_some_and(|at| at <= now) => check.count("expired", 1),
                 (Some(should), None) if evicted.is_some_and(|at| should.version <= at) => check.count("evicted", 1),
                 (Some(_), None) if !is_sure => otherwise.missing += 1,
                 (Some(_), None) => check.problem(format!("row {name} is missing")),
@@ -89,13 +103,7 @@ impl Engine {
     }
 
     /// What the query makes of the base table's rows: by key digest, the key and the content.
-    async fn expected_critical(
-        &self,
-        spec: &TableSpec,
-        base: &str,
-        key: &[usize],
-        check: &mut Check,
-    ) -> Result<HashMap<u128, (Vec<Value>, u64)>> {
+    async fn expected_critical(&self, spec: &TableSpec, base: &str, key: &[usize], check: &mut Check) -> Result<HashMap<u128, Expected>> {
         let mut expected = HashMap::new();
         let now = self.ports.clock.now();
         let snapshot = self.ports.event_store.snapshot().await?;
@@ -110,12 +118,11 @@ impl Engine {
                 let mut ledger = Ledger::new();
                 apply(&mut ledger, &made, key)?;
                 for (row, digest) in digest::keys(made.rows(), key)?.into_iter().enumerate() {
-                    let expired = spec.ttl.is_some_and(|ttl| made.version(row).plus(ttl).0 <= now.0);
-                    if expired {
-                        check.count("expired", 1);
-                    } else if let Some(row_expected) = ledger.get(&digest) {
-                        expected.insert(digest, (key_values(made.rows(), key, row)?, row_expected.content));
-                    }
+                    let Some(should) = ledger.get(&digest) else { continue };
+                    // Of the base row: a flow that joins reference data draws its own versions, and has drawn others.
+                    let version = base_version(&chunk, made.position(row)).unwrap_or(made.version(row));
+                    let expired = spec.ttl.is_some_and(|ttl| version.plus(ttl).0 <= now.0);
+                    expected.insert(digest, Expected { key: key_values(made.rows(), key, row)?, content: should.content, expired });
                 }
             }
         }
@@ -141,15 +148,21 @@ fn key_values(rows: &RecordBatch, key: &[usize], row: usize) -> Result<Vec<Value
     Ok(values.into_iter().flatten().collect())
 }
 
-/// Base rows with their version column, as a chunk of inserts.
+/// The version of the row of `chunk` that a row at `position` was made of.
+fn base_version(chunk: &Chunk, position: RowPosition) -> Option<Version> {
+    let row = usize::try_from(position.offset).ok().filter(|row| *row < chunk.changes.len())?;
+    Some(chunk.changes.version(row))
+}
+
+/// Base rows with their version column, as a chunk of inserts. The position of each is its number.
 fn base_chunk(rows: &RecordBatch) -> Result<Chunk> {
     let n = rows.num_rows();
     let width = rows.num_columns() - 1;
     let versions: Int64Array = rows.column(width).as_primitive::<Int64Type>().clone();
     let columns: Vec<usize> = (0..width).collect();
     let kinds = UInt8Array::from_value(ChangeKind::Insert.code(), n);
-    let changes =
-        ChangeBatch::try_new(rows.project(&columns)?, kinds, versions, Int32Array::from_value(-1, n), Int64Array::from_value(-1, n))?;
+    let numbers = Int64Array::from_iter_values(0..i64::try_from(n).unwrap_or(i64::MAX));
+    let changes = ChangeBatch::try_new(rows.project(&columns)?, kinds, versions, Int32Array::from_value(0, n), numbers)?;
     let state = SourceState::default();
     Ok(Chunk {
         start: state.clone(),

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use arrow::array::Int64Array;
 use futures::StreamExt as _;
 use millstream_core::{ChangeBatch, Error, Result, Size, TableSpec, Timestamp};
 use millstream_pipeline::graph::Flow;
@@ -45,7 +46,7 @@ impl Engine {
             let found = match flow.join {
                 Some(_) => self.expect_joined(flow, &checkpoint, &mut take, &mut check).await?,
                 None => {
-                    let mut take = |changes: &ChangeBatch, _: Sure| take(changes);
+                    let mut take = |changes: &ChangeBatch, _: &Int64Array, _: Sure| take(changes);
                     let found = self.expect_rows(flow, &checkpoint.header, &mut take, &mut check).await?;
                     Some(found.whole && !found.is_of_before)
                 }

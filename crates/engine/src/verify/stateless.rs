@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, Int64Array};
 use arrow::datatypes::Int64Type;
 use futures::StreamExt as _;
 use millstream_core::{ChangeBatch, ChangeKind, Epoch, FlowId, Result, RowPosition, TableSpec, Timestamp, Version};
@@ -19,7 +19,10 @@ use crate::source::{Chunk, ChunkLimit, SourcePosition, SourceState};
 
 /// What a key should hold.
 pub(super) struct Expected {
+    /// Of two rows of a key the one with the greater version stays.
     pub version: Version,
+    /// The version of its event, which is its own unless its flow draws versions.
+    pub event: Version,
     /// Of all columns; of rows that are sure [of their event](Sure::OfEvent) alone, of the columns of events.
     pub content: u64,
     pub position: RowPosition,
@@ -34,16 +37,24 @@ pub(super) type Ledger = HashMap<digest::KeyDigest, Expected>;
 /// Takes `changes` into the ledger: of each key, the greatest version, and of equal versions the last. Returns how many were superseded.
 pub(super) fn apply(ledger: &mut Ledger, changes: &ChangeBatch, key: &[usize]) -> Result<u64> {
     let contents = digest::contents(changes.rows(), changes.rows().num_columns())?;
-    apply_contents(ledger, changes, key, contents, Sure::Whole)
+    apply_contents(ledger, changes, changes.versions(), key, contents, Sure::Whole)
 }
 
-/// The same, with the digest of what of each row is compared.
-fn apply_contents(ledger: &mut Ledger, changes: &ChangeBatch, key: &[usize], contents: Vec<u64>, sure: Sure) -> Result<u64> {
+/// The same, with the versions of the events that the rows are made of, and the digest of what of each row is compared.
+fn apply_contents(
+    ledger: &mut Ledger,
+    changes: &ChangeBatch,
+    events: &Int64Array,
+    key: &[usize],
+    contents: Vec<u64>,
+    sure: Sure,
+) -> Result<u64> {
     let keys = digest::keys(changes.rows(), key)?;
     let mut superseded = 0;
     for (row, (key, content)) in keys.into_iter().zip(contents).enumerate() {
         let deleted = changes.kind(row) == ChangeKind::Delete;
-        let new = Expected { version: changes.version(row), content, position: changes.position(row), deleted, seen: false, sure };
+        let event = Version(events.value(row));
+        let new = Expected { version: changes.version(row), event, content, position: changes.position(row), deleted, seen: false, sure };
         match ledger.entry(key) {
             std::collections::hash_map::Entry::Vacant(entry) => drop(entry.insert(new)),
             std::collections::hash_map::Entry::Occupied(mut entry) => {
@@ -61,6 +72,13 @@ fn apply_contents(ledger: &mut Ledger, changes: &ChangeBatch, key: &[usize], con
 fn events_of(changes: &ChangeBatch) -> u64 {
     let positions: HashSet<RowPosition> = (0..changes.len()).map(|row| changes.position(row)).collect();
     positions.len() as u64
+}
+
+/// The versions of the events of `chunk` that `changes` were made of, whose own are drawn.
+fn versions_of_events(chunk: &Chunk, changes: &ChangeBatch) -> Int64Array {
+    let all = &chunk.changes;
+    let versions: HashMap<RowPosition, Version> = (0..all.len()).map(|row| (all.position(row), all.version(row))).collect();
+    Int64Array::from_iter_values((0..changes.len()).map(|row| versions.get(&changes.position(row)).unwrap_or(&changes.version(row)).0))
 }
 
 impl Engine {
@@ -119,12 +137,12 @@ impl Engine {
                 }
                 continue;
             };
-            let mut take = |changes: &ChangeBatch, sure: Sure| -> Result<u64> {
+            let mut take = |changes: &ChangeBatch, events: &Int64Array, sure: Sure| -> Result<u64> {
                 let contents = match (sure, &of_events) {
                     (Sure::OfEvent, Some(columns)) => digest::contents_at(changes.rows(), columns)?,
                     _ => digest::contents(changes.rows(), changes.rows().num_columns())?,
                 };
-                apply_contents(&mut ledger, changes, &key, contents, sure)
+                apply_contents(&mut ledger, changes, events, &key, contents, sure)
             };
             let found = self.expect_rows(flow, &checkpoint.header, &mut take, &mut check).await?;
             all.whole &= found.whole;
@@ -137,13 +155,13 @@ impl Engine {
         Ok(check)
     }
 
-    /// Hands what `flow` should have written to `take`, with how sure that is, which says how many of the rows superseded others, and checks its dead
-    /// letters.
+    /// Hands what `flow` should have written to `take`, with the versions of its events and how sure that is, which says how many of the rows superseded
+    /// others, and checks its dead letters.
     pub(super) async fn expect_rows(
         &self,
         flow: &Flow,
         at: &Header,
-        take: &mut (dyn FnMut(&ChangeBatch, Sure) -> Result<u64> + Send),
+        take: &mut (dyn FnMut(&ChangeBatch, &Int64Array, Sure) -> Result<u64> + Send),
         check: &mut Check,
     ) -> Result<ExpectedRows> {
         let mut processor = self.processor(flow)?;
@@ -172,8 +190,10 @@ impl Engine {
                 .replay_source(flow, from, until, &mut |chunk| {
                     let processed = processor.process(chunk, Timestamp(0))?;
                     events += chunk.records_for(&flow.id) as u64;
-                    kept += events_of(&processed.changes);
-                    superseded += take(&processed.changes, sure)?;
+                    let changes = &processed.changes;
+                    kept += events_of(changes);
+                    let drawn = processor.draws_versions().then(|| versions_of_events(chunk, changes));
+                    superseded += take(changes, drawn.as_ref().unwrap_or(changes.versions()), sure)?;
                     dead.extend(chunk.rejected.iter().filter(|r| r.is_for(&flow.id)).map(|r| r.position));
                     if sure == Sure::Whole || same_failures {
                         dead.extend(processed.rejected.iter().map(|(position, ..)| *position));
@@ -275,6 +295,7 @@ impl Engine {
                         } else if expected.content != content {
                             check.problem(format!("row {place} holds other values than its event gives"));
                         } else if let Some(version) = versions.map(|v| v.value(row)).filter(|v| whole && *v < expected.version.0) {
+                            // Versions that are drawn begin at 0 here: they say an order, and no more.
                             check.problem(format!("row {place} has version {version}, older than its event's {}", expected.version.0));
                         }
                     }
@@ -289,7 +310,7 @@ impl Engine {
         let now = self.ports.clock.now();
         let missing = ledger.into_values().filter(|e| !e.seen && !e.deleted);
         for expected in missing {
-            if spec.ttl.is_some_and(|ttl| expected.version.plus(ttl).0 <= now.0) {
+            if spec.ttl.is_some_and(|ttl| expected.event.plus(ttl).0 <= now.0) {
                 check.count("expired", 1);
             } else if expected.sure == Sure::Nothing {
                 otherwise.missing += 1;

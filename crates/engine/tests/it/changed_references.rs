@@ -1,15 +1,20 @@
-//! Reference data that changes after flows have joined it: `verify` raises no false alarm, and finds what is lost all the same.
+//! Reference data that changes after flows have joined it: `verify` raises no false alarm, and finds what is lost all the same. So it does where the rows
+//! expire; and a cached one is gone when it has.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
-use millstream_core::ports::{ReferenceSource, Scan};
-use millstream_core::{ChangeKind, Result};
+use millstream_core::ports::{CriticalLoader as _, ReferenceSource, Scan};
+use millstream_core::{ChangeKind, Result, Value};
 use millstream_engine::{Check, VerifyReport};
+use millstream_testkit::ManualClock;
+use millstream_testkit::faults::Call;
+use tokio::task::JoinSet;
 
 use crate::verification::tamper;
 use crate::world::{World, checked, rows};
@@ -182,4 +187,126 @@ async fn what_comes_from_an_event_is_compared_and_so_is_all_that_was_joined_sinc
 /// Deletes a row of the inner join that was made with the reference data of now.
 async fn tamper_known(world: &World) {
     tamper(world, "known", stored(world, "known", 7).await, ChangeKind::Delete).await;
+}
+
+/// Rows that expire, in the event store and in the cache.
+const EXPIRING: &str = "
+CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL, value INT)
+USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '2');
+CREATE TABLE places (meter STRING, area INT) USING parquet LOCATION 'places.parquet';
+CREATE STREAMING TABLE base USING cassandra PARTITIONED BY (id) AS SELECT id, meter, value FROM STREAM readings;
+";
+
+const RECENT: &str = "
+CREATE STREAMING TABLE recent USING cassandra PARTITIONED BY (id) TBLPROPERTIES ('ttl' = '1 day')
+AS SELECT r.id, p.area FROM STREAM readings r LEFT JOIN places p ON r.meter = p.meter;
+";
+
+const WATCHED: &str = "
+CREATE STREAMING TABLE watched USING redis TBLPROPERTIES ('key' = 'id', 'ttl' = '1 hour')
+AS SELECT b.id, b.value, p.area FROM STREAM base b LEFT JOIN places p ON b.meter = p.meter WHERE b.value < 1000;
+";
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A world of rows that expire, with two places of meter a. Its time goes on when a test says so.
+async fn expiring(tables: &str) -> World {
+    let mut world = World::new();
+    world.clock = Arc::new(ManualClock::default());
+    world.pipeline = checked(&format!("{EXPIRING} {tables}"));
+    set(&mut world, "1", &[("a", 1), ("a", 2)]);
+    drop(world.engine().await);
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_was_lost_before_its_time_is_found() {
+    let world = expiring(RECENT).await;
+    publish(&world, &[(1, "a")]).await;
+    world.run().await.unwrap();
+    world.clock.advance(48 * HOUR);
+    publish(&world, &[(2, "b"), (3, "c")]).await;
+    world.run().await.unwrap();
+    let report = verify(&world).await;
+    assert!(report.is_clean(), "{report}");
+    tamper(&world, "recent", stored(&world, "recent", 2).await, ChangeKind::Delete).await;
+    let report = verify(&world).await;
+    let found = check(&report, "recent");
+    assert!(
+        found.problems.len() == 1 && found.problems[0].starts_with("a row is missing: its event is at partition 0 offset 0"),
+        "{report}"
+    );
+    assert_eq!(found.figures["expired"], 1, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cached_row_is_not_loaded_again_when_its_time_is_over() {
+    let world = expiring(WATCHED).await;
+    publish(&world, &[(1, "a")]).await;
+    let engine = world.run().await.unwrap();
+    let (critical, key) = (world.ports().critical, [Value::Int(1)]);
+    let written = critical.get("watched", &key).await.unwrap().unwrap();
+    world.clock.advance(HOUR / 2);
+    let loaded = engine.load("watched", &key).await.unwrap().unwrap();
+    assert_eq!(loaded.row.columns(), written.row.columns(), "of two matches the last one stays");
+    assert!(loaded.version <= written.version && loaded.expires <= written.expires, "{loaded:?} in place of {written:?}");
+    world.clock.advance(HOUR / 2);
+    assert!(critical.get("watched", &key).await.unwrap().is_none());
+    assert!(engine.load("watched", &key).await.unwrap().is_none());
+    let report = verify(&world).await;
+    assert!(report.is_clean() && check(&report, "watched").figures["expired"] == 1, "{report}");
+}
+
+/// The flow draws its rows' versions when it makes them, so they live from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_a_flow_has_written_late_is_no_problem() {
+    let mut world = expiring("").await;
+    publish(&world, &[(1, "a")]).await;
+    world.run().await.unwrap();
+    world.clock.advance(2 * HOUR);
+    world.pipeline = checked(&format!("{EXPIRING} {WATCHED}"));
+    let engine = world.run().await.unwrap();
+    assert_eq!(rows(&engine, "SELECT id, area FROM watched").await, ["1 2"]);
+    let report = verify(&world).await;
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_evicted_is_not_lost() {
+    let world = expiring(WATCHED).await;
+    publish(&world, &[(1, "a"), (2, "b")]).await;
+    let engine = world.run().await.unwrap();
+    world.clock.advance(Duration::from_secs(1));
+    engine.evict("watched").await.unwrap();
+    let loaded = engine.load("watched", &[Value::Int(1)]).await.unwrap().unwrap();
+    world.ports().critical.fill("watched", &loaded).await.unwrap();
+    let report = verify(&world).await;
+    assert!(report.is_clean() && check(&report, "watched").figures["evicted"] == 1, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_deleted_while_it_is_loaded_does_not_come_back() {
+    let world = expiring(WATCHED).await;
+    publish(&world, &[(1, "a")]).await;
+    let running = world.start().await;
+    let (engine, critical, key) = (running.engine.clone(), world.ports().critical, [Value::Int(1)]);
+    engine.caught_up().await.unwrap();
+    assert!(critical.get("watched", &key).await.unwrap().is_some());
+    let gate = world.faults.block_after(Call::ReadPartition, world.faults.calls(Call::ReadPartition) + 1);
+    let mut loading = JoinSet::new();
+    loading.spawn({
+        let (engine, key) = (engine.clone(), key.clone());
+        async move { engine.load("watched", &key).await }
+    });
+    gate.reached().await;
+    // It leaves the filter, which deletes it.
+    world.publish_values([(1, r#"{"id":1,"ts":"2024-01-01T00:00:00Z","meter":"a","value":5000}"#.to_owned())]).await;
+    engine.caught_up().await.unwrap();
+    assert!(critical.get("watched", &key).await.unwrap().is_none());
+    world.clock.advance(Duration::from_secs(1));
+    gate.release();
+    let loaded = loading.join_next().await.unwrap().unwrap().unwrap().expect("what the store had when it was read");
+    critical.fill("watched", &loaded).await.unwrap();
+    assert!(critical.get("watched", &key).await.unwrap().is_none(), "{loaded:?}");
+    running.stop().await;
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use millstream_core::ports::{NewRecord, Scan};
 use millstream_core::{Epoch, ErrorKind, FlowId, Timestamp, TopicPartition};
+use millstream_engine::flow::checkpoint::Checkpoint;
 use millstream_engine::{Engine, Ports};
 use millstream_testkit::ManualClock;
 use millstream_testkit::faults::Call;
@@ -81,6 +82,25 @@ async fn a_flow_whose_newest_checkpoints_are_damaged_goes_on_from_an_older_one()
         // Once is enough: its new checkpoints can be read.
         let engine = world.run().await.unwrap();
         assert_eq!(fell_back_to(&engine, "hourly").await, "");
+        check(&engine, &events).await;
+    }
+}
+
+/// Its checksum holds, and what it says of windows that are still to come out does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_does_not_say_what_has_come_out_is_passed_over() {
+    for unreadable in ["zz", "00"] {
+        let events = readings(66, 500);
+        let world = processed(&events[..400], 11).await;
+        let (store, flow) = (world.ports().checkpoints, FlowId::new("closed"));
+        let newest = *store.epochs(&flow).await.unwrap().last().unwrap();
+        let mut checkpoint = Checkpoint::decode(&store.get(&flow, newest).await.unwrap().unwrap()).unwrap();
+        checkpoint.header.emitted = serde_json::from_str(&format!(r#"{{"sides":[null,null],"windows":["{unreadable}"]}}"#)).unwrap();
+        let attempt = store.claim(&flow).await.unwrap();
+        store.put(&flow, attempt, newest, checkpoint.encode().unwrap()).await.unwrap();
+        world.publish(&events[400..]).await;
+        let engine = world.run().await.unwrap();
+        assert_ne!(fell_back_to(&engine, "closed").await, "", "{unreadable}");
         check(&engine, &events).await;
     }
 }

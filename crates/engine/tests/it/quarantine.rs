@@ -141,6 +141,67 @@ async fn a_dead_letter_names_the_column_and_the_expression_that_failed() {
     assert!(report.is_clean(), "{report}");
 }
 
+/// Of no row nothing is computed, so nothing fails before a window is due; then the flow stops, and says why. Spark's would, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_constant_that_fails_stops_its_flow_alone_and_not_before_there_is_a_row() {
+    for (column, condition, names) in [
+        ("1 DIV 0 AS x", "", ["column x: ", "Divide by zero", "(1 DIV 0)"]),
+        ("count(*) AS x", "HAVING max(ts) > to_timestamp('2024-13-01')", ["2024-13-01", "could not be computed", ", in "]),
+    ] {
+        let mut world = World::new();
+        world.pipeline = checked(&format!(
+            "CREATE TABLE readings (id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, meter STRING NOT NULL)
+             USING kafka OPTIONS (subscribe 'readings', value.format 'json', partitions '1');
+             CREATE STREAMING TABLE failing USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'hour')
+             AS SELECT meter, window.start AS hour, {column} FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 0 SECONDS
+                GROUP BY meter, window(ts, '1 hour') {condition};
+             CREATE STREAMING TABLE copies USING cassandra PARTITIONED BY (id) AS SELECT id, meter FROM STREAM readings;",
+        ));
+        drop(world.engine().await);
+        let event = |(id, hour): (i64, i64)| (0, format!(r#"{{"id":{id},"ts":"2024-01-01T0{hour}:00:00Z","meter":"a"}}"#));
+        world.publish_values([(1, 1), (2, 1)].into_iter().map(event)).await;
+        let engine = world.run().await.unwrap();
+        assert_eq!(rows(&engine, "SELECT count(*) FROM copies").await, ["2"]);
+        // Now a window is due.
+        world.publish_values([(3, 3)].into_iter().map(event)).await;
+        let running = world.start().await;
+        let error = running.engine.caught_up().await.unwrap_err();
+        for name in ["flow failing: ", "the result of a window could not be computed: "].into_iter().chain(names) {
+            assert!(error.message().contains(name), "no {name:?} in {error}");
+        }
+        let engine = running.engine.clone();
+        let copied = async {
+            while rows(&engine, "SELECT count(*) FROM copies").await != ["3"] {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), copied).await.expect("the other flow goes on");
+        running.stop().await;
+    }
+}
+
+/// A join of streams, whose steps run on no rows in most epochs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_constant_that_fails_in_a_join_of_streams_is_of_the_rows_that_are_joined() {
+    let mut world = World::new();
+    world.pipeline = checked(&format!(
+        "{} CREATE STREAMING TABLE joined USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'reading, alarm')
+         AS SELECT r.meter, r.id AS reading, a.id AS alarm, CASE WHEN r.value > 5 THEN 1 DIV 0 ELSE r.value END AS x
+            FROM STREAM readings WATERMARK ts DELAY OF INTERVAL 1 HOUR r JOIN STREAM alarms WATERMARK ts DELAY OF INTERVAL 1 HOUR a
+            ON r.meter = a.meter AND a.ts BETWEEN r.ts AND r.ts + INTERVAL 1 HOUR;",
+        crate::joins::TABLES
+    ));
+    drop(world.engine().await);
+    let event = |id: i64| Reading { id, ts: 1_704_067_200, meter: "a", value: Some(i32::try_from(id).unwrap()) }.json();
+    world.publish_to("readings", [(0, event(1)), (0, event(9))]).await;
+    world.run().await.unwrap();
+    world.publish_to("alarms", [(0, event(2))]).await;
+    let engine = world.run().await.unwrap();
+    assert_eq!(rows(&engine, "SELECT reading, alarm, x FROM joined").await, ["1 2 1"]);
+    let dead = rows(&engine, "SELECT reason FROM system.dead_letters").await;
+    assert!(dead.len() == 1 && dead[0].starts_with("column x: Divide by zero error, in "), "{dead:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_of_an_unknown_flow_is_refused_with_the_flows_that_there_are() {
     let world = World::new();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use millstream_core::{ErrorKind, FlowId};
-use millstream_engine::Engine;
 use millstream_engine::flow::checkpoint::Checkpoint;
+use millstream_engine::{Engine, ReplayRequest};
 use millstream_testkit::faults::Call;
 
 use crate::events::{Reading, readings};
@@ -150,4 +150,77 @@ async fn between_two_parts_a_table_is_not_compared() {
     assert!(report.is_clean() && report.to_string().contains("still coming out"), "{report}");
     let report = tight.run().await.unwrap().verify(&|_| {}).await.unwrap();
     assert!(report.is_clean() && !report.to_string().contains("still coming out"), "{report}");
+}
+
+const DAY: i64 = 86_400;
+
+/// Readings of two meters, one in each partition.
+fn in_both(at: impl Fn(&'static str) -> Reading) -> [Event; 2] {
+    ["a", "c"].map(|meter| (0, at(meter)))
+}
+
+/// A repair puts windows in place that were made without any bound, and the epoch behind it may be the one that closes them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_closes_in_the_epoch_behind_a_repair_comes_out_in_parts() {
+    let sql = "CREATE STREAMING TABLE counted USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'start')
+        AS SELECT meter, session_window.start AS start, count(*) AS n FROM STREAM readings WATERMARK ts DELAY GROUP BY meter, session_window(ts, '3 minutes')";
+    let world = world(sql, 16_000);
+    let start = 1_704_067_200;
+    let reading = |id, ts, meter| Reading { id, ts, meter, value: Some(1) };
+    drop(world.engine().await);
+    publish(&world, &in_both(|meter| reading(1, start, meter))).await;
+    publish(&world, &in_both(|meter| reading(2, start + 70 * DAY, meter))).await;
+    // One that is late, and many whose sessions stay open.
+    publish(&world, &[(0, reading(3, start + DAY, "a"))]).await;
+    let open: Vec<Event> = (0..1_000).map(|n| (0, reading(10 + n, start + 70 * DAY + n * 600, "c"))).collect();
+    publish(&world, &open).await;
+    let running = world.start().await;
+    let engine = running.engine.clone();
+    engine.caught_up().await.unwrap();
+    assert_eq!(unfinished(&world, "counted").await, 0, "nothing large has come out yet");
+    // While an epoch is committed, both come: the command, and what closes all sessions.
+    let gate = world.faults.block(Call::Commit, world.faults.calls(Call::Commit) + 1);
+    publish(&world, &[(0, reading(4, start + 70 * DAY, "a"))]).await;
+    gate.reached().await;
+    let mut replay = std::pin::pin!(engine.replay_late_rows(ReplayRequest::default()));
+    for _ in 0..100 {
+        assert!(futures::poll!(&mut replay).is_pending());
+        tokio::task::yield_now().await;
+    }
+    publish(&world, &in_both(|meter| reading(5, start + 400 * DAY, meter))).await;
+    gate.release();
+    assert_eq!(replay.await.unwrap().released, 1);
+    engine.caught_up().await.unwrap();
+    assert!(unfinished(&world, "counted").await >= 5, "{} epochs are unfinished", unfinished(&world, "counted").await);
+    assert!(engine.verify(&|_| {}).await.unwrap().is_clean());
+    running.stop().await;
+}
+
+/// What comes while parts come out waits, and the flow says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lag_rises_while_parts_come_out() {
+    let sql = "CREATE STREAMING TABLE counted USING cassandra PARTITIONED BY (meter) TBLPROPERTIES ('clustering_key' = 'start')
+        AS SELECT meter, window.start AS start, count(*) AS n FROM STREAM readings WATERMARK ts DELAY GROUP BY meter, window(ts, '10 minutes')";
+    let world = world(sql, 16_000);
+    drop(world.engine().await);
+    let events: Vec<Event> = readings(56, 1_000).into_iter().map(|event| (0, event)).collect();
+    publish(&world, &events).await;
+    let running = world.start().await;
+    running.engine.caught_up().await.unwrap();
+    let next = world.faults.calls(Call::Commit) + 1;
+    // An epoch, during which comes what closes the windows; the next one; the first part, during which 30 readings come; and the fourth, when the third, which has
+    // begun since, is committed.
+    let [before, first, fourth] = [0, 2, 5].map(|nth| world.faults.block(Call::Commit, next + nth));
+    publish(&world, &events[999..]).await;
+    before.reached().await;
+    publish(&world, &in_both(|meter| Reading { id: 90_000, ts: 1_720_000_000, meter, value: Some(1) })).await;
+    before.release();
+    first.reached().await;
+    publish(&world, &events[..30]).await;
+    first.release();
+    fourth.reached().await;
+    assert_eq!(rows(&running.engine, "SELECT lag FROM system.flows").await, ["30"]);
+    fourth.release();
+    running.engine.caught_up().await.unwrap();
+    running.stop().await;
 }
