@@ -84,7 +84,7 @@ fn new_value(value: Option<Value>, text: Option<Value>) -> Result<Option<Value>,
 }
 
 fn is_hex(value: &Value) -> bool {
-    value.as_str().is_some_and(|digits| digits.len() % 2 == 0 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+    value.as_str().is_some_and(|digits| digits.len().is_multiple_of(2) && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]
