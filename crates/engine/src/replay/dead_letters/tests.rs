@@ -45,7 +45,7 @@ fn lines(events: &[Event]) -> Vec<String> {
 
 #[test]
 fn what_was_published_is_finished_for_the_flows_that_it_was_published_for() {
-    let letters = vec![letter("a", "orders", 1), letter("b", "orders", 1), letter("a", "orders", 2), letter("a", "refunds", 1)];
+    let letters = [letter("a", "orders", 1), letter("b", "orders", 1), letter("a", "orders", 2), letter("a", "refunds", 1)];
     let feed = Letter { topic: None, ..letter("c", "orders", 1) };
     let all = letters.iter().chain([&feed]).cloned().collect();
     let (finished, left) = part(all, &PublishedOf::from([published(1, &["a", "c"], "x")]));
